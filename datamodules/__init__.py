@@ -1,0 +1,30 @@
+"""Data modules for GANs: each knows its shape and range, and serves whole batches.
+
+The models never see these classes and these classes never see the models: any LightningDataModule
+or DataLoader trains a GAN.
+"""
+
+from datamodules.array import ArrayData
+from datamodules.stream import Batches, Stream
+from datamodules.synthetic import (
+    GaussianGrid,
+    GaussianRing,
+    OneZeroPattern,
+    PacGANGrid,
+    PacGANRing,
+    SwissRoll,
+    SyntheticData,
+)
+
+__all__ = [
+    "ArrayData",
+    "Batches",
+    "GaussianGrid",
+    "GaussianRing",
+    "OneZeroPattern",
+    "PacGANGrid",
+    "PacGANRing",
+    "Stream",
+    "SwissRoll",
+    "SyntheticData",
+]

@@ -1,0 +1,102 @@
+"""Data from a user's own array file."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, StreamData, generator_for
+
+__all__ = ["ArrayData"]
+
+
+class ArrayData(StreamData):
+    """Rows of a NumPy file, shape (N, d).
+
+    A tenth of the rows, at most twice ``num_eval_samples``, is held out of training, half of it to
+    validate and half to test on. Training reads the other rows in an endless chain of random
+    permutations: each process reads its own share and over one pass every row is read once.
+
+    Args:
+        path: a .npy file with a floating-point or integer array of shape (N, d), N at least 20.
+        batch_size: rows of one discriminator update and process, at least 1.
+        num_eval_samples: largest number of rows in each evaluation set, at least 2.
+
+    Raises:
+        ValueError: if the file is missing or not such an array, or a value is not finite.
+    """
+
+    def __init__(self, path: str, batch_size: int = 256, num_eval_samples: int = 10_000) -> None:
+        super().__init__(batch_size, num_eval_samples)
+        rows = _read(Path(path))
+        order = torch.randperm(len(rows), generator=generator_for(0, EVALUATION_DATA, 0))
+        held_out = min(num_eval_samples, len(rows) // 20)
+        self.num_eval_samples = held_out
+        self._validation, self._test = torch.split(rows[order[: 2 * held_out]], held_out)
+        self._training = rows[order[2 * held_out :]]
+        self._permutation: tuple[tuple[int, int], Tensor] | None = None
+        self.data_shape = (rows.shape[1],)
+        self.value_range = (float(rows.min()), float(rows.max()))
+
+    @override
+    def epoch_length(self, size: int, ranks: int) -> int:
+        """Returns the whole batches of one pass over the training rows, at least 1."""
+        return max(1, len(self._training) // (size * ranks))
+
+    @override
+    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Tensor:
+        start = (position * ranks + rank) * size
+        parts = []
+        while size > 0:
+            turn, offset = divmod(start, len(self._training))
+            part = self._order(seed, turn)[offset : offset + size]
+            parts.append(self._training[part])
+            start += len(part)
+            size -= len(part)
+        return torch.cat(parts)
+
+    def _order(self, seed: int, turn: int) -> Tensor:
+        if self._permutation is None or self._permutation[0] != (seed, turn):
+            generator = generator_for(seed, TRAINING_DATA, turn)
+            permutation = torch.randperm(len(self._training), generator=generator)
+            self._permutation = (seed, turn), permutation
+        return self._permutation[1]
+
+    @override
+    def evaluation_set(self, index: int) -> Tensor:
+        further = generator_for(0, EVALUATION_DATA, 1)
+        if index == 1:
+            rows = torch.randperm(len(self._training), generator=further)[: self.num_eval_samples]
+            return self._training[rows]
+        return self._test if index == 2 else self._validation
+
+
+def _read(path: Path) -> Tensor:
+    """Returns the rows of a file in single precision."""
+    if not path.is_file():
+        raise ValueError(f"path: there is no file {path}.")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"path: {path} is not a whole .npy file of numbers: {error}") from error
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"path: {path} must hold one numeric array of shape (N, d), got "
+            + (
+                f"{array.dtype} of shape {array.shape}."
+                if isinstance(array, np.ndarray)
+                else "an archive."
+            )
+        )
+    if array.shape[0] < 20 or array.shape[1] < 1:
+        raise ValueError(f"path: {path} needs at least 20 rows and a column, got {array.shape}.")
+    rows = torch.from_numpy(array.astype(np.float32))
+    bad = (~rows.isfinite()).any(1).nonzero().flatten()
+    if len(bad):
+        raise ValueError(
+            f"path: {len(bad)} rows of {path} hold NaN or infinite values, the first is row "
+            f"{int(bad[0])} (counted from 0)."
+        )
+    return rows

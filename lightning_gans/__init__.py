@@ -1,0 +1,47 @@
+"""Generative adversarial networks for PyTorch Lightning 2.
+
+The names below are imported when they are first used, so that importing the package, and with it
+the command line's help, takes no time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning_gans.checkpoints import load as load
+    from lightning_gans.game import DivergenceError as DivergenceError
+    from lightning_gans.game import Player as Player
+    from lightning_gans.game import Samples as Samples
+    from lightning_gans.gan import GAN as GAN
+    from lightning_gans.variants import LSGAN as LSGAN
+    from lightning_gans.variants import WGAN as WGAN
+    from lightning_gans.variants import WGANGP as WGANGP
+    from lightning_gans.variants import MinimaxGAN as MinimaxGAN
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DivergenceError": "lightning_gans.game",
+    "GAN": "lightning_gans.gan",
+    "LSGAN": "lightning_gans.variants",
+    "MinimaxGAN": "lightning_gans.variants",
+    "Player": "lightning_gans.game",
+    "Samples": "lightning_gans.game",
+    "WGAN": "lightning_gans.variants",
+    "WGANGP": "lightning_gans.variants",
+    "load": "lightning_gans.checkpoints",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,16 @@
+"""Callbacks: evaluation, pictures, averaging, checkpoints and progress of a GAN in training."""
+
+from lightning_gans.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
+from lightning_gans.callbacks.ema import GeneratorEMA
+from lightning_gans.callbacks.evaluation import Evaluation
+from lightning_gans.callbacks.pictures import Pictures
+from lightning_gans.callbacks.progress import Progress
+
+__all__ = [
+    "AtomicCheckpointIO",
+    "Checkpoint",
+    "Evaluation",
+    "GeneratorEMA",
+    "Pictures",
+    "Progress",
+]

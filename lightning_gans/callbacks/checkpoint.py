@@ -1,0 +1,188 @@
+"""Checkpoints that are whole, finite, and as late as they can be."""
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.cloud_io import _is_local_file_protocol
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from typing_extensions import override
+
+from lightning_gans.callbacks.evaluation import Evaluation
+from lightning_gans.files import PARTIAL, replacing
+
+__all__ = ["AtomicCheckpointIO", "Checkpoint"]
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its target, flushes it to the disk and renames it.
+
+    Lightning's own way goes through the folder for temporary files, which is no rename if that is
+    on another file system.
+    """
+
+    @override
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any | None = None,
+    ) -> None:
+        if not _is_local_file_protocol(str(path)):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        with replacing(Path(path)) as file:
+            torch.save(checkpoint, file)
+
+
+class Checkpoint(ModelCheckpoint):
+    """Writes ``last.ckpt`` at a cadence, after validations and at the end, and ``best.ckpt``.
+
+    Where validation falls on the same update, the checkpoint comes after it. The loggers are
+    flushed first, so that no row is lost that is older than the checkpoint.
+
+    Args:
+        monitor: score that decides which state is the best, such as "val/sliced_w"; no
+            ``best.ckpt`` is written if it is not given.
+        mode: whether the score is best at its least or at its greatest.
+        every_n_updates: generator updates between two writes of ``last.ckpt``, at least 1.
+        dirpath: where to; the folder ``checkpoints`` of the run if it is not given.
+
+    Raises:
+        ValueError: if ``every_n_updates`` is below 1, or no evaluation computes the score.
+    """
+
+    def __init__(
+        self,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+        every_n_updates: int = 1000,
+        dirpath: str | None = None,
+    ) -> None:
+        if every_n_updates < 1:
+            raise ValueError(f"every_n_updates must be at least 1, got {every_n_updates}.")
+        super().__init__(
+            dirpath=dirpath,
+            filename="best",
+            monitor=monitor,
+            mode=mode,
+            save_last=True,
+            every_n_train_steps=every_n_updates,
+            enable_version_counter=False,
+        )
+        self.every_n_updates = every_n_updates
+        self.best_update: int | None = None
+
+    @property
+    @override
+    def state_key(self) -> str:
+        return "Checkpoint"
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        with warnings.catch_warnings():
+            # A run that goes on finds its own checkpoints.
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            super().setup(trainer, pl_module, stage)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+        if trainer.is_global_zero and stage == "fit":
+            for leftover in self._folder.glob(f"*{PARTIAL}"):
+                leftover.unlink()
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            names = callback.known_scores() if isinstance(callback, Evaluation) else None
+            if names is not None and self.monitor not in [None, *names]:
+                raise ValueError(
+                    f"monitor: {self.monitor} is not among the scores of this data: "
+                    f"{', '.join(sorted(names))}."
+                )
+
+    @property
+    def _folder(self) -> Path:
+        assert self.dirpath is not None
+        return Path(self.dirpath)
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        due = trainer.global_step % self.every_n_updates == 0
+        if due and not self._should_skip_saving_checkpoint(trainer):
+            fetcher = trainer.fit_loop._data_fetcher
+            assert fetcher is not None
+            if not trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
+                self._save(trainer, "last")
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._should_skip_saving_checkpoint(trainer):
+            return
+        if self.monitor is not None and self._improves(trainer):
+            self._save(trainer, "best")
+        self._save(trainer, "last")
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Does nothing: epochs are no occasion, updates and validations are."""
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._should_skip_saving_checkpoint(trainer):
+            self._save(trainer, "last")
+
+    def _improves(self, trainer: Trainer) -> bool:
+        """Notes the score if it is the best so far."""
+        assert self.monitor is not None
+        if self.monitor not in trainer.callback_metrics:
+            raise ValueError(
+                f"monitor: {self.monitor} is not among the scores: "
+                f"{', '.join(sorted(trainer.callback_metrics))}."
+            )
+        score = trainer.callback_metrics[self.monitor].detach().clone()
+        best = self.best_model_score
+        better = best is None or (score < best if self.mode == "min" else score > best)
+        if not (better and score.isfinite()):
+            return False
+        self.best_model_score = score
+        self.best_update = trainer.global_step
+        self._know_best()
+        return True
+
+    def _know_best(self) -> None:
+        """Fills in what Lightning and its loggers look for."""
+        assert self.best_model_score is not None
+        self.best_model_path = str(self._folder / "best.ckpt")
+        self.best_k_models = {self.best_model_path: self.best_model_score}
+        self.kth_best_model_path = self.best_model_path
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        for logger in trainer.loggers:
+            logger.save()
+        path = self._folder / f"{name}.ckpt"
+        if name == "last":
+            self.last_model_path = str(path)
+        self._save_checkpoint(trainer, str(path))
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the best score and its update: no paths, so that folders may move."""
+        score = None if self.best_model_score is None else float(self.best_model_score)
+        return {"best_score": score, "best_update": self.best_update}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict["best_score"] is not None and (self._folder / "best.ckpt").exists():
+            self.best_model_score = torch.tensor(state_dict["best_score"])
+            self.best_update = state_dict["best_update"]
+            self._know_best()

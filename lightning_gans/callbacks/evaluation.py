@@ -1,0 +1,214 @@
+"""Scores of the generator in every validation, beside what real data scores."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torchmetrics import Metric
+from typing_extensions import override
+
+from lightning_gans.gan import GAN
+from lightning_gans.metrics import (
+    HistogramDivergence,
+    ModeCoverage,
+    PatternError,
+    SlicedWasserstein,
+    Wasserstein,
+)
+
+__all__ = ["MEANINGS", "Evaluation", "fitting_metrics"]
+
+MEANINGS = {
+    "modes": "modes with at least 20 % of their fair share of good samples",
+    "modes_pacgan": "modes with a good sample among the first 2,500 (PacGAN's count)",
+    "high_quality": "share of samples within 3 sd of their nearest mode (good samples)",
+    "reverse_kl": "how unevenly good samples fall on the modes, in nats",
+    "w1": "exact Wasserstein-1 distance to real data, 2,048 samples",
+    "w2": "exact Wasserstein-2 distance to real data, 2,048 samples",
+    "sliced_w": "sliced Wasserstein-2 distance to real data",
+    "kl": "KL(real, generated) on 50 x 50 cells, in nats",
+    "js": "Jensen-Shannon divergence on 50 x 50 cells, in nats (at most 0.693)",
+    "cross_entropy": "cross-entropy of generated relative to real cells, in nats",
+    "pattern_error": "largest deviation of any entry from the pattern",
+}
+"""One line about each score, for tables."""
+
+HIGHER_IS_BETTER = frozenset({"modes", "modes_pacgan", "high_quality"})
+
+
+def fitting_metrics(data: object) -> list[Metric]:
+    """Returns the metrics that fit some data, by what the data module tells of itself.
+
+    Vectors get transport distances, points in the plane divergences of histograms as well,
+    mixtures with ``modes`` and ``sd`` their coverage, and a ``pattern`` its error.
+
+    Args:
+        data: the data module, or None.
+    """
+    metrics: list[Metric] = []
+    if hasattr(data, "modes") and hasattr(data, "sd"):
+        metrics.append(ModeCoverage(data.modes, data.sd))
+    if hasattr(data, "pattern"):
+        metrics.append(PatternError(data.pattern))
+    shape = getattr(data, "data_shape", ())
+    if len(shape) == 1:
+        metrics += [Wasserstein(1), Wasserstein(2), SlicedWasserstein()]
+    if shape == (2,):
+        metrics.append(HistogramDivergence())
+    return metrics
+
+
+class Evaluation(Callback):
+    """Scores generated samples against real ones in every validation and at the end of training.
+
+    As many samples are generated as the validation data has real ones. The floor of a score is
+    what further real samples get in the place of generated ones: no generator can be expected to
+    do better. It is computed once, from the data module's ``floor_dataloader`` if it has one.
+
+    The scores are logged as ``val/<score>`` (``test/<score>``) at the number of generator updates,
+    and put where checkpoints and early stopping find them.
+
+    Args:
+        metrics: updated with ``update(samples, real=...)``, computing dicts of named scores; those
+            of `fitting_metrics` if they are not given.
+
+    Attributes:
+        scores: of the last evaluation, by name.
+        floors: what real samples score, by name.
+        num_samples: generated samples of the last evaluation, over all processes.
+    """
+
+    def __init__(self, metrics: Sequence[Metric] | None = None) -> None:
+        self.metrics = None if metrics is None else list(metrics)
+        self.scores: dict[str, float] = {}
+        self.floors: dict[str, float] = {}
+        self.num_samples = 0
+        self._active: list[Metric] = []
+        self._scored_at = -1
+
+    def known_scores(self) -> set[str] | None:
+        """Returns the log keys of validation, or None if a metric does not tell its own."""
+        scores: list[Any] = [getattr(metric, "scores", None) for metric in self._active]
+        if None in scores:
+            return None
+        return {f"val/{name}" for names in scores for name in names}
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        data = getattr(trainer, "datamodule", None)
+        self._active = fitting_metrics(data) if self.metrics is None else self.metrics
+        self.floors = {}
+
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.num_samples = 0
+        for metric in self._active:
+            metric.reset()
+            metric.to(pl_module.device)
+
+    @override
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.on_validation_start(trainer, pl_module)
+
+    @override
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self.num_samples += len(outputs["real"]) * trainer.world_size
+        for metric in self._active:
+            metric.update(outputs["real"], real=True)
+            metric.update(outputs["fake"], real=False)
+
+    @override
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self.on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    @override
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._finish(trainer, pl_module, "val")
+
+    @override
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._finish(trainer, pl_module, "test")
+
+    def _finish(self, trainer: Trainer, gan: LightningModule, stage: str) -> None:
+        assert isinstance(gan, GAN)
+        self.scores = _compute(self._active)
+        self._scored_at = trainer.global_step
+        if not self.floors and hasattr(trainer.datamodule, "floor_dataloader"):  # type: ignore[attr-defined]
+            self.floors = self._score_real_data(trainer, gan, stage)
+        row = {f"{stage}/{name}": value for name, value in self.scores.items()}
+        gan.live.update(row)
+        gan.log_dict(row, logger=False)
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=trainer.global_step)
+        if trainer.state.fn != "fit":
+            self.print_table(trainer)
+
+    def _score_real_data(self, trainer: Trainer, gan: GAN, stage: str) -> dict[str, float]:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        metrics = [metric.clone() for metric in self._active]
+        for metric in metrics:
+            metric.reset()
+        loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
+        for samples, real in ((loader, True), (data.floor_dataloader(), False)):
+            for batch in _first_parts(samples):
+                for metric in metrics:
+                    metric.update(batch.to(gan.device), real=real)
+        return _compute(metrics)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.enable_validation and self._scored_at != trainer.global_step:
+            # The same as Lightning's own loop does between two batches.
+            trainer.validating = True
+            trainer.fit_loop.epoch_loop.val_loop.run()
+            trainer.training = True
+        self.print_table(trainer)
+
+    def print_table(self, trainer: Trainer) -> None:
+        """Prints the scores of the last evaluation beside their floors, on the main process."""
+        if not (trainer.is_global_zero and self.scores):
+            return
+        table = Table(
+            title=f"Scores of {self.num_samples:,} generated samples", title_justify="left"
+        )
+        table.add_column("score")
+        table.add_column("generated", justify="right")
+        table.add_column("real data", justify="right")
+        table.add_column("better")
+        table.add_column("meaning", overflow="fold")
+        for name, value in self.scores.items():
+            floor = f"{self.floors[name]:.4g}" if name in self.floors else "-"
+            better = "higher" if name in HIGHER_IS_BETTER else "lower"
+            table.add_row(name, f"{value:.6g}", floor, better, MEANINGS.get(name, ""))
+        Console().print(table)
+
+
+def _compute(metrics: Iterable[Metric]) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for metric in metrics:
+        scores.update((name, float(value)) for name, value in metric.compute().items())
+    return scores
+
+
+def _first_parts(loader: Iterable[Any]) -> Iterable[Tensor]:
+    return (batch if isinstance(batch, Tensor) else batch[0] for batch in loader)

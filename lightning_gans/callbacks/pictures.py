@@ -1,0 +1,169 @@
+"""Pictures of a GAN in training: samples, the discriminator's level sets, curves, an animation."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_gans import drawing
+from lightning_gans.game import split_batch
+from lightning_gans.gan import GAN
+from lightning_gans.networks import evaluation_mode
+from lightning_gans.randomness import EVALUATION, reseed
+
+__all__ = ["Pictures"]
+
+LATENTS = 2**32 - 1
+"""Key of the fixed latents in the stream of evaluation, which no batch has."""
+
+
+class Pictures(Callback):
+    """Draws samples of fixed latents at a cadence, and sums the run up at its end.
+
+    Into the run's folder go ``samples/<update>.png`` and, for points in the plane,
+    ``figures/level_sets_<update>.png``; at the end ``figures/curves.png``,
+    ``figures/real_and_generated.png`` and ``figures/training.gif``. Loggers that take images get
+    them as ``media/samples``, ``media/level_sets`` and ``media/curves``.
+
+    The picture before the first update has the number 0. The axes and grey levels follow the
+    ``value_range`` of the data module, [-1, 1] if it has none.
+
+    Args:
+        every_n_updates: generator updates between two pictures; 0 draws at the end only.
+        num_samples: generated samples in a picture, at least 1; 64 of them if they are images.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(self, every_n_updates: int = 1000, num_samples: int = 1000) -> None:
+        if every_n_updates < 0:
+            raise ValueError(f"every_n_updates must be at least 0, got {every_n_updates}.")
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, got {num_samples}.")
+        self.every_n_updates = every_n_updates
+        self.num_samples = num_samples
+        self._real: Tensor | None = None
+        self._rows: list[tuple[int, dict[str, float]]] = []
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        self._folder = Path(trainer.log_dir or trainer.default_root_dir)  # on every process
+        self._rows = _logged_rows(self._folder / "metrics.csv", trainer.global_step)
+        self._draws = trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
+        self._drawn_at = -1
+        data: Any = getattr(trainer, "datamodule", None)
+        self._range: tuple[float, float] = getattr(data, "value_range", (-1.0, 1.0))
+        self._real = None
+        if hasattr(data, "floor_dataloader"):
+            self._real, _ = split_batch(next(iter(data.val_dataloader())))
+
+    @override
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, GAN)
+        if self._real is None:
+            self._real, _ = split_batch(batch)
+        if trainer.global_step == 0 and self._drawn_at < 0 and self.every_n_updates > 0:
+            self._draw(trainer, pl_module)
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        assert isinstance(pl_module, GAN)
+        update = trainer.global_step
+        if update % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._rows.append((update, dict(pl_module.live)))
+        if self.every_n_updates and update % self.every_n_updates == 0:
+            self._draw(trainer, pl_module)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        if self._drawn_at != trainer.global_step:
+            self._draw(trainer, pl_module)
+        if self._draws:
+            self._sum_up(trainer, pl_module)
+
+    def _draw(self, trainer: Trainer, gan: GAN) -> None:
+        self._drawn_at = trainer.global_step
+        if not self._draws:
+            return
+        fake, real = self._samples(gan)
+        title = f"{type(gan).__name__}, {trainer.global_step:,} generator updates"
+        name = f"{trainer.global_step:07d}.png"
+        picture = self._picture(fake, real, title)
+        self._publish(trainer, "samples", picture, self._folder / "samples" / name)
+        if fake.ndim == 2 and fake.shape[1] == 2:
+            with evaluation_mode(gan.discriminator), torch.no_grad():
+                picture = drawing.level_sets(
+                    lambda x: gan.discriminate(x.to(fake)), fake, real, self._range, title=title
+                )
+            path = self._folder / "figures" / f"level_sets_{name}"
+            self._publish(trainer, "level_sets", picture, path)
+
+    def _sum_up(self, trainer: Trainer, gan: GAN) -> None:
+        figures = self._folder / "figures"
+        if self._rows:
+            self._publish(trainer, "curves", drawing.curves(self._rows), figures / "curves.png")
+        fake, real = self._samples(gan)
+        if fake.ndim == 2:
+            left = self._picture(real[:0], real, "real")
+            right = self._picture(fake, fake[:0], "generated")
+        else:
+            left, right = (drawing.image_grid(images, self._range) for images in (real, fake))
+        drawing.save_png(drawing.side_by_side(left, right), figures / "real_and_generated.png")
+        frames = sorted(figures.glob("level_sets_*.png")) or sorted(
+            (self._folder / "samples").glob("*.png")
+        )
+        drawing.save_gif(frames, figures / "training.gif")
+
+    def _samples(self, gan: GAN) -> tuple[Tensor, Tensor]:
+        """Returns generated samples of the fixed latents and as many real ones."""
+        assert self._real is not None
+        number = self.num_samples if self._real.ndim == 2 else min(64, self.num_samples)
+        reseed(gan.device, gan.seed, EVALUATION, LATENTS)
+        fake = gan.evaluated.sample(gan.sample_latent(number))
+        return fake, self._real[:number]
+
+    def _picture(self, fake: Tensor, real: Tensor, title: str) -> drawing.Picture:
+        if fake.ndim != 2:
+            return drawing.image_grid(fake, self._range)
+        draw = drawing.points if fake.shape[1] == 2 else drawing.profiles
+        return draw(fake, real, self._range, title=title)
+
+    def _publish(self, trainer: Trainer, name: str, picture: drawing.Picture, path: Path) -> None:
+        drawing.save_png(picture, path)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image(
+                    f"media/{name}", picture, trainer.global_step, dataformats="HWC"
+                )
+            elif isinstance(logger, WandbLogger):
+                logger.log_image(f"media/{name}", [picture], step=trainer.global_step)
+
+
+def _logged_rows(path: Path, update: int) -> list[tuple[int, dict[str, float]]]:
+    """Returns the training rows that a resumed run has on disk already."""
+    if update == 0 or not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("train/loss_d")]
+    return [
+        (int(row["step"]), {key: float(value) for key, value in row.items() if value})
+        for row in rows
+        if int(row["step"]) <= update
+    ]

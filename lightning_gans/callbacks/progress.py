@@ -1,0 +1,150 @@
+"""Progress on the screen: a live bar on a terminal, a line now and then elsewhere."""
+
+import time
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+from rich.text import Text
+from typing_extensions import override
+
+from lightning_gans.gan import GAN
+
+__all__ = ["Progress"]
+
+SHOWN = ("loss_d", "loss_g", "wasserstein", "modes", "high_quality", "w1", "pattern_error")
+"""What the screen shows of the log rows, in this order, where it is there."""
+
+
+class Progress(ProgressBar):
+    """Shows the updates made, the time left, the latest losses and the latest scores.
+
+    Reads what has been logged already: it costs no transfer from the device of its own.
+
+    Args:
+        every_n_seconds: time between two lines where there is no terminal, above 0.
+
+    Raises:
+        ValueError: if ``every_n_seconds`` is not above 0.
+    """
+
+    def __init__(self, every_n_seconds: float = 30.0) -> None:
+        if not every_n_seconds > 0:
+            raise ValueError(f"every_n_seconds must be above 0, got {every_n_seconds}.")
+        super().__init__()
+        self.every_n_seconds = every_n_seconds
+        self._enabled = True
+        self._live: Live | None = None
+
+    @override
+    def disable(self) -> None:
+        self._enabled = False
+
+    @override
+    def enable(self) -> None:
+        self._enabled = True
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        if not self._enabled:
+            return
+        self._console = Console()
+        self._start = self._shown = time.monotonic()
+        self._first = trainer.global_step
+        self._total = _total_updates(trainer)
+        if self._console.is_terminal:
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("updates"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._task = self._bar.add_task(
+                type(pl_module).__name__, total=self._total, completed=self._first
+            )
+            self._live = Live(self._bar, console=self._console, refresh_per_second=4)
+            self._live.start()
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        assert isinstance(pl_module, GAN)
+        if not self._enabled:
+            return
+        now = time.monotonic()
+        pause = 0.25 if self._live is not None else self.every_n_seconds
+        if now - self._shown >= pause:
+            self._shown = now
+            self._show(trainer, pl_module)
+
+    def _show(self, trainer: Trainer, gan: GAN) -> None:
+        values = _values(gan.live)
+        update = trainer.global_step
+        if self._live is not None:
+            self._bar.update(self._task, completed=update)
+            self._live.update(Group(self._bar, Text(values, style="dim", overflow="fold")))
+            return
+        speed = (update - self._first) / max(time.monotonic() - self._start, 1e-9)
+        line = f"update {update:,}"
+        if self._total is not None:
+            left = (self._total - update) / max(speed, 1e-9)
+            line += f" of {self._total:,} ({update / self._total:.0%}), {_clock(left)} left"
+        self._console.print(f"{line}, {speed:.3g} updates/s  {values}", soft_wrap=True)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        if self._enabled:
+            self._show(trainer, pl_module)
+            self._stop()
+
+    @override
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def _total_updates(trainer: Trainer) -> int | None:
+    if trainer.max_steps > 0:
+        return trainer.max_steps
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        return int(trainer.max_epochs * trainer.num_training_batches)
+    return None
+
+
+def _values(live: dict[str, float]) -> str:
+    found = {key.partition("/")[2]: value for key, value in live.items()}
+    return "  ".join(f"{name} {found[name]:.4g}" for name in SHOWN if name in found)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

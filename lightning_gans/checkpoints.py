@@ -1,0 +1,289 @@
+"""What a checkpoint of a GAN holds beyond Lightning's own, and how it is opened again.
+
+Checkpoints contain plain data and tensors only, so that they load with ``weights_only=True``.
+"""
+
+import copy
+import inspect
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+from typing_extensions import Self, override
+
+if TYPE_CHECKING:
+    from lightning_gans.gan import GAN
+
+__all__ = ["AVERAGE_KEY", "RECORD_KEY", "CheckpointedModule", "load", "read_checkpoint"]
+
+RECORD_KEY = "lightning_gans"
+"""Key of this package's record in a checkpoint."""
+AVERAGE_KEY = "GeneratorEMA"
+"""Key of the averaged generator among the states of the callbacks."""
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a checkpoint of this package without running any code from it.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a whole checkpoint, holds more than plain data and tensors, or
+            was not written by a model of this package.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no checkpoint at {path}.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} holds more than plain data and tensors, or is damaged; it was not opened."
+        ) from error
+    except (EOFError, OSError, RuntimeError) as error:
+        raise ValueError(f"{path} is not a whole checkpoint: it may be cut off.") from error
+    if not isinstance(checkpoint, dict) or RECORD_KEY not in checkpoint:
+        raise ValueError(f"{path} was not written by a model of lightning_gans.")
+    return checkpoint
+
+
+def load(path: str | os.PathLike[str], *, averaged: bool = True, **arguments: Any) -> "GAN":
+    """Returns the model of a checkpoint, on the CPU, in evaluation mode, its networks rebuilt.
+
+    Args:
+        path: the checkpoint.
+        averaged: give the generator its averaged weights, if the checkpoint has any.
+        arguments: constructor arguments that win over the saved ones. Networks, priors and
+            penalties that were handed to the constructor as objects are not in the checkpoint and
+            have to be given here.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not a checkpoint of this package, its class has not been
+            imported, or an argument is missing.
+    """
+    checkpoint = read_checkpoint(path)
+    model = cast("GAN", _saved_class(checkpoint, path).load_from_checkpoint(path, **arguments))
+    average = checkpoint.get("callbacks", {}).get(AVERAGE_KEY)
+    if averaged and average is not None:
+        model.generator.load_state_dict(average["generator"])
+    return model.eval()
+
+
+class CheckpointedModule(LightningModule):
+    """A module whose checkpoints are plain, finite, and know their class and their seed.
+
+    Attributes:
+        seed: of the run, known once a trainer has set the model up.
+        images_seen: real samples that the discriminator was shown, over all processes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seed = 0
+        self.images_seen = 0
+        self._objects: list[str] = []
+
+    def save_plain_hyperparameters(self) -> None:
+        """Saves those arguments that the object is being constructed with that are plain data.
+
+        From the command line all of them are: a network is its class path and its arguments. From
+        Python, objects other than their parameter's default are remembered by name, so that `load`
+        can ask for them; optimizers and schedulers matter to training only and are not.
+        """
+        values = _given_hyperparameters.get() or _constructor_call(self)
+        objects = [name for name, value in values.items() if not _is_plain(value)]
+        self._replace_hyperparameters({k: v for k, v in values.items() if k not in objects})
+        self._objects = [
+            name
+            for name in objects
+            if not name.startswith(("optimizer", "scheduler"))
+            and not _is_default(type(self), name, values[name])
+        ]
+
+    def _replace_hyperparameters(self, values: dict[str, Any]) -> None:
+        self._hparams = self._to_hparams_dict(copy.deepcopy(values))
+        self._hparams_initial = copy.deepcopy(self._hparams)
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds this package's record.
+
+        Raises:
+            ValueError: if a weight or an optimizer state is not finite: such a state is never
+                written over a good one.
+        """
+        for part in ("state_dict", "optimizer_states"):
+            for name, tensor in _tensors(checkpoint.get(part, {}), part):
+                if tensor.is_floating_point() and not tensor.isfinite().all():
+                    raise ValueError(f"No checkpoint was written: {name} is not finite.")
+        # A subclass may have called Lightning's save_hyperparameters, which keeps objects.
+        hyperparameters = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {
+            name: value for name, value in hyperparameters.items() if _is_plain(value)
+        }
+        checkpoint[RECORD_KEY] = {
+            "version": version("lightning-gans"),
+            "class_path": _class_path(type(self)),
+            "seed": self.seed,
+            "images_seen": self.images_seen,
+            "objects": self._objects,
+        }
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes this package's record over.
+
+        Raises:
+            ValueError: if the checkpoint is of another class, or training is to be resumed with
+                another seed than it was begun with.
+        """
+        record = checkpoint.get(RECORD_KEY)
+        if record is None:
+            raise ValueError("The checkpoint was not written by a model of lightning_gans.")
+        if record["class_path"] != _class_path(type(self)):
+            raise ValueError(
+                f"The checkpoint is of a {record['class_path']}, the model is a "
+                f"{_class_path(type(self))}: give --model the class of the checkpoint."
+            )
+        saved, own = checkpoint["state_dict"], self.state_dict()
+        for name in saved.keys() | own.keys():
+            shapes = [tuple(s[name].shape) if name in s else "none" for s in (saved, own)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(
+                    f"The checkpoint's networks are not the model's: {name} has shape {shapes[0]} "
+                    f"in the checkpoint and {shapes[1]} in the model."
+                )
+        fitting = self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING
+        given = os.environ.get("PL_GLOBAL_SEED")
+        if fitting and given is not None and int(given) != record["seed"]:
+            raise ValueError(
+                f"seed_everything: the run was begun with seed {record['seed']} and cannot go on "
+                f"with {given}: leave the seed out, or start a new run."
+            )
+        if given is None or fitting:
+            self.seed = record["seed"]
+        self.images_seen = record["images_seen"]
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | os.PathLike[str], **arguments: Any
+    ) -> Self:
+        """Returns the model of a checkpoint; `load` does the same without naming the class.
+
+        Args:
+            checkpoint_path: the file.
+            arguments: as in `load`, and those of Lightning's method of this name.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the checkpoint is of another class, or an argument is missing.
+        """
+        checkpoint = read_checkpoint(checkpoint_path)
+        saved = _saved_class(checkpoint, checkpoint_path)
+        if saved is not cls:
+            raise ValueError(
+                f"{checkpoint_path} is of a {saved.__name__}, not of a {cls.__name__}: open it "
+                f"with lightning_gans.load or {saved.__name__}.load_from_checkpoint."
+            )
+        missing = sorted(set(checkpoint[RECORD_KEY]["objects"]) - set(arguments))
+        if missing:
+            raise ValueError(
+                f"{checkpoint_path} does not hold the objects that the model was made from: give "
+                f"{', '.join(f'{name}=...' for name in missing)}."
+            )
+        hyperparameters = checkpoint.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        _check_class_paths(hyperparameters, checkpoint_path)
+        arguments = {"map_location": "cpu", "weights_only": True, **arguments}
+        model = super().load_from_checkpoint(Path(checkpoint_path), **arguments)
+        # Lightning leaves the objects it built from them in their place: the next checkpoint would
+        # lack them.
+        model._replace_hyperparameters(hyperparameters)
+        return model
+
+
+def _constructor_call(instance: object) -> dict[str, Any]:
+    """Returns the arguments of the outermost constructor that is running on an instance."""
+    frame = inspect.currentframe()
+    call = frame
+    while frame is not None:
+        if frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is instance:
+            call = frame
+        frame = frame.f_back
+    assert call is not None
+    names, _, keywords, values = inspect.getargvalues(call)
+    arguments = {name: values[name] for name in names if name != "self"}
+    return {**arguments, **(values[keywords] if keywords else {})}
+
+
+def _class_path(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _find(class_path: object) -> Any:
+    """Returns what a class path names among the modules that are imported already, or None."""
+    if not isinstance(class_path, str) or "." not in class_path:
+        return None
+    module, _, name = class_path.rpartition(".")
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _saved_class(
+    checkpoint: dict[str, Any], path: str | os.PathLike[str]
+) -> type[CheckpointedModule]:
+    import lightning_gans.variants  # noqa: F401  the classes that need no import by the user
+
+    class_path = checkpoint[RECORD_KEY]["class_path"]
+    found = _find(class_path)
+    if not (isinstance(found, type) and issubclass(found, CheckpointedModule)):
+        raise ValueError(f"{path} is of a {class_path}, which is not known here: import it first.")
+    return found
+
+
+def _check_class_paths(value: object, path: str | os.PathLike[str]) -> None:
+    """Refuses hyper-parameters that name anything but classes that are imported already."""
+    if isinstance(value, dict):
+        if "class_path" in value and not isinstance(_find(value["class_path"]), type):
+            raise ValueError(
+                f"{path} asks for {value['class_path']!r}, which is no class known here: import "
+                "it first if you trust the file."
+            )
+        for inner in value.values():
+            _check_class_paths(inner, path)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_class_paths(inner, path)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(v) for v in value)
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _is_default(cls: type, name: str, value: object) -> bool:
+    signatures = (inspect.signature(c) for c in cls.__mro__ if "__init__" in vars(c))
+    return any(s.parameters[name].default is value for s in signatures if name in s.parameters)
+
+
+def _tensors(value: object, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _tensors(inner, f"{name}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _tensors(inner, f"{name}[{index}]")

@@ -1,0 +1,411 @@
+"""The command line: ``lightning-gans {fit,validate,test,predict}``."""
+
+import argparse
+import logging
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+from torch import nn
+from typing_extensions import override
+
+import datamodules  # noqa: F401  so that its classes are found by name
+import lightning_gans.variants  # noqa: F401  likewise
+from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
+from lightning_gans.checkpoints import read_checkpoint
+from lightning_gans.files import replacing
+from lightning_gans.game import DivergenceError
+from lightning_gans.gan import GAN
+from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
+from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, find_checkpoint, run_of
+
+__all__ = ["GANCLI", "InputError", "configs_folder", "main"]
+
+COMMANDS = ("fit", "validate", "test", "predict")
+
+FIXED_BY_CHECKPOINT = ("model.class_path", "model.init_args.generator", "model.init_args.discrim")
+"""Beginnings of the keys that the weights of a checkpoint decide."""
+FIXED_BY_TRAINING = ("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler")
+"""Beginnings of the keys that a run cannot change on its way, since their state is saved."""
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the message says what, and what is allowed."""
+
+
+def configs_folder() -> Path:
+    """Returns the folder of the configurations that come with the package."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
+
+
+class GANCLI(LightningCLI):
+    """LightningCLI with run folders, and with checkpoints that bring their configuration along.
+
+    What holds, the later the stronger: ``configs/default.yaml``, the configuration in the
+    checkpoint, files given with ``--config``, flags.
+
+    Args:
+        arguments: the command line after the program's name.
+
+    Raises:
+        InputError: if something the user gave cannot be used.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        quiet: dict[str, Any] = {"exit_on_error": False}
+        defaults = {**quiet, "default_config_files": [str(configs_folder() / "default.yaml")]}
+        self._run: RunLogger | None = None
+        self._changes: list[str] = []
+        super().__init__(
+            GAN,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            parser_kwargs={**quiet, **dict.fromkeys(COMMANDS, defaults)},
+            args=arguments,
+        )
+
+    # Parsing -------------------------------------------------------------------------------------
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--name", type=str | None, help="Name of the run and of its folder.")
+        for key, callback in (
+            ("checkpoint", Checkpoint),
+            ("evaluation", Evaluation),
+            ("pictures", Pictures),
+            ("progress", Progress),
+        ):
+            parser.add_lightning_class_args(callback, key)
+        parser.link_arguments(
+            "data",
+            "model.init_args.data_shape",
+            compute_fn=lambda data: getattr(data, "data_shape", None),
+            apply_on="instantiate",
+        )
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        assert isinstance(args, list)
+        request = _Request(args)
+        saved: dict[str, Any] | None = None
+        try:
+            checkpoint = request.checkpoint()
+            if checkpoint is not None:
+                saved = read_checkpoint(checkpoint).get(CONFIG_KEY)
+        except (FileNotFoundError, ValueError) as error:
+            raise InputError(f"ckpt_path: {error}") from error
+        with _config_file(request.relevant(saved)) as file:
+            flags = ["--config", file] if file else []
+            place = request.place + 1
+            self.config = parser.parse_args([*args[:place], *flags, *args[place:]])
+        if request.command is None:
+            return
+        config = self.config[request.command]
+        config.name = config.name or request.name() or _default_name(config)
+        if checkpoint is not None:
+            config.ckpt_path = str(checkpoint)
+        self.plain_config: dict[str, Any] = yaml.safe_load(
+            self._subcommand_parsers[request.command].dump(config, skip_none=False)
+        )
+        for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
+            self.plain_config.pop(key, None)
+        if saved is not None:
+            self._changes = _changes(request.relevant(saved), self.plain_config, request.command)
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Does nothing: `parse_arguments` has taken the checkpoint's configuration in."""
+
+    # Making --------------------------------------------------------------------------------------
+
+    @override
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
+            raise InputError(str(_innermost(error))) from error
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
+        self.trainer_defaults["callbacks"] = [RunRecord(self.plain_config, sys.argv)]
+        return super().instantiate_trainer(**kwargs)
+
+    def _loggers(self) -> list[Logger] | bool:
+        """Returns ``metrics.csv`` first, and what the user asks for beside it."""
+        given = self._get(self.config_init, "trainer").logger
+        if given is False:
+            return False
+        others = [] if given in (None, True) else given if isinstance(given, list) else [given]
+        root = self._get(self.config_init, "trainer").default_root_dir
+        run = run_of(Path(self._checkpoint)) if self._checkpoint else None
+        if run is not None:
+            number = int(run.name.removeprefix("version_"))
+            self._run = RunLogger(str(run.parent.parent), run.parent.name, number)
+        else:
+            self._run = RunLogger(root, self._get(self.config, "name"))
+        for logger in others:
+            if isinstance(logger, WandbLogger):
+                go_offline_without_key()
+            if isinstance(logger, TensorBoard | WandB):
+                logger.follow(self._run.log_dir)
+        return [self._run, *others]
+
+    @property
+    def _checkpoint(self) -> str | None:
+        return self._get(self.config, "ckpt_path")
+
+    # Running -------------------------------------------------------------------------------------
+
+    def fit(self, model: GAN, **kwargs: Any) -> None:
+        """Trains a model."""
+        if self.trainer.is_global_zero:
+            self._introduce(model)
+        kwargs["weights_only"] = True
+        self._run_guarded(self.trainer.fit, model, **kwargs)
+        if self._run is not None and self.trainer.is_global_zero:
+            self._sum_up(Path(self._run.log_dir))
+
+    def validate(self, model: GAN, **kwargs: Any) -> None:
+        """Scores a model on the validation data."""
+        kwargs.update(weights_only=True, verbose=False)
+        self._run_guarded(self.trainer.validate, model, **kwargs)
+
+    def test(self, model: GAN, **kwargs: Any) -> None:
+        """Scores a model on the test data."""
+        kwargs.update(weights_only=True, verbose=False)
+        self._run_guarded(self.trainer.test, model, **kwargs)
+
+    def predict(self, model: GAN, **kwargs: Any) -> None:
+        """Generates as many samples as the validation data has, into an array file."""
+        if self._checkpoint is None:
+            raise InputError("ckpt_path: predict needs a checkpoint, give --ckpt_path.")
+        if self.trainer.world_size > 1:
+            raise InputError("trainer.devices: predict writes one file, use one process.")
+        kwargs.update(weights_only=True, return_predictions=True)
+        samples = torch.cat(self._run_guarded(self.trainer.predict, model, **kwargs))
+        checkpoint = Path(self._checkpoint)
+        target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
+        with replacing(target) as file:
+            np.save(file, samples.float().cpu().numpy())
+        Console().print(f"{len(samples):,} samples, shape {tuple(samples.shape)}: {target}")
+
+    def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
+        """Runs, and blames what fails before the first update on the input."""
+        try:
+            return run(model, **kwargs)
+        except (ValueError, MisconfigurationException, FileNotFoundError) as error:
+            if model.training_begun:
+                raise
+            raise InputError(str(error)) from error
+
+    def _introduce(self, model: GAN) -> None:
+        console = Console(highlight=False)
+        device = self.trainer.strategy.root_device
+        parts = (
+            f"{type(model).__name__} on {type(self.datamodule).__name__}",
+            f"generator {_size(model.generator)}, discriminator {_size(model.discriminator)}",
+            f"{self.trainer.world_size} x {device.type}",
+            f"seed {self._get(self.config, 'seed_everything')}",
+        )
+        console.print("  |  ".join(parts))
+        if self._checkpoint:
+            console.print(f"going on from {self._checkpoint}", soft_wrap=True)
+        for change in self._changes:
+            console.print(f"changed from the checkpoint: {change}", soft_wrap=True)
+        if self._run is not None:
+            console.print(f"run folder: {self._run.log_dir}", soft_wrap=True)
+
+    def _sum_up(self, folder: Path) -> None:
+        console = Console(highlight=False)
+        for name, what in (
+            ("figures/real_and_generated.png", "real beside generated samples"),
+            ("figures/training.gif", "the training as an animation"),
+            ("figures/curves.png", "losses"),
+            ("metrics.csv", "every logged value"),
+            ("checkpoints/best.ckpt", "the best state"),
+            ("checkpoints/last.ckpt", "the last state, to go on from: --ckpt_path last"),
+        ):
+            if (folder / name).exists():
+                console.print(f"{what}: {folder / name}", soft_wrap=True)
+
+
+class _Request:
+    """What has to be known of a command line before it can be parsed."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        places = [i for i, argument in enumerate(arguments) if argument in COMMANDS]
+        self.place = places[0] if places else -1
+        self.command = arguments[self.place] if places else None
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        parser.add_argument("-c", "--config", action="append", default=[])
+        for flag in ("--ckpt_path", "--name", "--trainer.default_root_dir"):
+            parser.add_argument(flag)
+        try:
+            self._flags = vars(parser.parse_known_args(arguments)[0])
+        except argparse.ArgumentError as error:
+            raise InputError(str(error)) from error
+        self._configs = [Path(config) for config in self._flags["config"]]
+
+    def _setting(self, key: str) -> str | None:
+        """Returns a setting from the flags or from the last file that has it."""
+        if self._flags[key] is not None:
+            return str(self._flags[key])
+        for path in (*reversed(self._configs), configs_folder() / "default.yaml"):
+            try:
+                value = yaml.safe_load(path.read_text())
+            except (OSError, yaml.YAMLError):
+                continue  # the parser will tell
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is not None:
+                return str(value)
+        return None
+
+    def name(self) -> str | None:
+        """Returns the name of the run, if the command line tells it."""
+        return self._setting("name") or (self._configs[-1].stem if self._configs else None)
+
+    def checkpoint(self) -> Path | None:
+        """Returns the checkpoint that is asked for.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if "last" or "best" is asked for, but of what run is not said.
+        """
+        asked = self._setting("ckpt_path")
+        if asked is None:
+            return None
+        if asked not in ("last", "best"):
+            return Path(asked)
+        name = self.name()
+        if name is None:
+            raise ValueError(f"{asked} of which run? Give --name or --config.")
+        root = self._setting("trainer.default_root_dir")
+        return find_checkpoint(Path(root or "."), name, asked)
+
+    def relevant(self, saved: dict[str, Any] | None) -> dict[str, Any]:
+        """Returns the parts of a checkpoint's configuration that matter to the command."""
+        if saved is None or self.command == "fit":
+            return saved or {}
+        parts = {k: saved[k] for k in ("seed_everything", "model", "data", "evaluation")}
+        trainer = {k: saved["trainer"].get(k) for k in ("callbacks", "precision")}
+        return {**parts, "trainer": trainer}
+
+
+@contextmanager
+def _config_file(config: dict[str, Any]) -> Iterator[str | None]:
+    if not config:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.yaml"
+        path.write_text(yaml.safe_dump(config))
+        yield str(path)
+
+
+def _default_name(config: Any) -> str:
+    parts = (config[key].class_path.rpartition(".")[2].lower() for key in ("model", "data"))
+    return "_".join(parts)
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        parts = {f"{key}.{name}" if key else str(name): inner for name, inner in value.items()}
+    elif isinstance(value, list):
+        parts = {f"{key}[{index}]": inner for index, inner in enumerate(value)}
+    else:
+        return {key: value}
+    return {k: v for name, inner in parts.items() for k, v in _flat(inner, name).items()}
+
+
+def _changes(saved: dict[str, Any], given: dict[str, Any], command: str) -> list[str]:
+    """Returns what the user changes of a checkpoint's configuration.
+
+    Raises:
+        InputError: if a change could not take effect.
+    """
+    old, new = _flat(saved), _flat({key: given.get(key) for key in saved})
+    fixed = FIXED_BY_CHECKPOINT + (FIXED_BY_TRAINING if command == "fit" else ())
+    changes = []
+    for key in dict.fromkeys((*old, *new)):
+        if old.get(key) == new.get(key):
+            continue
+        change = f"{key}: {old.get(key)} -> {new.get(key)}"
+        if key.startswith(fixed):
+            raise InputError(
+                f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
+                "Leave it out, or start a new run."
+            )
+        changes.append(change)
+    return changes
+
+
+def _size(network: nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _one_line(message: str) -> str:
+    """Returns the part of a parser's message that says what is wrong, in one line."""
+    noise = r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
+    noise += r"|Expected a path but"
+    lines = (line.strip(" -") for line in message.splitlines())
+    kept = dict.fromkeys(line for line in lines if line and not re.match(noise, line))
+    text = " ".join(kept)
+    return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
+
+
+@rank_zero_only
+def _complain(message: str) -> None:
+    print(f"lightning-gans: error: {_one_line(message)}", file=sys.stderr)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    _complain(message)
+    sys.exit(code)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; what the user gave wrong ends it with one line and exit code 2.
+
+    With ``LIGHTNING_GANS_DEBUG=1`` in the environment errors show their traceback.
+
+    Args:
+        arguments: after the program's name; those of the process if they are not given.
+    """
+    sys.path.insert(0, os.getcwd())  # a model of the user's own, by name
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    try:
+        GANCLI(sys.argv[1:] if arguments is None else arguments)
+    except (argparse.ArgumentError, InputError, DivergenceError) as error:
+        if os.environ.get("LIGHTNING_GANS_DEBUG"):
+            raise
+        _stop(str(error), 1 if isinstance(error, DivergenceError) else 2)

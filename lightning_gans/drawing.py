@@ -1,0 +1,225 @@
+"""Pictures as uint8 arrays of shape (H, W, 3), the one form that every logger takes.
+
+Nothing here guesses a range from the values it is given: the data's ``value_range`` decides, so
+that the same value always gets the same colour and the same place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from lightning_gans.files import replacing
+
+__all__ = [
+    "Picture",
+    "curves",
+    "image_grid",
+    "level_sets",
+    "points",
+    "profiles",
+    "save_gif",
+    "save_png",
+    "side_by_side",
+    "to_bytes",
+]
+
+Picture = NDArray[np.uint8]
+
+REAL = "#9a9a9a"
+FAKE = "#d62728"
+
+
+def to_bytes(images: Tensor, value_range: tuple[float, float]) -> Tensor:
+    """Maps images from their range to bytes: the least value to 0, the greatest to 255.
+
+    Args:
+        images: shape (N, C, H, W), values beyond the range are clipped.
+        value_range: the data's least and greatest value.
+    """
+    low, high = value_range
+    unit = (images.detach().float().cpu() - low) / (high - low)
+    return (unit.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def image_grid(images: Tensor, value_range: tuple[float, float], *, columns: int = 8) -> Picture:
+    """Returns images in rows from left to right, on white lines of two pixels.
+
+    Args:
+        images: grey or RGB, shape (N, C, H, W), in the data's range.
+        value_range: the data's least and greatest value.
+        columns: images in a row.
+    """
+    grid = make_grid(to_bytes(images, value_range), nrow=columns, padding=2, pad_value=255)
+    return grid.permute(1, 2, 0).numpy()
+
+
+def points(
+    fake: Tensor, real: Tensor, value_range: tuple[float, float], *, title: str = ""
+) -> Picture:
+    """Returns a scatter plot of generated points over real ones.
+
+    Args:
+        fake: shape (N, 2).
+        real: shape (M, 2).
+        value_range: of both axes.
+        title: above the plot.
+    """
+    figure, axes = _square(value_range, title)
+    _scatter(axes, real, fake)
+    return _rendered(figure)
+
+
+def level_sets(
+    score: Callable[[Tensor], Tensor],
+    fake: Tensor,
+    real: Tensor,
+    value_range: tuple[float, float],
+    *,
+    title: str = "",
+    resolution: int = 100,
+) -> Picture:
+    """Returns generated and real points over the level sets of the discriminator's output.
+
+    Args:
+        score: maps points, shape (N, 2), to outputs, shape (N,).
+        fake: shape (N, 2).
+        real: shape (M, 2).
+        value_range: of both axes.
+        title: above the plot.
+        resolution: points along each axis at which the output is evaluated.
+    """
+    figure, axes = _square(value_range, title)
+    low, high = axes.get_xlim()
+    ticks = torch.linspace(low, high, resolution)
+    heights = score(torch.cartesian_prod(ticks, ticks)).reshape(resolution, resolution)
+    filled = axes.contourf(ticks, ticks, heights.T.float().cpu(), levels=20, cmap="viridis")
+    figure.colorbar(filled, ax=axes, shrink=0.8, label="discriminator output")
+    _scatter(axes, real, fake, real_colour="white")
+    return _rendered(figure)
+
+
+def profiles(
+    fake: Tensor, real: Tensor, value_range: tuple[float, float], *, title: str = ""
+) -> Picture:
+    """Returns generated vectors over real ones, each a line over its entries.
+
+    Args:
+        fake: shape (N, d).
+        real: shape (M, d).
+        value_range: of the entries.
+        title: above the plot.
+    """
+    figure, axes = _axes(title)
+    entries = np.arange(1, real.shape[1] + 1)
+    for samples, colour, name in ((real, REAL, "real"), (fake, FAKE, "generated")):
+        if len(samples):
+            lines = samples[:200].float().cpu().numpy().T
+            handles = axes.plot(entries, lines, color=colour, alpha=0.3, linewidth=1)
+            handles[0].set_label(name)
+    low, high = value_range
+    margin = 0.1 * (high - low)
+    axes.set(xlabel="entry", ylabel="value", ylim=(low - margin, high + margin))
+    if len(entries) <= 20:
+        axes.set_xticks(entries)
+    for handle in axes.legend(loc="upper right").legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+    return _rendered(figure)
+
+
+def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
+    """Returns the losses and the discriminator's outputs over generator updates.
+
+    Args:
+        rows: (update, values) in the order of the updates, as they are logged.
+    """
+    figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    named = (
+        (left, ("loss_d", "loss_g")),
+        (right, ("wasserstein",) if "train/wasserstein" in rows[-1][1] else ("d_real", "d_fake")),
+    )
+    for axes, names in named:
+        for name in names:
+            key = f"train/{name}"
+            known = [(update, values[key]) for update, values in rows if key in values]
+            axes.plot(*zip(*known, strict=True), label=name, linewidth=1)
+        axes.set_xlabel("generator updates")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    left.set_title("losses")
+    right.set_title("discriminator" if len(named[1][1]) > 1 else "estimated Wasserstein distance")
+    return _rendered(figure)
+
+
+def side_by_side(left: Picture, right: Picture) -> Picture:
+    """Returns two pictures next to each other on white, centred vertically."""
+    height = max(len(left), len(right))
+    padded = []
+    for picture in (left, right):
+        above = (height - len(picture)) // 2
+        below = height - len(picture) - above
+        padded.append(np.pad(picture, ((above, below), (0, 0), (0, 0)), constant_values=255))
+    return np.concatenate(padded, axis=1)
+
+
+def save_png(picture: Picture, path: Path) -> None:
+    """Writes a picture, the whole file or nothing."""
+    with replacing(path) as file:
+        Image.fromarray(picture).save(file, "PNG", optimize=True)
+
+
+def save_gif(frames: Sequence[Path], path: Path, *, seconds: float = 8.0) -> None:
+    """Writes an animation that repeats for ever and rests on its last frame.
+
+    Args:
+        frames: pictures of equal size, at least one.
+        path: where to.
+        seconds: from the first frame to the last.
+    """
+    pictures = [Image.open(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
+    durations = [max(40, round(1000 * seconds / len(pictures)))] * len(pictures)
+    durations[-1] = 2000
+    with replacing(path) as file:
+        pictures[0].save(
+            file, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+        )
+
+
+def _axes(title: str) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(5, 4.4), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10)
+    return figure, axes
+
+
+def _square(value_range: tuple[float, float], title: str) -> tuple[Figure, Any]:
+    figure, axes = _axes(title)
+    low, high = value_range
+    margin = 0.15 * (high - low)
+    axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
+    axes.set_aspect("equal")
+    return figure, axes
+
+
+def _scatter(axes: Any, real: Tensor, fake: Tensor, *, real_colour: str = REAL) -> None:
+    for samples, colour, name in ((real, real_colour, "real"), (fake, FAKE, "generated")):
+        if len(samples):
+            x, y = samples.float().cpu().unbind(1)
+            axes.scatter(x, y, s=4, c=colour, label=name, linewidths=0)
+    axes.legend(loc="upper right", fontsize=8, markerscale=3)
+
+
+def _rendered(figure: Figure) -> Picture:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

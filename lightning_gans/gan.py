@@ -1,0 +1,462 @@
+"""The training loop that every variant shares, and the plain GAN itself."""
+
+import copy
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from math import isfinite, prod
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from typing_extensions import override
+
+from lightning_gans.checkpoints import CheckpointedModule
+from lightning_gans.game import DivergenceError, Player, Samples, split_batch
+from lightning_gans.losses import minimax_discriminator_loss, non_saturating_generator_loss
+from lightning_gans.networks import (
+    MLPDiscriminator,
+    MLPGenerator,
+    evaluation_mode,
+    has_batch_statistics,
+)
+from lightning_gans.optimizers import GANAdam
+from lightning_gans.penalties import Penalty
+from lightning_gans.priors import NormalPrior, Prior
+from lightning_gans.randomness import EVALUATION, NOISE, reseed
+
+__all__ = ["GAN"]
+
+GeneratorSource = nn.Module | Callable[[int, tuple[int, ...]], nn.Module]
+DiscriminatorSource = nn.Module | Callable[[tuple[int, ...]], nn.Module]
+
+
+class GAN(CheckpointedModule):
+    """The GAN of the original paper with the non-saturating loss, and the base of all variants.
+
+    One batch feeds one round: ``n_critic`` discriminator updates on consecutive equal slices of
+    the batch, then one generator update. So ``global_step``, ``max_steps``, the x-axis of every
+    logger and the cadence of checkpoints count generator updates.
+
+    A variant overrides `discriminator_loss` and `generator_loss`, and `players` if it has more
+    networks or players. It returns named terms; it never detaches, steps or logs.
+
+    References:
+        Generative Adversarial Networks (Goodfellow et al., 2014), algorithm 1, with the
+        generator's loss of section 3, https://arxiv.org/abs/1406.2661. The paper's k is
+        ``n_critic``. It trains with momentum; the default here is Adam with the settings of DCGAN.
+
+    Args:
+        data_shape: shape of one sample, without the batch. The command line takes it from the
+            data. Needed unless both networks are modules and a prior is given.
+        generator: a module from latents (N, Z) to samples (N, ...), or what makes one from Z and
+            ``data_shape``.
+        discriminator: a module from samples (N, ...) to logits (N,) or (N, 1), or what makes one
+            from ``data_shape``.
+        prior: what latents are drawn from. By default a normal distribution with as many entries
+            as a sample has, at most 100.
+        n_critic: discriminator updates before each generator update, at least 1.
+        penalties: added to the discriminator's loss, see `lightning_gans.penalties`.
+        optimizer_g: makes the generator's optimizer from its parameters.
+        optimizer_d: makes the discriminator's.
+        scheduler: makes a learning-rate scheduler for each optimizer, stepped once a round.
+        gradient_clip_norm: largest norm of one player's gradient; larger ones are scaled down.
+
+    Attributes:
+        training_begun: whether a first batch has been accepted; what fails before is bad input.
+        live: the values last logged, training's and evaluation's, for a progress bar to show.
+
+    Raises:
+        ValueError: if an argument is out of range, or the networks do not fit each other or the
+            data; always before the first update.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_shape: tuple[int, ...] | None = None,
+        generator: GeneratorSource = MLPGenerator,
+        discriminator: DiscriminatorSource = MLPDiscriminator,
+        prior: Prior | None = None,
+        n_critic: int = 1,
+        penalties: Sequence[Penalty] = (),
+        optimizer_g: OptimizerCallable = GANAdam,
+        optimizer_d: OptimizerCallable = GANAdam,
+        scheduler: LRSchedulerCallable | None = None,
+        gradient_clip_norm: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_plain_hyperparameters()
+        self.automatic_optimization = False
+        if n_critic < 1:
+            raise ValueError(f"n_critic must be at least 1, got {n_critic}.")
+        if gradient_clip_norm is not None and not gradient_clip_norm > 0:
+            raise ValueError(f"gradient_clip_norm must be above 0, got {gradient_clip_norm}.")
+        names = [penalty.name for penalty in penalties]
+        if len(set(names)) < len(names):
+            raise ValueError(f"penalties: each kind is allowed once, got {names}.")
+        if data_shape is None:
+            given = (isinstance(n, nn.Module) for n in (generator, discriminator))
+            if prior is None or not all(given):
+                raise ValueError(
+                    "data_shape must be given, unless generator and discriminator are modules and "
+                    "a prior says what the generator reads."
+                )
+        self.data_shape = None if data_shape is None else tuple(data_shape)
+        self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
+        if not isinstance(generator, nn.Module):
+            assert self.data_shape is not None
+            generator = generator(self.prior.dim, self.data_shape)
+        if not isinstance(discriminator, nn.Module):
+            assert self.data_shape is not None
+            discriminator = discriminator(self.data_shape)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.n_critic = n_critic
+        self.penalties = nn.ModuleList(penalties)
+        self.optimizer_g = optimizer_g
+        self.optimizer_d = optimizer_d
+        self.scheduler = scheduler
+        self.gradient_clip_norm = gradient_clip_norm
+        self.live: dict[str, float] = {}
+        self._seen: dict[str, Tensor] = {}
+        self.training_begun = False
+        self._logging = False
+
+    # What a variant may override -----------------------------------------------------------------
+
+    def players(self) -> list[Player]:
+        """Returns the players of one round in the order of their turns."""
+        discriminator = Player(
+            "discriminator",
+            [self.discriminator],
+            self.optimizer_d,
+            updates=self.n_critic,
+            penalties=cast("list[Penalty]", list(self.penalties)),
+        )
+        return [discriminator, Player("generator", [self.generator], self.optimizer_g)]
+
+    def sample_latent(self, n: int) -> Tensor:
+        """Draws latents from the prior, shape (n, Z)."""
+        return self.prior.sample(n, device=self.device, dtype=cast("torch.dtype", self.dtype))
+
+    def generate(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps latents, shape (N, Z), to samples, shape (N, ...)."""
+        return self.generator(latent)
+
+    def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps samples, shape (N, ...), to logits, shape (N,).
+
+        Raises:
+            ValueError: if the discriminator gives anything but one number a sample. Two shapes
+                that merely broadcast, (N, 1) and (N,), would make a loss of all N x N pairs.
+        """
+        logits = self.discriminator(x)
+        if logits.shape == (len(x), 1):
+            return logits.squeeze(1)
+        if logits.shape == (len(x),):
+            return logits
+        raise ValueError(
+            f"discriminator: its output for {len(x)} samples has shape {tuple(logits.shape)}, but "
+            f"must have shape ({len(x)},) or ({len(x)}, 1)."
+        )
+
+    def draw(self, real: Tensor, labels: Tensor | None = None) -> Samples:
+        """Generates a fake for each real sample."""
+        latent = self.sample_latent(len(real))
+        return Samples(real, self.generate(latent, labels), latent, labels)
+
+    def discriminator_loss(self, samples: Samples) -> dict[str, Tensor]:
+        """Returns the named terms of the discriminator's loss, without penalties."""
+        real, fake = self.logits(samples)
+        return {"adversarial_d": minimax_discriminator_loss(real, fake)}
+
+    def generator_loss(self, samples: Samples) -> dict[str, Tensor]:
+        """Returns the named terms of the generator's loss."""
+        fake = self.discriminate(samples.fake, samples.labels)
+        return {"adversarial_g": non_saturating_generator_loss(fake)}
+
+    def summarize(self, row: dict[str, float]) -> dict[str, float]:
+        """Returns a log row, extended by what follows from its values.
+
+        Args:
+            row: keys without the prefix ``train/``.
+        """
+        return row
+
+    # What a variant may call ---------------------------------------------------------------------
+
+    def logits(self, samples: Samples) -> tuple[Tensor, Tensor]:
+        """Returns the logits of the real and of the fake samples, each of shape (N,)."""
+        real = self.discriminate(samples.real, samples.labels)
+        fake = self.discriminate(samples.fake, samples.labels)
+        if self._logging:
+            self._seen.update(d_real=real.detach().mean(), d_fake=fake.detach().mean())
+        return real, fake
+
+    # Sampling and evaluation ---------------------------------------------------------------------
+
+    @override
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Same as `generate`."""
+        return self.generate(latent, labels)
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps latents to samples as `generate` does, with the generator in evaluation mode."""
+        with evaluation_mode(self.generator):
+            return self.generate(latent, labels)
+
+    @property
+    def evaluated(self) -> "GAN":
+        """The model that is evaluated: the view made by `evaluate_with`, or this one."""
+        return self.__dict__.get("_view", self)
+
+    def evaluate_with(self, generator: nn.Module) -> None:
+        """Makes `evaluated` a view of this model that shares everything but the generator.
+
+        The model's own generator stays in its place, so that no checkpoint can catch the other.
+        """
+        view = copy.copy(self)
+        view._modules = {**self._modules, "generator": generator}
+        self.__dict__["_view"] = view
+
+    @override
+    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Returns the fields of `Samples`: the batch beside as many generated samples.
+
+        The latents depend on the seed and on the batch's place only: two evaluations of the same
+        weights give the same scores.
+        """
+        real, labels = split_batch(batch)
+        reseed(self.device, self.seed, EVALUATION, batch_idx, self.global_rank)
+        latent = self.sample_latent(len(real))
+        return vars(Samples(real, self.evaluated.sample(latent, labels), latent, labels))
+
+    @override
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Same as `validation_step`."""
+        return self.validation_step(batch, batch_idx)
+
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Returns as many generated samples as the batch has real ones."""
+        return cast("Tensor", self.validation_step(batch, batch_idx)["fake"])
+
+    # Before the first update ---------------------------------------------------------------------
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Takes the run's seed over and checks that the networks fit each other and the data."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DDPStrategy):
+            # Each backward pass reaches the parameters of one player only.
+            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        given = os.environ.get("PL_GLOBAL_SEED")
+        self.seed = int(given) if given else strategy.broadcast(torch.initial_seed() % 2**32)
+        synced = getattr(strategy, "_layer_sync", None) is not None
+        if self.trainer.world_size > 1 and has_batch_statistics(self) and not synced:
+            rank_zero_warn(
+                "A network has BatchNorm layers, whose statistics each process computes on its "
+                "own share of the batch. On GPUs, sync_batchnorm=True shares them."
+            )
+        self._check_networks()
+
+    def _check_networks(self) -> None:
+        """Refuses networks that do not fit each other or the data."""
+        with evaluation_mode(self), torch.no_grad():
+            latent = self.sample_latent(2).to(next(self.generator.parameters()))
+            try:
+                fake = self.generate(latent)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"generator: it cannot read latents of shape (N, {self.prior.dim}), which "
+                    f"{self.prior} draws: {error}"
+                ) from error
+            self._sample_shape = tuple(fake.shape[1:])
+            if self.data_shape is not None and self._sample_shape != self.data_shape:
+                raise ValueError(
+                    f"generator: it makes samples of shape {self._sample_shape}, but those of the "
+                    f"data have shape {self.data_shape}."
+                )
+            try:
+                self.discriminate(fake)
+            except RuntimeError as error:
+                raise ValueError(
+                    "discriminator: it cannot read samples of shape "
+                    f"{self._sample_shape}, which the generator makes: {error}"
+                ) from error
+
+    def _check_batch(self, real: Tensor, slices: int) -> None:
+        """Refuses a first batch that no round can be played on."""
+        if not real.is_floating_point():
+            raise ValueError(f"data: samples must be floating-point numbers, got {real.dtype}.")
+        if tuple(real.shape[1:]) != self._sample_shape:
+            raise ValueError(
+                f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes "
+                f"samples of shape {self._sample_shape}."
+            )
+        if len(real) % slices != 0:
+            raise ValueError(
+                f"data: a batch of {len(real)} samples cannot be split into {slices} equal "
+                f"slices, one for each update of a round (n_critic): its size must be a multiple "
+                f"of {slices}."
+            )
+        if not real.isfinite().all():
+            bad = int((~real.isfinite()).sum())
+            raise ValueError(
+                f"data: {bad} of the first batch's {real.numel()} values are NaN or infinite."
+            )
+
+    @override
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        """Makes an optimizer for each player and, if asked for, its scheduler."""
+        players = self.players()
+        self._trained = {player.name: player.trained() for player in players}
+        optimizers = [player.optimizer(self._trained[player.name]) for player in players]
+        if self.scheduler is None:
+            return optimizers, []
+        schedulers = [self.scheduler(optimizer) for optimizer in optimizers]
+        if any(isinstance(scheduler, ReduceLROnPlateau) for scheduler in schedulers):
+            raise ValueError("scheduler: ReduceLROnPlateau waits for a score; give a fixed one.")
+        return optimizers, schedulers
+
+    @override
+    def on_train_start(self) -> None:
+        self.training_begun = False
+        self._start_clock()
+
+    @override
+    def on_validation_end(self) -> None:
+        self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._clock = time.perf_counter(), self.trainer.global_step
+
+    # One round -----------------------------------------------------------------------------------
+
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Plays one round: every player takes its turn. Only the last update is counted."""
+        real, labels = split_batch(batch)
+        players = self.players()
+        slices = max(player.updates for player in players)
+        if not self.training_begun:
+            self._check_batch(real, slices)
+            self.training_begun = True
+        size = len(real) // slices
+        if size == 0:
+            rank_zero_warn(f"A batch of {len(real)} samples is too small for a round: left out.")
+            return
+        self._update = self.trainer.global_step + 1
+        self._logging = self._update % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        self._seen = {}
+        reseed(self.device, self.seed, NOISE, self._update, self.global_rank)
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        _require_grad(self._trained.values(), False)
+        try:
+            for player, optimizer in zip(players, optimizers, strict=True):
+                rows = slice((slices - player.updates) * size, slices * size)
+                share = real[rows], None if labels is None else labels[rows]
+                _require_grad([self._trained[player.name]], True)
+                for index, samples in enumerate(self._draws(player, *share, size=size)):
+                    counted = player is players[-1] and index == player.updates - 1
+                    self._play(player, optimizer, samples, counted=counted)
+                _require_grad([self._trained[player.name]], False)
+        finally:
+            _require_grad(self._trained.values(), True)
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]
+        self.images_seen += slices * size * self.trainer.world_size
+        if self._logging:
+            self._log_row()
+
+    def _draws(
+        self, player: Player, real: Tensor, labels: Tensor | None, *, size: int
+    ) -> Iterator[Samples]:
+        """Draws what each update of a turn sees, all at once where that changes nothing."""
+        own_generator = any(network is self.generator for network in player.networks)
+        if player.updates > 1 and not own_generator and not has_batch_statistics(self.generator):
+            yield from self.draw(real, labels).split(size)
+            return
+        for start in range(0, len(real), size):
+            part = slice(start, start + size)
+            yield self.draw(real[part], None if labels is None else labels[part])
+
+    def _play(
+        self, player: Player, optimizer: LightningOptimizer, samples: Samples, *, counted: bool
+    ) -> None:
+        """Makes one update: losses, backward, step."""
+        terms: dict[str, Tensor] = getattr(self, f"{player.name}_loss")(samples)
+        if player.penalties:
+            critic = partial(self.discriminate, labels=samples.labels)
+            for penalty in player.penalties:
+                terms[penalty.name] = penalty(critic, samples.real, samples.fake)
+        first, *others = terms.values()
+        loss = sum(others, first)
+        if self.device.type == "cpu" and not loss.isfinite():
+            self._stop_diverged(player.key, {name: term.item() for name, term in terms.items()})
+        if self._logging:
+            self._seen[f"loss_{player.key}"] = loss.detach()
+            if others:
+                self._seen.update((name, term.detach()) for name, term in terms.items())
+        self._grad_norm_key = f"grad_norm_{player.key}"
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if counted:
+            optimizer.step()
+        else:
+            # The same path as optimizer.step(), except that Lightning does not count it.
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, do_nothing_closure)
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clips and notes the gradient norm, here because fp16 gradients are unscaled by now."""
+        if self.gradient_clip_norm is None and not self._logging:
+            return
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = get_total_norm(p.grad for p in parameters if p.grad is not None)
+        if self.gradient_clip_norm is not None:
+            clip_grads_with_norm_(parameters, self.gradient_clip_norm, norm)
+        if self._logging:
+            self._seen[self._grad_norm_key] = norm
+
+    def _log_row(self) -> None:
+        """Writes one row to the loggers, at the cost of one transfer from the device."""
+        values = torch.stack([value.float() for value in self._seen.values()])
+        values = self.trainer.strategy.reduce(values, reduce_op="mean")
+        row = dict(zip(self._seen, values.tolist(), strict=True))
+        for key in (name.removeprefix("loss_") for name in row if name.startswith("loss_")):
+            if not isfinite(row[f"loss_{key}"]):
+                self._stop_diverged(key, row)
+        row = self.summarize(row)
+        start, before = self._clock
+        row["updates_per_s"] = (self._update - before) / (time.perf_counter() - start)
+        row["images_seen"] = self.images_seen
+        row = {f"train/{name}": value for name, value in row.items()}
+        self.live.update(row)
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self._update)
+        self._start_clock()
+
+    def _stop_diverged(self, key: str, values: dict[str, float]) -> None:
+        bad = [f"{name} = {value}" for name, value in values.items() if not isfinite(value)]
+        raise DivergenceError(
+            f"loss_{key} is not finite at update {self._update}: {', '.join(bad)}. Training was "
+            "stopped; the last checkpoint was written before. Try a lower learning rate."
+        )
+
+
+def _require_grad(groups: Iterable[list[nn.Parameter]], required: bool) -> None:
+    for parameters in groups:
+        for parameter in parameters:
+            parameter.requires_grad_(required)

@@ -1,0 +1,146 @@
+"""Adversarial losses as pure functions of discriminator outputs.
+
+Every function takes *logits*, shape (N,), real before fake, and returns a scalar that its player
+minimises. Networks that end in a sigmoid hand over probabilities instead; only the least-squares
+losses are meant for those.
+"""
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+__all__ = [
+    "least_squares_discriminator_loss",
+    "least_squares_generator_loss",
+    "minimax_discriminator_loss",
+    "minimax_generator_loss",
+    "non_saturating_generator_loss",
+    "optimal_logits",
+    "wasserstein_discriminator_loss",
+    "wasserstein_generator_loss",
+]
+
+
+def minimax_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the cross-entropy of telling real from fake, -log D(x) - log(1 - D(G(z))).
+
+    At the optimal discriminator (`optimal_logits`) it equals 2 log 2 - 2 JS(real, fake).
+
+    References:
+        Generative Adversarial Networks (Goodfellow et al., 2014), equation 1,
+        https://arxiv.org/abs/1406.2661
+
+    Args:
+        real: logits of real samples, shape (N,).
+        fake: logits of generated samples, shape (N,).
+    """
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def minimax_generator_loss(fake: Tensor) -> Tensor:
+    """Returns log(1 - D(G(z))), the generator's side of the minimax game.
+
+    Its gradient vanishes where the discriminator is sure (D(G(z)) near 0): it saturates.
+
+    References:
+        Generative Adversarial Networks (Goodfellow et al., 2014), equation 1 and algorithm 1,
+        https://arxiv.org/abs/1406.2661
+
+    Args:
+        fake: logits of generated samples, shape (N,).
+    """
+    return logsigmoid(-fake).mean()
+
+
+def non_saturating_generator_loss(fake: Tensor) -> Tensor:
+    """Returns -log D(G(z)), whose gradient is largest where the discriminator is sure.
+
+    At the optimal discriminator its gradient is that of KL(fake, real) - 2 JS(real, fake).
+
+    References:
+        | Generative Adversarial Networks (Goodfellow et al., 2014), section 3,
+        | https://arxiv.org/abs/1406.2661
+        | Towards Principled Methods for Training GANs (Arjovsky and Bottou, 2017), theorem 2.5,
+        | https://arxiv.org/abs/1701.04862
+
+    Args:
+        fake: logits of generated samples, shape (N,).
+    """
+    return softplus(-fake).mean()
+
+
+def optimal_logits(real_log_density: Tensor, fake_log_density: Tensor) -> Tensor:
+    """Returns the logits of the optimal discriminator D = p / (p + q) at some points.
+
+    References:
+        Generative Adversarial Networks (Goodfellow et al., 2014), proposition 1,
+        https://arxiv.org/abs/1406.2661
+
+    Args:
+        real_log_density: log p at the points, any shape.
+        fake_log_density: log q at the points, the same shape.
+    """
+    return real_log_density - fake_log_density
+
+
+def least_squares_discriminator_loss(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    real_target: float | Tensor = 1.0,
+    fake_target: float | Tensor = 0.0,
+) -> Tensor:
+    """Returns (D(x) - b)^2 + (D(G(z)) - a)^2, each averaged over its batch.
+
+    The paper's factor 1/2 is left to the caller.
+
+    References:
+        Least Squares Generative Adversarial Networks (Mao et al., 2017), equation 2,
+        https://arxiv.org/abs/1611.04076
+
+    Args:
+        real: outputs on real samples, shape (N,).
+        fake: outputs on generated samples, shape (N,).
+        real_target: b, a number or one target for each sample, shape (N,).
+        fake_target: a, likewise.
+    """
+    return (real - real_target).square().mean() + (fake - fake_target).square().mean()
+
+
+def least_squares_generator_loss(fake: Tensor, *, target: float = 1.0) -> Tensor:
+    """Returns (D(G(z)) - c)^2 averaged over the batch; the factor 1/2 is left to the caller.
+
+    References:
+        Least Squares Generative Adversarial Networks (Mao et al., 2017), equation 2,
+        https://arxiv.org/abs/1611.04076
+
+    Args:
+        fake: outputs on generated samples, shape (N,).
+        target: c, what the generator wants the discriminator to say.
+    """
+    return (fake - target).square().mean()
+
+
+def wasserstein_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns mean D(G(z)) - mean D(x), minus the critic's estimate of the Wasserstein-1 distance.
+
+    References:
+        Wasserstein GAN (Arjovsky et al., 2017), equation 3 and algorithm 1,
+        https://arxiv.org/abs/1701.07875
+
+    Args:
+        real: critic outputs on real samples, shape (N,).
+        fake: critic outputs on generated samples, shape (N,).
+    """
+    return fake.mean() - real.mean()
+
+
+def wasserstein_generator_loss(fake: Tensor) -> Tensor:
+    """Returns -mean D(G(z)).
+
+    References:
+        Wasserstein GAN (Arjovsky et al., 2017), algorithm 1, https://arxiv.org/abs/1701.07875
+
+    Args:
+        fake: critic outputs on generated samples, shape (N,).
+    """
+    return -fake.mean()

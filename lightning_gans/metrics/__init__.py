@@ -1,0 +1,35 @@
+"""Scores of generated samples against real ones: torchmetrics classes over pure functions.
+
+Every metric is updated with ``update(samples, real=...)`` and computes a dict of named scores.
+"""
+
+from lightning_gans.metrics.divergence import (
+    HistogramDivergence,
+    cross_entropy,
+    histogram_probabilities,
+    js_divergence,
+    kl_divergence,
+)
+from lightning_gans.metrics.modes import ModeCoverage, mode_counts
+from lightning_gans.metrics.pattern import PatternError
+from lightning_gans.metrics.transport import (
+    SlicedWasserstein,
+    Wasserstein,
+    sliced_wasserstein_distance,
+    wasserstein_distance,
+)
+
+__all__ = [
+    "HistogramDivergence",
+    "ModeCoverage",
+    "PatternError",
+    "SlicedWasserstein",
+    "Wasserstein",
+    "cross_entropy",
+    "histogram_probabilities",
+    "js_divergence",
+    "kl_divergence",
+    "mode_counts",
+    "sliced_wasserstein_distance",
+    "wasserstein_distance",
+]

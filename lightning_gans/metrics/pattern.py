@@ -1,0 +1,49 @@
+"""How well a generator repeats a fixed pattern."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from typing_extensions import override
+
+__all__ = ["PatternError"]
+
+
+class PatternError(Metric):
+    """The largest deviation of any entry of any generated sample from a pattern.
+
+    Scores: ``pattern_error``.
+
+    Args:
+        pattern: shape (d,).
+    """
+
+    is_differentiable = False
+    full_state_update = False
+    higher_is_better = False
+
+    error: Tensor
+    pattern: Tensor
+
+    scores = ("pattern_error",)
+
+    def __init__(self, pattern: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("pattern", pattern, persistent=False)
+        self.add_state("error", torch.tensor(0.0), dist_reduce_fx="max")
+
+    @override
+    def update(self, samples: Tensor, *, real: bool) -> None:
+        """Adds samples; real ones are not needed and are passed over.
+
+        Args:
+            samples: shape (N, d).
+            real: whether they are real or generated.
+        """
+        if not real:
+            deviation = (samples - self.pattern.to(samples)).abs().max()
+            self.error = torch.maximum(self.error, deviation.to(self.error))
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        """Returns the named scores."""
+        return {"pattern_error": self.error}

@@ -1,0 +1,71 @@
+"""What the metrics on whole sample sets have in common."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+from typing_extensions import override
+
+__all__ = ["SampleMetric"]
+
+
+class SampleMetric(Metric):
+    """Base of the metrics that keep the real and the generated samples until they are computed.
+
+    Attributes:
+        scores: names of what it computes.
+
+    Args:
+        max_samples: of each kind that are kept, the first ones; all if it is not given.
+
+    Raises:
+        ValueError: if ``max_samples`` is below 2, or a computation finds fewer than 2 samples.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    scores: tuple[str, ...]
+    real: list[Tensor]
+    fake: list[Tensor]
+
+    def __init__(self, max_samples: int | None = None) -> None:
+        super().__init__()
+        if max_samples is not None and max_samples < 2:
+            raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
+        self.max_samples = max_samples
+        self.add_state("real", [], dist_reduce_fx="cat")
+        self.add_state("fake", [], dist_reduce_fx="cat")
+
+    @override
+    def update(self, samples: Tensor, *, real: bool) -> None:
+        """Adds samples.
+
+        Args:
+            samples: shape (N, ...).
+            real: whether they are real or generated.
+        """
+        (self.real if real else self.fake).append(samples.detach().flatten(1))
+
+    def collected(self) -> tuple[Tensor, Tensor]:
+        """Returns the kept real and generated samples in double precision, shape (N, d) each.
+
+        Raises:
+            ValueError: if there are fewer than 2 of either.
+        """
+        both = []
+        for name, parts in (("real", self.real), ("generated", self.fake)):
+            samples = dim_zero_cat(parts) if len(parts) else torch.empty(0)
+            if len(samples) < 2:
+                raise ValueError(
+                    f"{type(self).__name__}: needs at least 2 {name} samples, got {len(samples)}."
+                )
+            both.append(samples[: self.max_samples].double())
+        return both[0], both[1]
+
+    @override
+    def compute(self) -> dict[str, Any]:
+        """Returns the named scores."""
+        raise NotImplementedError

@@ -1,0 +1,118 @@
+"""Multi-layer perceptrons for data of any shape."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+from typing_extensions import override
+
+__all__ = ["MLPDiscriminator", "MLPGenerator"]
+
+
+def _hidden_layers(
+    sizes: Sequence[int],
+    activation: Callable[[], nn.Module],
+    normalization: Callable[[int], nn.Module] | None,
+) -> list[nn.Module]:
+    """Returns linear layers between consecutive sizes, each with its activation.
+
+    The first one is not normalised: the usual form, since statistics of the input itself
+    (a latent, a data point) carry what the network is to read.
+    """
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"hidden: every layer needs at least 1 unit, got {list(sizes[1:])}.")
+    layers: list[nn.Module] = []
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        layers.append(nn.Linear(inputs, outputs))
+        if normalization is not None and index > 0:
+            layers.append(normalization(outputs))
+        layers.append(activation())
+    return layers
+
+
+class MLPGenerator(nn.Module):
+    """Creates a perceptron from latents to data of any shape.
+
+    Args:
+        latent_dim: Z, the number of entries of one latent.
+        data_shape: shape of one sample, without the batch.
+        hidden: units of each hidden layer; none makes the generator linear.
+        activation: after every hidden layer.
+        normalization: called with the number of units, between each hidden layer but the first
+            and its activation; none if it is not given.
+        output: after the last layer, such as ``torch.nn.Tanh`` for data in [-1, 1]; the output is
+            unbounded if it is not given.
+
+    Raises:
+        ValueError: if a layer has no units.
+
+    Example:
+        >>> generator = MLPGenerator(2, (1, 28, 28), hidden=[64, 64])
+        >>> generator(torch.zeros(5, 2)).shape
+        torch.Size([5, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        hidden: Sequence[int] = (128, 128, 128),
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        normalization: Callable[[int], nn.Module] | None = None,
+        output: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        layers = _hidden_layers([latent_dim, *hidden], activation, normalization)
+        layers.append(nn.Linear([latent_dim, *hidden][-1], prod(data_shape)))
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(*layers, nn.Unflatten(1, data_shape))
+
+    @override
+    def forward(self, latent: Tensor) -> Tensor:
+        """Maps latents, shape (N, Z), to samples, shape (N, *data_shape)."""
+        return self.layers(latent)
+
+
+class MLPDiscriminator(nn.Module):
+    """Creates a perceptron from data of any shape to one number a sample.
+
+    Args:
+        data_shape: shape of one sample, without the batch.
+        hidden: units of each hidden layer; none makes the discriminator linear.
+        activation: after every hidden layer.
+        normalization: called with the number of units, between each hidden layer but the first
+            and its activation; none if it is not given.
+        output: after the last layer; logits if it is not given. A critic needs logits: a sigmoid
+            would bound its estimate of the distance by 1.
+
+    Raises:
+        ValueError: if a layer has no units.
+
+    Example:
+        >>> discriminator = MLPDiscriminator((1, 28, 28), hidden=[64])
+        >>> discriminator(torch.zeros(5, 1, 28, 28)).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        hidden: Sequence[int] = (128, 128, 128),
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        normalization: Callable[[int], nn.Module] | None = None,
+        output: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = [prod(data_shape), *hidden]
+        layers = _hidden_layers(sizes, activation, normalization)
+        layers.append(nn.Linear(sizes[-1], 1))
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps samples, shape (N, *data_shape), to logits, shape (N,)."""
+        return self.layers(x)

@@ -1,0 +1,39 @@
+"""Optimizers with plain scalar arguments, which a config file can write and read back."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["GANAdam"]
+
+
+class GANAdam(torch.optim.Adam):
+    """Adam with the two moments as separate arguments and the defaults usual for GANs.
+
+    References:
+        | Adam: A Method for Stochastic Optimization (Kingma and Ba, 2015), algorithm 1,
+        | https://arxiv.org/abs/1412.6980
+        | Unsupervised Representation Learning with DCGANs (Radford et al., 2016), section 4, for
+        | the defaults 2e-4 and 0.5, https://arxiv.org/abs/1511.06434
+
+    Args:
+        params: the parameters to update, or groups of them.
+        lr: learning rate.
+        beta1: decay rate of the first moment, in [0, 1).
+        beta2: decay rate of the second moment, in [0, 1).
+        eps: added to the denominator.
+        weight_decay: weight of the L2 penalty on the parameters.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+        lr: float = 2e-4,
+        beta1: float = 0.5,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)

@@ -1,0 +1,118 @@
+"""Latent priors: what the generator's input is drawn from."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+__all__ = ["ConstantPrior", "NormalPrior", "Prior", "UniformPrior"]
+
+
+class Prior(ABC):
+    """A distribution over latents of a fixed size.
+
+    Args:
+        dim: Z, the number of entries of one latent, at least 1.
+
+    Raises:
+        ValueError: if ``dim`` is below 1.
+    """
+
+    def __init__(self, dim: int) -> None:
+        if dim < 1:
+            raise ValueError(f"{type(self).__name__}: dim must be at least 1, got {dim}.")
+        self.dim = dim
+
+    @abstractmethod
+    def sample(
+        self,
+        n: int,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draws latents, shape (n, Z).
+
+        Args:
+            n: how many.
+            device: where to draw them.
+            dtype: their floating-point type.
+            generator: source of randomness, the device's default one if it is not given.
+        """
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({arguments})"
+
+
+class NormalPrior(Prior):
+    """The standard normal distribution N(0, I)."""
+
+    @override
+    def sample(
+        self,
+        n: int,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        return torch.randn(n, self.dim, device=device, dtype=dtype, generator=generator)
+
+
+class UniformPrior(Prior):
+    """Independent entries, each uniform on [low, high).
+
+    Args:
+        dim: Z, the number of entries of one latent.
+        low: lower bound.
+        high: upper bound, above ``low``.
+
+    Raises:
+        ValueError: if the bounds are not in order.
+    """
+
+    def __init__(self, dim: int, low: float = -1.0, high: float = 1.0) -> None:
+        super().__init__(dim)
+        if not low < high:
+            raise ValueError(f"UniformPrior: low must be below high, got {low} and {high}.")
+        self.low = low
+        self.high = high
+
+    @override
+    def sample(
+        self,
+        n: int,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        unit = torch.rand(n, self.dim, device=device, dtype=dtype, generator=generator)
+        return self.low + (self.high - self.low) * unit
+
+
+class ConstantPrior(Prior):
+    """The same latent every time, for generators that produce a single pattern.
+
+    Args:
+        dim: Z, the number of entries of one latent.
+        value: every entry of it.
+    """
+
+    def __init__(self, dim: int, value: float = 0.5) -> None:
+        super().__init__(dim)
+        self.value = value
+
+    @override
+    def sample(
+        self,
+        n: int,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        return torch.full((n, self.dim), self.value, device=device, dtype=dtype)

@@ -1,0 +1,46 @@
+"""One seed, many independent streams.
+
+All randomness of a training round is a function of (seed, stream, generator update, rank). Nothing
+about it has to be saved: whoever knows the key can draw the same numbers again.
+"""
+
+import numpy as np
+import torch
+
+__all__ = ["EVALUATION", "NOISE", "reseed", "stream_seed"]
+
+# Data modules, which this package does not import, use the streams 1 and 3.
+NOISE = 0
+"""Stream of what training draws: latents, interpolation points, label noise, dropout."""
+EVALUATION = 2
+"""Stream of what validation, testing and pictures draw."""
+
+
+def stream_seed(*key: int) -> int:
+    """Returns a 32-bit seed for a key, such as (seed, stream, update, rank).
+
+    Keys that differ anywhere give unrelated seeds. PyTorch's CPU generator reads 32 bits only, so
+    that arithmetic such as ``seed * 2**32 + update`` would drop the seed.
+
+    Args:
+        key: non-negative integers.
+    """
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint32)[0])
+
+
+def reseed(device: torch.device, *key: int) -> None:
+    """Seeds the default generators of the CPU and of a device from a key.
+
+    This reaches everything that draws without a generator of its own, dropout included, at the
+    cost of microseconds; ``torch.manual_seed`` would queue a seed for every device there is.
+
+    Args:
+        device: the device that a model computes on.
+        key: as in `stream_seed`.
+    """
+    seed = stream_seed(*key)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)

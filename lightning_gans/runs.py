@@ -1,0 +1,312 @@
+"""Run folders: ``<root>/<name>/version_<n>`` with everything that one training leaves behind.
+
+``config.yaml`` is the whole configuration, ``metrics.csv`` every logged row, ``run.json`` what ran
+where, and ``checkpoints``, ``samples`` and ``figures`` hold what their names say.
+"""
+
+import csv
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_gans.callbacks import Checkpoint, Evaluation
+from lightning_gans.files import replacing
+from lightning_gans.gan import GAN
+
+__all__ = ["RunLogger", "RunRecord", "find_checkpoint", "run_of"]
+
+CONFIG_KEY = "config"
+"""Key of the run's configuration in the package's record of a checkpoint."""
+
+
+def find_checkpoint(root: Path, name: str, which: str) -> Path:
+    """Returns the newest run's checkpoint of a name.
+
+    Args:
+        root: folder of all runs.
+        name: of the run.
+        which: "last" or "best".
+
+    Raises:
+        FileNotFoundError: if no run of this name has one.
+    """
+    found = [
+        (int(match[1]), path)
+        for path in (root / name).glob(f"version_*/checkpoints/{which}.ckpt")
+        if (match := re.fullmatch(r"version_(\d+)", path.parts[-3]))
+    ]
+    if not found:
+        raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
+    return max(found)[1]
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """Returns the run folder whose last checkpoint it is, so that the run can go on, or None."""
+    folder = checkpoint.resolve().parent.parent
+    is_last = checkpoint.name == "last.ckpt" and checkpoint.parent.name == "checkpoints"
+    return folder if is_last and (folder / "config.yaml").is_file() else None
+
+
+class _Rows:
+    """The rows of a ``metrics.csv``: appended as they come, rewritten only for new columns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metrics: list[dict[str, Any]] = []
+        self._columns = ["step"]
+        if path.is_file():
+            with path.open(newline="") as file:
+                self._columns = next(csv.reader(file), self._columns)
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
+        values = {k: v.item() if isinstance(v, Tensor) else v for k, v in metrics.items()}
+        self.metrics.append({"step": step, **values})
+
+    def save(self) -> None:
+        if not self.metrics:
+            return
+        pending, self.metrics = self.metrics, []
+        columns = dict.fromkeys(column for row in pending for column in row)
+        new = [column for column in columns if column not in self._columns]
+        self._columns += new
+        if new or not self.path.is_file():
+            self._rewrite(self.read() + pending)
+            return
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerows(pending)
+
+    def read(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def cut_after(self, step: int) -> None:
+        """Drops the rows after a step, and what a kill may have left of the last one."""
+        rows = self.read()
+        kept = [row for row in rows if None not in row.values() and int(row["step"]) <= step]
+        if len(kept) < len(rows):
+            self._rewrite(kept)
+
+    def _rewrite(self, rows: list[dict[str, Any]]) -> None:
+        text = StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        with replacing(self.path) as file:
+            file.write(text.getvalue().encode())
+
+
+class RunLogger(CSVLogger):
+    """Writes ``metrics.csv`` into a run folder of its own, row by row.
+
+    The folder is made when it is first asked for, under a number that no other run has, even if
+    several start at once. A run that goes on keeps the rows up to its checkpoint; Lightning's own
+    logger would delete them.
+
+    Args:
+        save_dir: folder of all runs.
+        name: of the run.
+        version: number of an earlier run to go on with.
+    """
+
+    def __init__(self, save_dir: str, name: str, version: int | None = None) -> None:
+        super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
+        self._rows: _Rows | None = None
+
+    @override
+    def _get_next_version(self) -> int:
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return 0  # the main process's folder is the one that counts
+        root = Path(self.root_dir)
+        root.mkdir(parents=True, exist_ok=True)
+        number = super()._get_next_version()
+        while True:
+            try:
+                (root / f"version_{number}").mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return number
+
+    @property
+    @override
+    def experiment(self) -> Any:
+        if self._rows is None:
+            self._rows = _Rows(Path(self.log_dir) / "metrics.csv")
+        return self._rows
+
+    @override
+    @rank_zero_only
+    def save(self) -> None:
+        self.experiment.save()
+
+    @override
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        self.experiment.save()
+
+    @override
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Does nothing: ``config.yaml`` holds them."""
+
+    @rank_zero_only
+    def cut_after(self, step: int) -> None:
+        """Drops the rows after a step, before the run goes on from there."""
+        self.experiment.cut_after(step)
+
+
+class RunRecord(Callback):
+    """Writes ``config.yaml`` and ``run.json``, and the configuration into every checkpoint.
+
+    Args:
+        config: the whole configuration as plain data.
+        command: the command line.
+    """
+
+    def __init__(self, config: dict[str, Any], command: list[str]) -> None:
+        self.config = config
+        self.command = command
+        self._record: dict[str, Any] = {}
+        self._path: Path | None = None
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        folder = trainer.log_dir  # a collective call: on every process
+        if stage != "fit" or folder is None or not trainer.is_global_zero:
+            return
+        config = Path(folder) / "config.yaml"
+        text = yaml.safe_dump(self.config, sort_keys=False)
+        if config.is_file() and config.read_text() != text:
+            number = len(list(config.parent.glob("config*.yaml")))
+            config.rename(config.with_name(f"config_{number}.yaml"))
+        with replacing(config) as file:
+            file.write(text.encode())
+        self._path = Path(folder) / "run.json"
+        self._start = time.monotonic()
+        earlier = json.loads(self._path.read_text()) if self._path.is_file() else {}
+        self._wall_time_before = earlier.get("wall_time_s", 0.0)
+        self._record = {
+            "command": shlex.join(self.command),
+            "status": "running",
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "first_started": earlier.get("first_started"),
+            "resumed_at": earlier.get("resumed_at", []),
+            "model": type(pl_module).__name__,
+            "data": type(trainer.datamodule).__name__,  # type: ignore[attr-defined]
+            "commit": _commit(),
+            "versions": _versions(),
+            "machine": _machine(trainer),
+            "processes": trainer.world_size,
+            "precision": trainer.precision,
+        }
+        self._record["first_started"] = self._record["first_started"] or self._record["started"]
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        for logger in trainer.loggers:
+            if isinstance(logger, RunLogger):
+                logger.cut_after(trainer.global_step)
+        if trainer.global_step > 0 and self._record:
+            self._record["resumed_at"] = [*self._record["resumed_at"], trainer.global_step]
+        self._record["seed"] = pl_module.seed
+        self._write(trainer, pl_module)
+
+    @override
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint[CONFIG_KEY] = self.config
+
+    @override
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._record["status"] = "finished"
+        self._write(trainer, pl_module)
+
+    @override
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._record["status"] = f"stopped: {type(exception).__name__}: {exception}"
+        self._write(trainer, pl_module)
+
+    def _write(self, trainer: Trainer, gan: LightningModule) -> None:
+        if self._path is None:
+            return
+        assert isinstance(gan, GAN)
+        self._record["updates"] = trainer.global_step
+        self._record["images_seen"] = gan.images_seen
+        self._record["wall_time_s"] = round(
+            self._wall_time_before + time.monotonic() - self._start, 1
+        )
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Evaluation):
+                self._record["scores"] = callback.scores
+                self._record["floors"] = callback.floors
+            if isinstance(callback, Checkpoint) and callback.best_update is not None:
+                self._record["best"] = {callback.monitor: callback.state_dict()}
+        with replacing(self._path) as file:
+            file.write(json.dumps(self._record, indent=2).encode() + b"\n")
+
+
+def _commit() -> str | None:
+    """Returns the commit of this package's code, if it runs from a checkout of git."""
+    here = Path(__file__)
+
+    def git(*arguments: str) -> str | None:
+        result = subprocess.run(
+            ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True
+        )
+        return result.stdout.strip() if result.returncode == 0 else None
+
+    try:
+        if git("ls-files", "--error-unmatch", here.name) is None:
+            return None
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
+    except OSError:
+        return None
+    return f"{commit} with changes" if commit and changes else commit
+
+
+def _versions() -> dict[str, str]:
+    packages = ("lightning-gans", "torch", "lightning", "torchmetrics", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _machine(trainer: Trainer) -> dict[str, Any]:
+    device = trainer.strategy.root_device
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    match = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return match[1] if match else platform.processor()

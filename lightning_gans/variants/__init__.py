@@ -1,0 +1,9 @@
+"""GAN variants: one paper, one file, one class."""
+
+from lightning_gans.gan import GAN
+from lightning_gans.variants.lsgan import LSGAN
+from lightning_gans.variants.minimax import MinimaxGAN
+from lightning_gans.variants.wgan import WGAN
+from lightning_gans.variants.wgan_gp import WGANGP
+
+__all__ = ["GAN", "LSGAN", "WGAN", "WGANGP", "MinimaxGAN"]
