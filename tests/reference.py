@@ -1,0 +1,171 @@
+"""A plain training loop, written apart from the library, that every variant must agree with.
+
+It plays the processes of a run one after the other: each draws from its own random stream and
+computes the gradient of its own share, and the mean of these gradients makes the step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from datamodules import GaussianRing
+from lightning_gans import GAN, LSGAN, WGAN, WGANGP, MinimaxGAN
+from lightning_gans.penalties import R1
+
+BATCH = 6
+SEED = 5
+OPTIMIZER = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.9))
+
+
+def networks() -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(SEED)
+    generator = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
+    return generator, nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+
+
+def log_loss(critic, real, fake):
+    return -(logsigmoid(critic(real)).mean() + torch.log(1 - critic(fake).sigmoid()).mean())
+
+
+def noisy_squares(critic, real, fake):
+    at_real, at_fake = critic(real), critic(fake)
+    real_target = -1 + 0.05 * torch.rand(len(real), dtype=real.dtype)
+    fake_target = 1 + 0.05 * torch.rand(len(fake), dtype=fake.dtype)
+    return ((at_real - real_target) ** 2).mean() / 2 + ((at_fake - fake_target) ** 2).mean() / 2
+
+
+def wasserstein(critic, real, fake):
+    return critic(fake).mean() - critic(real).mean()
+
+
+def slopes(critic, points):
+    """The norm of each sample's gradient, one backward pass a sample."""
+    norms = []
+    for point in points.detach():
+        x = point.unsqueeze(0).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(x).squeeze(), x, create_graph=True)
+        norms.append(gradient.square().sum().sqrt())
+    return torch.stack(norms)
+
+
+def penalised_wasserstein(critic, real, fake):
+    estimate = wasserstein(critic, real, fake)
+    share = torch.rand(len(real), 1, dtype=real.dtype)
+    points = share * real + (1 - share) * fake
+    return estimate + 0.7 * ((slopes(critic, points) - 1) ** 2).mean()
+
+
+def log_loss_with_r1(critic, real, fake):
+    return log_loss(critic, real, fake) + 3.0 / 2 * (slopes(critic, real) ** 2).mean()
+
+
+@dataclass(frozen=True)
+class Game:
+    """A variant of the library, and what its losses are."""
+
+    variant: type[GAN]
+    discriminator_loss: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    generator_loss: Callable[[Tensor], Tensor]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    clip: float | None = None
+
+    def model(self, n_critic: int) -> GAN:
+        generator, discriminator = networks()
+        return self.variant(
+            data_shape=(2,),
+            generator=generator,
+            discriminator=discriminator,
+            n_critic=n_critic,
+            optimizer_g=OPTIMIZER,
+            optimizer_d=OPTIMIZER,
+            **self.arguments,
+        )
+
+
+GAMES = {
+    "GAN": Game(GAN, log_loss, lambda fake: -logsigmoid(fake).mean()),
+    "GAN with R1": Game(
+        GAN,
+        log_loss_with_r1,
+        lambda fake: -logsigmoid(fake).mean(),
+        {"penalties": [R1(3.0)]},
+    ),
+    "MinimaxGAN": Game(MinimaxGAN, log_loss, lambda fake: torch.log(1 - fake.sigmoid()).mean()),
+    "LSGAN": Game(
+        LSGAN,
+        noisy_squares,
+        lambda fake: ((fake + 1) ** 2).mean() / 2,
+        {"real_target": -1.0, "fake_target": 1.0, "generator_target": -1.0, "label_noise": 0.05},
+    ),
+    "WGAN": Game(WGAN, wasserstein, lambda fake: -fake.mean(), {"clip_value": 0.2}, clip=0.2),
+    "WGANGP": Game(
+        WGANGP, penalised_wasserstein, lambda fake: -fake.mean(), {"penalty_weight": 0.7}
+    ),
+}
+
+
+def data() -> GaussianRing:
+    return GaussianRing(batch_size=BATCH, num_eval_samples=16)
+
+
+def step(optimizer, parameters, gradients) -> None:
+    for parameter, shares in zip(parameters, zip(*gradients, strict=True), strict=True):
+        parameter.grad = torch.stack(shares).mean(0)
+    optimizer.step()
+
+
+def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Tensor]:
+    """Returns the weights of both networks after some rounds, in double precision."""
+    generator, discriminator = (network.double() for network in networks())
+    players = [list(network.parameters()) for network in (generator, discriminator)]
+    optimizers = [OPTIMIZER(parameters) for parameters in players]
+    ring = data()
+    states: dict[int, Tensor] = {}
+
+    def resume(rank):
+        torch.set_rng_state(states[rank])
+
+    def pause(rank):
+        states[rank] = torch.get_rng_state()
+
+    for update in range(1, rounds + 1):
+        fakes, reals = {}, {}
+        for rank in range(ranks):
+            key = np.random.SeedSequence((SEED, 0, update, rank))
+            torch.manual_seed(int(key.generate_state(1)[0]))
+            z = torch.randn(n_critic * BATCH, 2, dtype=torch.float64)
+            fakes[rank] = generator(z).detach().split(BATCH)
+            pause(rank)
+            real = ring.training_batch(SEED, update - 1, n_critic * BATCH, rank, ranks)
+            reals[rank] = real.double().split(BATCH)
+        for turn in range(n_critic):
+            gradients = []
+            for rank in range(ranks):
+                resume(rank)
+                loss = game.discriminator_loss(discriminator, reals[rank][turn], fakes[rank][turn])
+                gradients.append(torch.autograd.grad(loss, players[1]))
+                pause(rank)
+            step(optimizers[1], players[1], gradients)
+            if game.clip is not None:
+                with torch.no_grad():
+                    for parameter in players[1]:
+                        parameter.copy_(parameter.clamp(-game.clip, game.clip))
+        gradients = []
+        for rank in range(ranks):
+            resume(rank)
+            fake = generator(torch.randn(BATCH, 2, dtype=torch.float64))
+            loss = game.generator_loss(discriminator(fake))
+            gradients.append(torch.autograd.grad(loss, players[0]))
+        step(optimizers[0], players[0], gradients)
+    named = {"generator": generator, "discriminator": discriminator}
+    return {
+        f"{name}.{key}": value.detach()
+        for name, network in named.items()
+        for key, value in network.state_dict().items()
+    }

@@ -1,0 +1,33 @@
+"""Two processes on gloo against the plain loop that plays them one after the other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from reference import BATCH, GAMES, play
+from torch.testing import assert_close
+
+SCRIPT = Path(__file__).parent / "distributed" / "train_game.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "n_critic"), [("WGANGP", 3), ("WGANGP", 1), ("WGAN", 2), ("LSGAN", 1)]
+)
+def test_two_processes_train_like_the_mean_of_their_gradients(name, n_critic, tmp_path):
+    command = [sys.executable, str(SCRIPT), name, str(n_critic), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert first.pop("images_seen") == 5 * n_critic * BATCH * 2
+    expected = play(GAMES[name], rounds=5, n_critic=n_critic, ranks=2)
+    assert first.keys() == expected.keys()
+    for key, value in expected.items():
+        assert_close(first[key], value, rtol=0, atol=1e-10)
+
+
+def test_the_reference_itself_tells_processes_apart():
+    """Both processes drawing the same noise would pass for one; that must not go unseen."""
+    one, two = (play(GAMES["WGANGP"], rounds=1, n_critic=1, ranks=ranks) for ranks in (1, 2))
+    assert any((one[key] - two[key]).abs().max() > 1e-4 for key in one)
