@@ -7,6 +7,7 @@ saved to resume a run exactly, and every process draws its own share.
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,12 +40,13 @@ class Stream:
     Args:
         draw: gives the batch at a position.
         length: batches of an epoch, at least 1.
+        position: of the first batch.
     """
 
-    def __init__(self, draw: Callable[[int], Tensor], length: int) -> None:
+    def __init__(self, draw: Callable[[int], Tensor], length: int, position: int = 0) -> None:
         self.draw = draw
         self.length = length
-        self.position = 0
+        self.position = position
 
     def __len__(self) -> int:
         return self.length
@@ -115,6 +117,8 @@ class StreamData(LightningDataModule):
             raise ValueError(f"num_eval_samples must be at least 2, got {num_eval_samples}.")
         self.batch_size = batch_size
         self.num_eval_samples = num_eval_samples
+        self._position = 0
+        self._stream: Stream | None = None
 
     @abstractmethod
     def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Tensor:
@@ -144,10 +148,25 @@ class StreamData(LightningDataModule):
         seed = getattr(model, "seed", int(os.environ.get("PL_GLOBAL_SEED", 0)))
         rank = self.trainer.global_rank if self.trainer else 0
         ranks = self.trainer.world_size if self.trainer else 1
-        return Stream(
+        self._stream = Stream(
             lambda position: self.training_batch(seed, position, size, rank, ranks),
             self.epoch_length(size, ranks),
+            self._position,
         )
+        return self._stream
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the position in the chain of batches.
+
+        Lightning saves and restores the loader's own state too, but drops it between two epochs.
+        """
+        return {"position": self._stream.position if self._stream else self._position}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes to the position of a state."""
+        self._position = state_dict["position"]
 
     @override
     def val_dataloader(self) -> Batches:

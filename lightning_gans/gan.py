@@ -35,8 +35,10 @@ from lightning_gans.randomness import EVALUATION, NOISE, reseed
 
 __all__ = ["GAN"]
 
-GeneratorSource = nn.Module | Callable[[int, tuple[int, ...]], nn.Module]
-DiscriminatorSource = nn.Module | Callable[[tuple[int, ...]], nn.Module]
+GeneratorSource = Callable[[int, tuple[int, ...]], nn.Module]
+"""Makes a generator from Z and the shape of a sample; or is the generator itself."""
+DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
+"""Makes a discriminator from the shape of a sample; or is the discriminator itself."""
 
 
 class GAN(CheckpointedModule):
@@ -83,8 +85,8 @@ class GAN(CheckpointedModule):
         self,
         *,
         data_shape: tuple[int, ...] | None = None,
-        generator: GeneratorSource = MLPGenerator,
-        discriminator: DiscriminatorSource = MLPDiscriminator,
+        generator: GeneratorSource = lambda latent_dim, shape: MLPGenerator(latent_dim, shape),
+        discriminator: DiscriminatorSource = lambda shape: MLPDiscriminator(shape),
         prior: Prior | None = None,
         n_critic: int = 1,
         penalties: Sequence[Penalty] = (),
@@ -112,14 +114,8 @@ class GAN(CheckpointedModule):
                 )
         self.data_shape = None if data_shape is None else tuple(data_shape)
         self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
-        if not isinstance(generator, nn.Module):
-            assert self.data_shape is not None
-            generator = generator(self.prior.dim, self.data_shape)
-        if not isinstance(discriminator, nn.Module):
-            assert self.data_shape is not None
-            discriminator = discriminator(self.data_shape)
-        self.generator = generator
-        self.discriminator = discriminator
+        self.generator = _made("generator", generator, self.prior.dim, self.data_shape)
+        self.discriminator = _made("discriminator", discriminator, self.data_shape)
         self.n_critic = n_critic
         self.penalties = nn.ModuleList(penalties)
         self.optimizer_g = optimizer_g
@@ -454,6 +450,19 @@ class GAN(CheckpointedModule):
             f"loss_{key} is not finite at update {self._update}: {', '.join(bad)}. Training was "
             "stopped; the last checkpoint was written before. Try a lower learning rate."
         )
+
+
+def _made(name: str, network: Callable[..., nn.Module], *sizes: Any) -> nn.Module:
+    """Returns a network that may still have to be made from its sizes."""
+    if isinstance(network, nn.Module):
+        return network
+    try:
+        made = network(*sizes)
+    except TypeError as error:
+        raise ValueError(f"{name}: it could not be made from {sizes}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise ValueError(f"{name}: what was made from {sizes} is no module: {made!r}.")
+    return made
 
 
 def _require_grad(groups: Iterable[list[nn.Parameter]], required: bool) -> None:

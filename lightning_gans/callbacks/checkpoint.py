@@ -125,6 +125,28 @@ class Checkpoint(ModelCheckpoint):
                 self._save(trainer, "last")
 
     @override
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Ends the epoch in the checkpoint if its last batch has been trained on.
+
+        Lightning would begin the next epoch from such a checkpoint without counting it.
+        """
+        progress = checkpoint["loops"]["fit_loop"]
+        epoch, batch = progress["epoch_progress"], progress["epoch_loop.batch_progress"]
+        in_epoch = epoch["current"]["processed"] == epoch["current"]["started"] - 1
+        in_batch = batch["current"]["completed"] == batch["current"]["processed"] - 1
+        if batch["is_last_batch"] and in_epoch and in_batch:
+            for counter in (epoch["total"], epoch["current"]):
+                counter.update(dict.fromkeys(counter, counter["started"]))
+            batch["total"]["completed"] = batch["total"]["processed"]
+            batch["current"].update(dict.fromkeys(batch["current"], 0))
+            batch["is_last_batch"] = False
+            validation = progress["epoch_loop.val_loop.batch_progress"]["total"]
+            validation.update(dict.fromkeys(validation, 0))
+            progress["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
+
+    @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._should_skip_saving_checkpoint(trainer):
             return
