@@ -4,11 +4,12 @@ import argparse
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -90,10 +91,10 @@ class GANCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, help="Name of the run and of its folder.")
         for key, callback in (
-            ("checkpoint", Checkpoint),
+            ("progress", Progress),
             ("evaluation", Evaluation),
             ("pictures", Pictures),
-            ("progress", Progress),
+            ("checkpoint", Checkpoint),
         ):
             parser.add_lightning_class_args(callback, key)
         parser.link_arguments(
@@ -143,7 +144,7 @@ class GANCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
-            raise InputError(str(_innermost(error))) from error
+            raise InputError(str(_reason(error))) from error
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -182,7 +183,11 @@ class GANCLI(LightningCLI):
         if self.trainer.is_global_zero:
             self._introduce(model)
         kwargs["weights_only"] = True
-        self._run_guarded(self.trainer.fit, model, **kwargs)
+        try:
+            self._run_guarded(self.trainer.fit, model, **kwargs)
+        except InputError:
+            self._leave_no_trace()
+            raise
         if self._run is not None and self.trainer.is_global_zero:
             self._sum_up(Path(self._run.log_dir))
 
@@ -208,7 +213,8 @@ class GANCLI(LightningCLI):
         target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
         with replacing(target) as file:
             np.save(file, samples.float().cpu().numpy())
-        Console().print(f"{len(samples):,} samples, shape {tuple(samples.shape)}: {target}")
+        console = Console(highlight=False)
+        console.print(f"{len(samples):,} samples as one array: {target}", soft_wrap=True)
 
     def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
         """Runs, and blames what fails before the first update on the input."""
@@ -219,16 +225,25 @@ class GANCLI(LightningCLI):
                 raise
             raise InputError(str(error)) from error
 
+    @rank_zero_only
+    def _leave_no_trace(self) -> None:
+        """Removes the folder of a run that could not begin."""
+        if self._run is not None and self._run.is_new:
+            folder = Path(self._run.log_dir)
+            shutil.rmtree(folder)
+            with suppress(OSError):  # other runs of this name
+                folder.parent.rmdir()
+
     def _introduce(self, model: GAN) -> None:
         console = Console(highlight=False)
         device = self.trainer.strategy.root_device
-        parts = (
-            f"{type(model).__name__} on {type(self.datamodule).__name__}",
-            f"generator {_size(model.generator)}, discriminator {_size(model.discriminator)}",
-            f"{self.trainer.world_size} x {device.type}",
+        sizes = [_size(network) for network in (model.generator, model.discriminator)]
+        console.print(
+            f"{type(model).__name__} on {type(self.datamodule).__name__}, "
+            f"{sizes[0]} + {sizes[1]} parameters, {self.trainer.world_size} x {device.type}, "
             f"seed {self._get(self.config, 'seed_everything')}",
+            soft_wrap=True,
         )
-        console.print("  |  ".join(parts))
         if self._checkpoint:
             console.print(f"going on from {self._checkpoint}", soft_wrap=True)
         for change in self._changes:
@@ -362,13 +377,16 @@ def _changes(saved: dict[str, Any], given: dict[str, Any], command: str) -> list
 
 
 def _size(network: nn.Module) -> str:
-    return f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters"
+    return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+def _reason(error: BaseException) -> BaseException:
+    """Returns what a parser's error stems from: the first that says what value is wrong."""
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    ours = [cause for cause in causes[1:] if isinstance(cause, ValueError)]
+    return ours[0] if ours else causes[-1]
 
 
 def _one_line(message: str) -> str:

@@ -130,6 +130,7 @@ class RunLogger(CSVLogger):
 
     def __init__(self, save_dir: str, name: str, version: int | None = None) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
+        self.is_new = version is None
         self._rows: _Rows | None = None
 
     @override

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -22,19 +23,19 @@ from lightning_gans.metrics import (
 __all__ = ["MEANINGS", "Evaluation", "fitting_metrics"]
 
 MEANINGS = {
-    "modes": "modes with at least 20 % of their fair share of good samples",
-    "modes_pacgan": "modes with a good sample among the first 2,500 (PacGAN's count)",
-    "high_quality": "share of samples within 3 sd of their nearest mode (good samples)",
-    "reverse_kl": "how unevenly good samples fall on the modes, in nats",
-    "w1": "exact Wasserstein-1 distance to real data, 2,048 samples",
-    "w2": "exact Wasserstein-2 distance to real data, 2,048 samples",
-    "sliced_w": "sliced Wasserstein-2 distance to real data",
-    "kl": "KL(real, generated) on 50 x 50 cells, in nats",
-    "js": "Jensen-Shannon divergence on 50 x 50 cells, in nats (at most 0.693)",
-    "cross_entropy": "cross-entropy of generated relative to real cells, in nats",
-    "pattern_error": "largest deviation of any entry from the pattern",
+    "modes": "modes with 20 % of their fair share",
+    "modes_pacgan": "modes hit by the first 2,500",
+    "high_quality": "share within 3 sd of a mode",
+    "reverse_kl": "unevenness over the modes, nats",
+    "w1": "exact Wasserstein-1, 2,048 samples",
+    "w2": "exact Wasserstein-2, 2,048 samples",
+    "sliced_w": "sliced Wasserstein-2",
+    "kl": "KL(real, generated), nats",
+    "js": "Jensen-Shannon, nats, at most 0.693",
+    "cross_entropy": "of generated for real cells, nats",
+    "pattern_error": "largest deviation of any entry",
 }
-"""One line about each score, for tables."""
+"""A few words on each score, for tables."""
 
 HIGHER_IS_BETTER = frozenset({"modes", "modes_pacgan", "high_quality"})
 
@@ -188,18 +189,16 @@ class Evaluation(Callback):
         """Prints the scores of the last evaluation beside their floors, on the main process."""
         if not (trainer.is_global_zero and self.scores):
             return
-        table = Table(
-            title=f"Scores of {self.num_samples:,} generated samples", title_justify="left"
-        )
+        table = Table(title=f"Scores of {self.num_samples:,} generated samples", box=SIMPLE_HEAD)
         table.add_column("score")
         table.add_column("generated", justify="right")
         table.add_column("real data", justify="right")
-        table.add_column("better")
-        table.add_column("meaning", overflow="fold")
+        table.add_column("best")
+        table.add_column("what it is")
         for name, value in self.scores.items():
             floor = f"{self.floors[name]:.4g}" if name in self.floors else "-"
-            better = "higher" if name in HIGHER_IS_BETTER else "lower"
-            table.add_row(name, f"{value:.6g}", floor, better, MEANINGS.get(name, ""))
+            best = "high" if name in HIGHER_IS_BETTER else "low"
+            table.add_row(name, f"{value:.6g}", floor, best, MEANINGS.get(name, ""))
         Console().print(table)
 
 

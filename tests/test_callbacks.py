@@ -1,0 +1,392 @@
+"""Averages, scores, checkpoints and progress."""
+
+import os
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from conftest import SMALL, fitted, quiet_trainer, small_ring
+from torch import nn
+from torch.testing import assert_close
+from torchmetrics import Metric
+
+from lightning_gans import GAN
+from lightning_gans.callbacks import (
+    AtomicCheckpointIO,
+    Checkpoint,
+    Evaluation,
+    GeneratorEMA,
+    Progress,
+)
+from lightning_gans.callbacks.evaluation import fitting_metrics
+from lightning_gans.metrics import SlicedWasserstein
+from lightning_gans.networks import MLPGenerator
+
+VALIDATED = {
+    "limit_val_batches": 1.0,
+    "check_val_every_n_epoch": None,
+    "num_sanity_val_steps": 0,
+}
+
+
+# Averaging
+
+
+class History(pl.Callback):
+    """Notes the generator's state after every update."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_train_batch_end(self, trainer, model, *_):
+        state = model.generator.state_dict()
+        self.states.append({name: value.clone() for name, value in state.items()})
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.4, 0.9])
+def test_the_average_is_the_recursion_over_weights_and_buffers(decay):
+    generator = MLPGenerator(2, (2,), [8, 8], normalization=nn.BatchNorm1d)
+    expected = {name: value.clone().double() for name, value in generator.state_dict().items()}
+    average, history = GeneratorEMA(decay), History()
+    fitted(
+        GAN(data_shape=(2,), generator=generator, n_critic=3),
+        max_steps=6,
+        callbacks=[average, history],
+    )
+    assert len(history.states) == 6  # generator updates, whatever n_critic
+    for n, state in enumerate(history.states, 1):
+        keep = min(decay, (1 + n) / (10 + n))
+        for name, value in state.items():
+            if value.is_floating_point():
+                expected[name] = keep * expected[name] + (1 - keep) * value.double()
+            else:
+                expected[name] = value.double()
+    found = average.generator.state_dict()
+    assert any("running_var" in name for name in found)
+    for name, value in expected.items():
+        assert_close(found[name].double(), value, rtol=1e-5, atol=1e-6)
+
+
+def test_the_average_is_what_is_evaluated_and_the_generator_what_is_trained():
+    model = GAN(**SMALL)
+    average = GeneratorEMA(0.5)
+    fakes = []
+
+    class Look(pl.Callback):
+        def on_validation_batch_end(self, trainer, module, outputs, batch, batch_idx):
+            fakes.append((outputs["latent"], outputs["fake"]))
+            assert module.generator is model.generator
+            assert not any("_view" in name for name in module.state_dict())
+
+    fitted(model, max_steps=4, callbacks=[average, Look()], **VALIDATED, val_check_interval=4)
+    latent, fake = fakes[-1]
+    assert torch.equal(fake, average.generator(latent))
+    assert not torch.equal(fake, model.generator(latent))
+    assert not any(parameter.requires_grad for parameter in average.generator.parameters())
+    assert all(parameter.requires_grad for parameter in model.generator.parameters())
+
+
+def test_without_an_average_in_the_checkpoint_it_starts_at_the_generator(tmp_path):
+    model = GAN(**SMALL)
+    fitted(
+        model,
+        max_steps=2,
+        enable_checkpointing=True,
+        callbacks=[Checkpoint(dirpath=str(tmp_path))],
+    )
+    average = GeneratorEMA()
+    trainer = quiet_trainer(2, callbacks=[average], **VALIDATED)
+    with pytest.warns(UserWarning, match="The checkpoint holds no average"):
+        trainer.validate(GAN(**SMALL), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
+    z = torch.randn(3, 2)
+    assert torch.equal(average.generator(z), model.sample(z))
+
+
+def test_the_average_follows_the_precision():
+    average = GeneratorEMA()
+    fitted(GAN(**SMALL), max_steps=2, precision="64-true", callbacks=[average])
+    assert {p.dtype for p in average.generator.parameters()} == {torch.float64}
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0])
+def test_a_decay_out_of_range_is_refused(decay):
+    with pytest.raises(ValueError, match=f"decay must be at least 0 and below 1, got {decay}"):
+        GeneratorEMA(decay)
+
+
+# Scores
+
+
+class Mean(Metric):
+    """A user's own metric: the mean of the generated and of the real samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("sums", torch.zeros(2), dist_reduce_fx="sum")
+
+    def update(self, samples, *, real):
+        self.sums[int(real)] += samples.double().mean()
+
+    def compute(self):
+        return {"fake_mean": self.sums[0], "real_mean": self.sums[1]}
+
+
+def test_metrics_fit_what_the_data_tells():
+    names = [type(metric).__name__ for metric in fitting_metrics(small_ring())]
+    assert names == [
+        *("ModeCoverage", "Wasserstein", "Wasserstein", "SlicedWasserstein"),
+        "HistogramDivergence",
+    ]
+    assert fitting_metrics(None) == []
+
+
+def test_scores_are_logged_for_callbacks_and_at_generator_updates():
+    rows = []
+
+    class Logger(pl.loggers.logger.DummyLogger):
+        def log_metrics(self, metrics, step=None):
+            rows.append((step, metrics))
+
+    evaluation = Evaluation()
+    trainer = fitted(
+        GAN(**SMALL, n_critic=2),
+        max_steps=5,
+        logger=Logger(),
+        callbacks=[evaluation],
+        **VALIDATED,
+        val_check_interval=2,
+    )
+    scored = [(step, row) for step, row in rows if any(k.startswith("val/") for k in row)]
+    assert [step for step, _ in scored] == [2, 4, 5]  # the last state is scored in any case
+    names = {
+        *("modes", "modes_pacgan", "high_quality", "reverse_kl", "w1", "w2", "sliced_w"),
+        *("kl", "js", "cross_entropy"),
+    }
+    assert set(scored[-1][1]) == {f"val/{name}" for name in names}
+    assert evaluation.num_samples == 64
+    assert trainer.callback_metrics["val/w1"] == pytest.approx(evaluation.scores["w1"])
+
+
+def test_floors_are_what_further_real_samples_score():
+    evaluation = Evaluation()
+    ring = small_ring(num_eval_samples=500)
+    fitted(GAN(**SMALL), ring, 1, callbacks=[evaluation], **VALIDATED, val_check_interval=1)
+    expected = SlicedWasserstein()
+    expected.update(ring.evaluation_set(0), real=True)
+    expected.update(ring.evaluation_set(1), real=False)
+    assert evaluation.floors["sliced_w"] == pytest.approx(float(expected.compute()["sliced_w"]))
+    assert evaluation.floors["modes"] == 8
+    assert evaluation.floors["w1"] < evaluation.scores["w1"]
+
+
+def test_a_users_own_metric_takes_the_place_of_the_usual_ones():
+    evaluation = Evaluation([Mean()])
+    ring = small_ring()
+    fitted(GAN(**SMALL), ring, 1, callbacks=[evaluation], **VALIDATED, val_check_interval=1)
+    assert set(evaluation.scores) == {"fake_mean", "real_mean"}
+    assert evaluation.scores["real_mean"] == pytest.approx(float(ring.evaluation_set(0).mean()))
+    assert evaluation.known_scores() is None
+
+
+def test_validation_repeats_the_scores_of_training_to_the_last_bit(tmp_path):
+    first, second = Evaluation(), Evaluation()
+    model = GAN(**SMALL)
+    fitted(
+        model,
+        max_steps=3,
+        enable_checkpointing=True,
+        callbacks=[first, GeneratorEMA(0.5), Checkpoint(dirpath=str(tmp_path))],
+        **VALIDATED,
+        val_check_interval=3,
+    )
+    trainer = quiet_trainer(3, callbacks=[second, GeneratorEMA(0.5)], limit_val_batches=1.0)
+    trainer.validate(GAN(**SMALL), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
+    assert first.scores == second.scores
+    assert first.floors == second.floors
+    other = Evaluation()
+    trainer = quiet_trainer(3, callbacks=[other, GeneratorEMA(0.5)], limit_test_batches=1.0)
+    trainer.test(GAN(**SMALL), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
+    assert set(other.scores) == set(first.scores)
+    assert other.scores["w1"] != first.scores["w1"]  # other real samples
+    assert "test/w1" in trainer.callback_metrics
+
+
+def test_the_table_sets_scores_beside_floors(capsys):
+    fitted(GAN(**SMALL), max_steps=1, callbacks=[Evaluation()], **VALIDATED, val_check_interval=1)
+    printed = capsys.readouterr().out
+    assert "Scores of 64 generated samples" in printed
+    (line,) = [line for line in printed.splitlines() if line.strip().startswith("modes ")]
+    assert line.split()[2:4] == ["8", "high"]
+
+
+# Checkpoints
+
+
+class Scores(pl.Callback):
+    """Gives a score of our choice at every validation."""
+
+    def __init__(self, values):
+        self.values = iter(values)
+
+    def on_validation_epoch_end(self, trainer, model):
+        model.log("val/score", next(self.values), logger=False)
+
+
+def saved_at(path):
+    return torch.load(path, weights_only=True)["global_step"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "best"),
+    [
+        ("min", [3.0, 1.0, 2.0], 4),
+        ("max", [3.0, 1.0, 2.0], 2),
+        ("min", [float("nan"), 5.0, float("nan")], 4),
+        ("min", [1.0, 1.0, 1.0], 2),
+    ],
+)
+def test_the_best_state_is_kept_beside_the_last(mode, values, best, tmp_path):
+    saver = Checkpoint("val/score", mode, every_n_updates=100, dirpath=str(tmp_path))
+    fitted(
+        GAN(**SMALL),
+        max_steps=7,
+        enable_checkpointing=True,
+        callbacks=[Scores(values), saver],
+        **VALIDATED,
+        val_check_interval=2,
+    )
+    assert saved_at(tmp_path / "best.ckpt") == best == saver.best_update
+    assert saved_at(tmp_path / "last.ckpt") == 7
+    assert saver.best_model_path == str(tmp_path / "best.ckpt")
+    assert sorted(os.listdir(tmp_path)) == ["best.ckpt", "last.ckpt"]
+
+
+def test_checkpoints_come_at_their_cadence_after_validation_and_at_the_end(tmp_path):
+    events = []
+
+    class Log(pl.Callback):
+        def on_validation_end(self, trainer, model):
+            events.append(("validated", trainer.global_step))
+
+    class Noted(Checkpoint):
+        def _save(self, trainer, name):
+            super()._save(trainer, name)
+            events.append((name, trainer.global_step))
+
+    saver = Noted(every_n_updates=2, dirpath=str(tmp_path))
+    fitted(
+        GAN(**SMALL, n_critic=3),
+        max_steps=7,
+        enable_checkpointing=True,
+        callbacks=[saver, Log()],
+        **VALIDATED,
+        val_check_interval=4,
+    )
+    assert events == [("last", 2), ("validated", 4), ("last", 4), ("last", 6), ("last", 7)]
+
+
+def test_loggers_are_flushed_before_a_checkpoint(tmp_path):
+    order = []
+
+    class Logger(pl.loggers.logger.DummyLogger):
+        def save(self):
+            order.append("flushed")
+
+    class Noted(AtomicCheckpointIO):
+        def save_checkpoint(self, *arguments, **keywords):
+            order.append("written")
+            super().save_checkpoint(*arguments, **keywords)
+
+    saver = Checkpoint(every_n_updates=1, dirpath=str(tmp_path))
+    fitted(
+        GAN(**SMALL),
+        max_steps=2,
+        logger=Logger(),
+        plugins=[Noted()],
+        enable_checkpointing=True,
+        callbacks=[saver],
+    )
+    assert [order[i - 1] for i, what in enumerate(order) if what == "written"] == ["flushed"] * 2
+
+
+def test_an_unknown_score_is_refused_before_any_update(tmp_path):
+    model = GAN(**SMALL)
+    with pytest.raises(ValueError, match=r"monitor: val/fid is not among the scores of this data"):
+        fitted(
+            model,
+            enable_checkpointing=True,
+            callbacks=[Checkpoint("val/fid", dirpath=str(tmp_path)), Evaluation()],
+            **VALIDATED,
+            val_check_interval=1,
+        )
+    assert not model.training_begun
+
+
+def test_a_failed_write_leaves_the_old_checkpoint_and_no_other_file(tmp_path):
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"a": torch.ones(3)}, path)
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        AtomicCheckpointIO().save_checkpoint({"a": torch.ones(9), "b": lambda: None}, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["last.ckpt"]
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path):
+    (tmp_path / "last.ckpt.part").write_bytes(b"half")
+    fitted(
+        GAN(**SMALL),
+        max_steps=1,
+        enable_checkpointing=True,
+        callbacks=[Checkpoint(dirpath=str(tmp_path))],
+    )
+    assert os.listdir(tmp_path) == ["last.ckpt"]
+
+
+def test_lightnings_words_for_the_last_and_the_best_are_understood(tmp_path):
+    saver = Checkpoint("val/score", every_n_updates=100, dirpath=str(tmp_path))
+    trainer = fitted(
+        GAN(**SMALL),
+        max_steps=4,
+        enable_checkpointing=True,
+        callbacks=[Scores([1.0, 2.0, 0.0, 0.0]), saver],
+        **VALIDATED,
+        val_check_interval=2,
+    )
+    for word, name in (("best", "best.ckpt"), ("last", "last.ckpt")):
+        trainer.validate(GAN(**SMALL), small_ring(), ckpt_path=word)
+        assert os.path.basename(trainer.ckpt_path) == name
+
+
+def test_a_cadence_below_one_is_refused():
+    with pytest.raises(ValueError, match="every_n_updates must be at least 1, got 0"):
+        Checkpoint(every_n_updates=0)
+
+
+# Progress
+
+
+def test_without_a_terminal_a_line_comes_now_and_then(capsys):
+    bar = Progress(every_n_seconds=1e-6)
+    fitted(
+        GAN(**SMALL), max_steps=3, enable_progress_bar=True, callbacks=[bar], log_every_n_steps=1
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines[:3]] == [
+        "update 1 of 3 (33%)",
+        "update 2 of 3 (67%)",
+        "update 3 of 3 (100%)",
+    ]
+    assert "left" in lines[0]
+    assert "loss_d" in lines[0]
+    assert "updates/s" in lines[0]
+
+
+def test_a_quick_run_prints_its_end_only(capsys):
+    fitted(GAN(**SMALL), max_steps=3, enable_progress_bar=True, callbacks=[Progress()])
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_pause_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="every_n_seconds must be above 0, got 0"):
+        Progress(every_n_seconds=0)
