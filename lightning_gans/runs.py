@@ -201,6 +201,8 @@ class RunRecord(Callback):
             config.rename(config.with_name(f"config_{number}.yaml"))
         with replacing(config) as file:
             file.write(text.encode())
+        for logger in trainer.loggers:
+            logger.log_hyperparams(self.config)
         self._path = Path(folder) / "run.json"
         self._start = time.monotonic()
         earlier = json.loads(self._path.read_text()) if self._path.is_file() else {}

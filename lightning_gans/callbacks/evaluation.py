@@ -23,17 +23,17 @@ from lightning_gans.metrics import (
 __all__ = ["MEANINGS", "Evaluation", "fitting_metrics"]
 
 MEANINGS = {
-    "modes": "modes with 20 % of their fair share",
-    "modes_pacgan": "modes hit by the first 2,500",
+    "modes": "with 20 % of a fair share",
+    "modes_pacgan": "hit by the first 2,500",
     "high_quality": "share within 3 sd of a mode",
-    "reverse_kl": "unevenness over the modes, nats",
-    "w1": "exact Wasserstein-1, 2,048 samples",
-    "w2": "exact Wasserstein-2, 2,048 samples",
-    "sliced_w": "sliced Wasserstein-2",
+    "reverse_kl": "unevenness over modes, nats",
+    "w1": "exact W1 of 2,048 samples",
+    "w2": "exact W2 of 2,048 samples",
+    "sliced_w": "sliced W2",
     "kl": "KL(real, generated), nats",
-    "js": "Jensen-Shannon, nats, at most 0.693",
-    "cross_entropy": "of generated for real cells, nats",
-    "pattern_error": "largest deviation of any entry",
+    "js": "Jensen-Shannon, at most 0.693",
+    "cross_entropy": "of fake for real cells, nats",
+    "pattern_error": "largest deviation, any entry",
 }
 """A few words on each score, for tables."""
 

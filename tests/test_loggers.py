@@ -1,0 +1,146 @@
+"""TensorBoard and W&B for real: what is logged is read back from their own files."""
+
+import csv
+import json
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wandb
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb.proto.wandb_internal_pb2 import Record
+
+from lightning_gans.cli import main
+from lightning_gans.loggers import go_offline_without_key
+
+RUN = [
+    *("fit", "--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),
+    *("--data.batch_size", "8", "--data.num_eval_samples", "32", "--trainer.max_steps", "6"),
+    *("--trainer.log_every_n_steps", "2", "--trainer.val_check_interval", "3"),
+    *("--pictures.every_n_updates", "3"),
+]
+FOLDER = Path("runs/run/version_0")
+PICTURES = {
+    "media/samples": {0: "samples/0000000", 3: "samples/0000003", 6: "samples/0000006"},
+    "media/level_sets": {n: f"figures/level_sets_{n:07d}" for n in (0, 3, 6)},
+    "media/curves": {6: "figures/curves"},
+}
+
+
+def csv_values():
+    """Returns {key: {step: value}} of metrics.csv."""
+    values = {}
+    with (FOLDER / "metrics.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            step = int(row.pop("step"))
+            for key, value in row.items():
+                if value:
+                    values.setdefault(key, {})[step] = float(value)
+    return values
+
+
+def test_tensorboard_holds_the_same_rows_and_pictures():
+    main([*RUN, "--trainer.logger", "TensorBoard"])
+    events = EventAccumulator(str(FOLDER / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    tags = events.Tags()
+    expected = csv_values()
+    assert {"train/loss_d", "train/gradient_penalty", "val/w1"} <= expected.keys()
+    for key, values in expected.items():
+        found = {event.step: event.value for event in events.Scalars(key)}
+        assert found == pytest.approx(values, rel=1e-5)
+    assert set(tags["images"]) == set(PICTURES)
+    for key, files in PICTURES.items():
+        found = {event.step: event.encoded_image_string for event in events.Images(key)}
+        assert found.keys() == files.keys()
+        for step, name in files.items():
+            Path("shown.png").write_bytes(found[step])
+            with Image.open("shown.png") as shown, Image.open(FOLDER / f"{name}.png") as drawn:
+                assert (np.asarray(shown) == np.asarray(drawn)).all()
+
+
+def wandb_records(path):
+    """Yields the records of an offline run: LevelDB's log format behind a header of 7 bytes."""
+    content = path.read_bytes()
+    assert content[:4] == b":W&B"
+    place, parts = 7, b""
+    while place + 7 <= len(content):
+        left = 32768 - place % 32768
+        if left < 7:
+            place += left
+            continue
+        _, length, kind = struct.unpack_from("<IHB", content, place)
+        parts += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # the whole or the last part of a record
+            record = Record()
+            record.ParseFromString(parts)
+            yield record
+            parts = b""
+
+
+def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_path):
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    main([*RUN, "--trainer.logger", "WandB", "--trainer.logger.project", "rings"])
+    wandb.finish()
+    (run,) = (FOLDER / "wandb").glob("offline-run-*")
+    (path,) = run.glob("*.wandb")
+    found, config, project = {}, {}, None
+    for record in wandb_records(path):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            project = record.run.project
+        if kind in ("config", "run"):
+            updates = record.config if kind == "config" else record.run.config
+            config.update((item.key, json.loads(item.value_json)) for item in updates.update)
+        if kind == "history":
+            row = {
+                "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+                for item in record.history.item
+            }
+            step = row.get("trainer/global_step")
+            for key, value in row.items():
+                found.setdefault(key, {})[step] = value
+    assert project == "rings"
+    full = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    assert {key: config[key] for key in full} == full
+    for key, values in csv_values().items():
+        assert found[key] == pytest.approx(values, rel=1e-5)
+    pictures = sorted((run / "files" / "media" / "images" / "media").glob("*.png"))
+    drawn = [FOLDER / f"{name}.png" for files in PICTURES.values() for name in files.values()]
+    assert len(pictures) == len(drawn)
+    shown = {np.asarray(Image.open(picture)).tobytes() for picture in pictures}
+    assert shown == {np.asarray(Image.open(picture)).tobytes() for picture in drawn}
+
+
+@pytest.mark.parametrize(
+    ("environment", "netrc", "mode"),
+    [
+        ({}, None, "offline"),
+        ({}, "machine example.org login a password b", "offline"),
+        ({}, "machine api.wandb.ai login user password key", None),
+        ({"WANDB_API_KEY": "key"}, None, None),
+        ({"WANDB_MODE": "disabled"}, None, "disabled"),
+        ({}, "not a netrc", "offline"),
+    ],
+)
+def test_offline_is_chosen_only_where_nobody_has_logged_in(
+    environment, netrc, mode, monkeypatch, tmp_path
+):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "NETRC", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if netrc is not None:
+        (tmp_path / ".netrc").write_text(netrc)
+        (tmp_path / ".netrc").chmod(0o600)
+    go_offline_without_key()
+    assert os.environ.get("WANDB_MODE") == mode
+    monkeypatch.delenv("WANDB_MODE", raising=False)
