@@ -69,8 +69,8 @@ class GANCLI(LightningCLI):
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        quiet: dict[str, Any] = {"exit_on_error": False}
-        defaults = {**quiet, "default_config_files": [str(configs_folder() / "default.yaml")]}
+        strict: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
+        defaults = {**strict, "default_config_files": [str(configs_folder() / "default.yaml")]}
         self._run: RunLogger | None = None
         self._changes: list[str] = []
         super().__init__(
@@ -81,7 +81,7 @@ class GANCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            parser_kwargs={**quiet, **dict.fromkeys(COMMANDS, defaults)},
+            parser_kwargs={**strict, **dict.fromkeys(COMMANDS, defaults)},
             args=arguments,
         )
 
@@ -154,17 +154,18 @@ class GANCLI(LightningCLI):
 
     def _loggers(self) -> list[Logger] | bool:
         """Returns ``metrics.csv`` first, and what the user asks for beside it."""
-        given = self._get(self.config_init, "trainer").logger
-        if given is False:
+        trainer = self._get(self.config_init, "trainer")
+        given = trainer.logger
+        if trainer.fast_dev_run:
             return False
-        others = [] if given in (None, True) else given if isinstance(given, list) else [given]
-        root = self._get(self.config_init, "trainer").default_root_dir
+        others = given if isinstance(given, list) else [given] if given else []
+        others = [logger for logger in others if logger is not True]
         run = run_of(Path(self._checkpoint)) if self._checkpoint else None
         if run is not None:
             number = int(run.name.removeprefix("version_"))
             self._run = RunLogger(str(run.parent.parent), run.parent.name, number)
         else:
-            self._run = RunLogger(root, self._get(self.config, "name"))
+            self._run = RunLogger(trainer.default_root_dir, self._get(self.config, "name"))
         for logger in others:
             if isinstance(logger, WandbLogger):
                 go_offline_without_key()

@@ -269,10 +269,14 @@ class GAN(CheckpointedModule):
     def _check_networks(self) -> None:
         """Refuses networks that do not fit each other or the data."""
         with evaluation_mode(self), torch.no_grad():
-            latent = self.sample_latent(2).to(next(self.generator.parameters()))
+            latent = self.sample_latent(2)
+            for parameter in self.generator.parameters():
+                # The trainer has not moved it to its device yet.
+                latent = latent.to(parameter)
+                break
             try:
                 fake = self.generate(latent)
-            except RuntimeError as error:
+            except (RuntimeError, TypeError) as error:
                 raise ValueError(
                     f"generator: it cannot read latents of shape (N, {self.prior.dim}), which "
                     f"{self.prior} draws: {error}"
@@ -285,7 +289,7 @@ class GAN(CheckpointedModule):
                 )
             try:
                 self.discriminate(fake)
-            except RuntimeError as error:
+            except (RuntimeError, TypeError) as error:
                 raise ValueError(
                     "discriminator: it cannot read samples of shape "
                     f"{self._sample_shape}, which the generator makes: {error}"

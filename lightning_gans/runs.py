@@ -191,10 +191,11 @@ class RunRecord(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        folder = trainer.log_dir  # a collective call: on every process
-        if stage != "fit" or folder is None or not trainer.is_global_zero:
+        runs = [logger for logger in trainer.loggers if isinstance(logger, RunLogger)]
+        if stage != "fit" or not runs or not trainer.is_global_zero:
             return
-        config = Path(folder) / "config.yaml"
+        folder = Path(runs[0].log_dir)
+        config = folder / "config.yaml"
         text = yaml.safe_dump(self.config, sort_keys=False)
         if config.is_file() and config.read_text() != text:
             number = len(list(config.parent.glob("config*.yaml")))
@@ -203,7 +204,7 @@ class RunRecord(Callback):
             file.write(text.encode())
         for logger in trainer.loggers:
             logger.log_hyperparams(self.config)
-        self._path = Path(folder) / "run.json"
+        self._path = folder / "run.json"
         self._start = time.monotonic()
         earlier = json.loads(self._path.read_text()) if self._path.is_file() else {}
         self._wall_time_before = earlier.get("wall_time_s", 0.0)

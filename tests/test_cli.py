@@ -1,0 +1,317 @@
+"""The command line: precedence, checkpoints that bring their configuration, and bad input."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lightning_gans.cli import GANCLI, main
+
+QUICK = [
+    *("--data.batch_size", "8", "--data.num_eval_samples", "32", "--trainer.max_steps", "3"),
+    *("--trainer.val_check_interval", "3", "--pictures.every_n_updates", "0"),
+]
+RUN = ["fit", "--name", "run", "--model", "WGANGP", "--data", "GaussianRing", *QUICK]
+LAST = "runs/run/version_0/checkpoints/last.ckpt"
+CONSOLE_SCRIPT = Path(sys.executable).parent / "lightning-gans"
+
+
+def config(version=0, name="run"):
+    return yaml.safe_load(Path(f"runs/{name}/version_{version}/config.yaml").read_text())
+
+
+def state(version=0):
+    path = f"runs/run/version_{version}/checkpoints/last.ckpt"
+    return torch.load(path, weights_only=True)
+
+
+def refused(capsys, *arguments, code=2):
+    """Runs a command that must fail, and returns its one line of explanation."""
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    assert stopped.value.code == code
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("lightning-gans: error: ")
+    return lines[0].removeprefix("lightning-gans: error: ")
+
+
+# What holds
+
+
+def test_a_model_and_data_are_all_that_is_needed():
+    main(RUN)
+    found = config()["model"]["init_args"]
+    assert found["n_critic"] == 5
+    assert found["optimizer_g"]["class_path"] == "lightning_gans.optimizers.GANAdam"
+    assert found["optimizer_g"]["init_args"]["lr"] == 1e-4
+    hyper_parameters = state()["hyper_parameters"]
+    assert tuple(hyper_parameters["data_shape"]) == (2,)
+
+
+def test_files_win_over_defaults_and_flags_over_files():
+    Path("mine.yaml").write_text(
+        "model: {class_path: WGANGP, init_args: {n_critic: 3, penalty_weight: 0.5}}\n"
+        "data: GaussianRing\ntrainer: {log_every_n_steps: 7}\n"
+    )
+    main(["fit", "--config", "mine.yaml", "--model.n_critic", "2", *QUICK])
+    found = config(name="mine")
+    assert found["model"]["init_args"]["n_critic"] == 2
+    assert found["model"]["init_args"]["penalty_weight"] == 0.5
+    assert found["trainer"]["log_every_n_steps"] == 7
+    assert found["checkpoint"]["monitor"] == "val/sliced_w"  # configs/default.yaml
+
+
+def test_parts_are_chosen_by_flags_alone():
+    main(
+        [
+            *RUN,
+            *("--model.generator.hidden", "[5]", "--model.penalties+=R1"),
+            *("--model.prior", "UniformPrior", "--model.prior.dim", "3"),
+            *("--trainer.callbacks+=GeneratorEMA", "--model.optimizer_d.lr", "0.01"),
+        ]
+    )
+    weights = state()["state_dict"]
+    assert weights["generator.layers.0.weight"].shape == (5, 3)
+    assert state()["callbacks"].keys() >= {"GeneratorEMA", "Checkpoint"}
+    groups = [optimizer["param_groups"][0]["lr"] for optimizer in state()["optimizer_states"]]
+    assert groups == [0.01, 1e-4]
+
+
+MY_GAN = """
+from lightning_gans import GAN
+from lightning_gans.losses import wasserstein_generator_loss
+
+class MyGAN(GAN):
+    def generator_loss(self, samples):
+        return {"mine": wasserstein_generator_loss(self.discriminate(samples.fake))}
+"""
+
+
+def test_a_model_of_ones_own_is_found_in_the_working_folder(tmp_path):
+    """With the console script, which does not look there by itself."""
+    Path("my_gan.py").write_text(MY_GAN)
+    run = ["fit", "--model", "my_gan.MyGAN", "--data", "GaussianRing", "--name", "run", *QUICK]
+    subprocess.run([CONSOLE_SCRIPT, *run], check=True, capture_output=True)
+    assert state()["lightning_gans"]["class_path"] == "my_gan.MyGAN"
+    subprocess.run(
+        [CONSOLE_SCRIPT, "validate", "--ckpt_path", LAST], check=True, capture_output=True
+    )
+
+
+def test_the_script_in_the_checkout_is_the_same_command():
+    script = Path(__file__).parents[1] / "cli.py"
+    subprocess.run([sys.executable, script, *RUN], check=True, capture_output=True)
+    assert os.path.exists(LAST)
+
+
+def test_two_processes_need_no_further_flag():
+    """Nor do they hang, disagree on the folder, or lose a row."""
+    run = [*RUN, "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+    subprocess.run([CONSOLE_SCRIPT, *run], check=True, capture_output=True, timeout=300)
+    assert os.listdir("runs/run") == ["version_0"]
+    assert state()["lightning_gans"]["images_seen"] == 3 * 5 * 8 * 2
+    assert os.path.exists("runs/run/version_0/figures/training.gif")
+
+
+# Checkpoints
+
+
+def printed_scores(capsys):
+    lines = capsys.readouterr().out.splitlines()
+    start = next(i for i, line in enumerate(lines) if "Scores of" in line)
+    return [line for line in lines[start:] if line.startswith("  ")]
+
+
+def test_validate_prints_the_scores_of_the_run_even_after_it_moved(capsys):
+    main([*RUN, "--trainer.callbacks+=GeneratorEMA", "--seed_everything", "3"])
+    of_the_run = printed_scores(capsys)
+    main(["validate", "--ckpt_path", LAST])
+    assert printed_scores(capsys) == of_the_run
+    os.rename("runs", "moved")
+    main(["validate", "--ckpt_path", "moved/run/version_0/checkpoints/last.ckpt"])
+    assert printed_scores(capsys) == of_the_run
+    assert len(of_the_run) > 10
+    main(["validate", "--ckpt_path", LAST.replace("runs", "moved"), "--seed_everything", "4"])
+    assert printed_scores(capsys) != of_the_run
+
+
+def test_evaluation_writes_no_run_folder():
+    main(RUN)
+    for command in ("validate", "test"):
+        main([command, "--name", "run", "--ckpt_path", "last"])
+    assert os.listdir("runs/run") == ["version_0"]
+    assert sorted(os.listdir()) == ["runs"]
+
+
+def test_predict_generates_an_array():
+    main(RUN)
+    main(["predict", "--name", "run", "--ckpt_path", "best"])
+    array = np.load("runs/run/version_0/samples/best.npy")
+    assert array.shape == (32, 2)
+    assert np.isfinite(array).all()
+
+
+def test_going_on_takes_the_configuration_of_the_checkpoint(capsys):
+    main([*RUN, "--model.n_critic", "2", "--data.radius", "1.5"])
+    capsys.readouterr()
+    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "5"])
+    printed = capsys.readouterr().out
+    assert "changed from the checkpoint: trainer.max_steps: 3 -> 5" in printed
+    assert printed.count("changed from the checkpoint") == 1
+    assert os.listdir("runs/run") == ["version_0"]
+    assert state()["global_step"] == 5
+    assert config()["model"]["init_args"]["n_critic"] == 2
+    assert config()["trainer"]["max_steps"] == 5
+    # What it was before is kept.
+    before = yaml.safe_load(Path("runs/run/version_0/config_1.yaml").read_text())
+    assert before["trainer"]["max_steps"] == 3
+
+
+def test_a_flag_wins_over_the_checkpoint_where_it_can(capsys):
+    main(RUN)
+    main(
+        [
+            *("fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "5"),
+            *("--model.n_critic", "2", "--model.penalty_weight", "0.5", "--data.batch_size", "4"),
+        ]
+    )
+    printed = capsys.readouterr().out
+    for change in ("n_critic: 5 -> 2", "penalty_weight: 10.0 -> 0.5", "batch_size: 8 -> 4"):
+        assert change in printed
+    assert state()["lightning_gans"]["images_seen"] == 3 * 5 * 8 + 2 * 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "change"),
+    [
+        ("--model", "GAN", "model.class_path: lightning_gans.WGANGP -> lightning_gans.GAN"),
+        ("--model.generator.hidden", "[4]", "model.init_args.generator.init_args.hidden"),
+        (
+            "--model.optimizer_d.lr",
+            "0.5",
+            "model.init_args.optimizer_d.init_args.lr: 0.0001 -> 0.5",
+        ),
+        ("--model.scheduler", "torch.optim.lr_scheduler.ConstantLR", "model.init_args.scheduler"),
+        ("--seed_everything", "9", "seed_everything: 0 -> 9"),
+    ],
+)
+def test_and_is_refused_where_it_could_not_take_effect(flag, value, change, capsys):
+    main(RUN)
+    capsys.readouterr()
+    message = refused(capsys, "fit", "--name", "run", "--ckpt_path", "last", flag, value)
+    assert message.startswith(change)
+    assert "the checkpoint holds the state of this" in message
+
+
+def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, tmp_path):
+    from conftest import fitted
+
+    from lightning_gans import GAN
+    from lightning_gans.callbacks import Checkpoint
+
+    saver = Checkpoint(dirpath=str(tmp_path))
+    fitted(GAN(data_shape=(2,)), enable_checkpointing=True, callbacks=[saver])
+    assert "model" in refused(capsys, "validate", "--ckpt_path", "last.ckpt")
+    main(
+        [
+            *("validate", "--ckpt_path", "last.ckpt", "--model", "GAN", "--data", "GaussianRing"),
+            *("--data.num_eval_samples", "32"),
+        ]
+    )
+
+
+# Bad input: one line, exit code 2, and no folder left behind
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model.n_critic", "0"], "n_critic must be at least 1, got 0."),
+        (["--model.n_critic", "x"], "Expected a <class 'int'>. Got value: x"),
+        (["--model.n_critics", "2"], "Option 'n_critics' is not accepted"),
+        (["--trainer.max_step", "2"], "unrecognized arguments: --trainer.max_step 2"),
+        (["--config", "nothing.yaml"], "File does not exist"),
+        (["--config", "unknown.yaml"], "does not accept option 'modle'"),
+        (["--config", "broken.yaml"], "Problems parsing config"),
+        (["--ckpt_path", "nothing.ckpt"], "ckpt_path: There is no checkpoint at nothing.ckpt."),
+        (["--ckpt_path", "last"], "ckpt_path: No run in runs/run has a checkpoint last.ckpt."),
+        (["--ckpt_path", "broken.yaml"], "broken.yaml holds more than plain data and tensors"),
+        (["--model", "WGANPG"], "there is no class WGANPG"),
+        (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be above 0, got 0.0."),
+        (
+            ["--model.penalty_weight", "-1"],
+            "GradientPenalty: weight must be at least 0, got -1.0.",
+        ),
+        (["--data.sd", "-1"], "sd must be above 0, got -1.0."),
+        (["--data", "ArrayData", "--data.path", "nan.npy"], "path: 1 rows of nan.npy hold NaN"),
+        (["--model.generator", "torch.nn.Flatten"], "generator: "),
+        (["--model.discriminator", "torch.nn.Flatten"], "discriminator: "),
+        (["--model.prior", "NormalPrior"], "the following arguments are required: dim"),
+        (["--checkpoint.monitor", "val/fid"], "monitor: val/fid is not among the scores"),
+        (["--trainer.accelerator", "abacus"], "accelerator='abacus'"),
+        (["--trainer.gradient_clip_val", "1"], "Automatic gradient clipping is not supported"),
+    ],
+)
+def test_bad_input_is_explained_in_one_line(arguments, message, capsys):
+    Path("unknown.yaml").write_text("modle: GAN\n")
+    Path("broken.yaml").write_text("model: [\n")
+    np.save("nan.npy", np.array([[0.0, np.nan]] + [[0.0, 0.0]] * 30))
+    run = [flag for flag in RUN if not (flag.startswith("--data.") and "--data" in arguments)]
+    if "--data" in arguments:
+        run = ["fit", "--name", "run", "--model", "WGANGP"]
+    assert message in refused(capsys, *run, *arguments)
+    assert not os.path.exists("runs/run") or not os.listdir("runs/run")
+
+
+def test_no_command_and_an_unknown_one_are_explained(capsys):
+    assert "{fit,validate,test,predict}" in refused(capsys)
+    assert "invalid choice: 'train'" in refused(capsys, "train")
+    assert "predict needs a checkpoint" in refused(
+        capsys, "predict", "--model", "GAN", "--data", "GaussianRing"
+    )
+    assert "last of which run?" in refused(capsys, "fit", "--ckpt_path", "last")
+
+
+def test_a_bad_command_line_leaves_no_traceback_and_its_exit_code():
+    done = subprocess.run(
+        [CONSOLE_SCRIPT, *RUN, "--model.n_critic", "0"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == "lightning-gans: error: n_critic must be at least 1, got 0.\n"
+
+
+def test_the_traceback_is_there_for_those_who_want_it(monkeypatch):
+    monkeypatch.setenv("LIGHTNING_GANS_DEBUG", "1")
+    with pytest.raises(Exception, match="n_critic must be at least 1, got 0"):
+        main([*RUN, "--model.n_critic", "0"])
+
+
+def test_an_error_in_the_middle_of_training_keeps_its_traceback(monkeypatch):
+    """It is no bad input, and whoever wrote the code wants to know where it is."""
+
+    def loss(self, samples):
+        if self.trainer.global_step == 1:
+            raise ValueError("a mistake in a variant")
+        return GANCLI and usual(self, samples)
+
+    from lightning_gans import WGANGP
+
+    usual = WGANGP.generator_loss
+    monkeypatch.setattr(WGANGP, "generator_loss", loss)
+    with pytest.raises(ValueError, match="a mistake in a variant"):
+        main(RUN)
+
+
+def test_help_names_every_argument(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    for argument in ("--model", "--data", "--name", "--checkpoint.monitor", "--ckpt_path"):
+        assert argument in printed

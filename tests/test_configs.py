@@ -1,0 +1,52 @@
+"""Every configuration through the real command line, shrunk by flags."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lightning_gans.cli import configs_folder, main
+
+CONFIGS = sorted(path for path in configs_folder().glob("*.yaml") if path.stem != "default")
+
+
+def test_the_configurations_of_the_founding_systems_are_there():
+    assert {path.stem for path in CONFIGS} >= {
+        *("lsgan_pattern", "gan_ring", "minimax_gan_ring", "lsgan_ring"),
+        *("wgan_ring", "wgan_gp_ring", "wgan_gp_ring_tuned", "wgan_gp_grid_tuned"),
+    }
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_trains_scores_and_draws(path):
+    main(
+        [
+            *("fit", "--config", str(path), "--trainer.max_steps", "2"),
+            *("--trainer.val_check_interval", "2", "--data.num_eval_samples", "32"),
+        ]
+    )
+    (folder,) = Path("runs").glob("*/version_0")
+    assert folder.parent.name == path.stem
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["updates"] == 2
+    monitor = yaml.safe_load((folder / "config.yaml").read_text())["checkpoint"]["monitor"]
+    assert monitor.removeprefix("val/") in record["scores"]
+    for name in ("checkpoints/best.ckpt", "figures/training.gif", "samples/0000002.png"):
+        assert (folder / name).is_file()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_says_where_it_is_from_and_fits_together(path):
+    text = path.read_text()
+    assert text.startswith("# ")
+    assert len(text.splitlines()[0]) <= 99
+    config = yaml.safe_load(text)
+    trainer = config["trainer"]
+    scheduler = config["model"]["init_args"].get("scheduler")
+    if scheduler is not None:
+        assert scheduler["init_args"]["T_max"] == trainer["max_steps"]
+    # The last state is one that is scored anyway.
+    assert trainer["max_steps"] % trainer["val_check_interval"] == 0
+    assert trainer["max_steps"] % config["pictures"]["every_n_updates"] == 0
