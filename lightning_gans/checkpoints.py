@@ -206,9 +206,10 @@ class CheckpointedModule(LightningModule):
         _check_class_paths(hyperparameters, checkpoint_path)
         arguments = {"map_location": "cpu", "weights_only": True, **arguments}
         model = super().load_from_checkpoint(Path(checkpoint_path), **arguments)
-        # Lightning leaves the objects it built from them in their place: the next checkpoint would
-        # lack them.
+        # Lightning puts the objects it built in their place, and the next checkpoint would lack
+        # what they were built from.
         model._replace_hyperparameters(hyperparameters)
+        model._objects = checkpoint[RECORD_KEY]["objects"]
         return model
 
 

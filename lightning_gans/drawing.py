@@ -97,12 +97,13 @@ def level_sets(
         title: above the plot.
         resolution: points along each axis at which the output is evaluated.
     """
-    figure, axes = _square(value_range, title)
+    figure, axes = _square(value_range, title, width=5.4)
     low, high = axes.get_xlim()
     ticks = torch.linspace(low, high, resolution)
     heights = score(torch.cartesian_prod(ticks, ticks)).reshape(resolution, resolution)
     filled = axes.contourf(ticks, ticks, heights.T.float().cpu(), levels=20, cmap="viridis")
-    figure.colorbar(filled, ax=axes, shrink=0.8, label="discriminator output")
+    figure.colorbar(filled, cax=figure.add_axes((0.8, 0.1, 0.03, 0.82)))
+    figure.text(0.975, 0.5, "discriminator output", rotation=90, va="center", ha="center")
     _scatter(axes, real, fake, real_colour="white")
     return _rendered(figure)
 
@@ -118,7 +119,7 @@ def profiles(
         value_range: of the entries.
         title: above the plot.
     """
-    figure, axes = _axes(title)
+    figure, axes = _axes(title, 4.4)
     entries = np.arange(1, real.shape[1] + 1)
     for samples, colour, name in ((real, REAL, "real"), (fake, FAKE, "generated")):
         if len(samples):
@@ -195,15 +196,19 @@ def save_gif(frames: Sequence[Path], path: Path, *, seconds: float = 8.0) -> Non
         )
 
 
-def _axes(title: str) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(5, 4.4), dpi=100, layout="constrained")
-    axes = figure.subplots()
+def _axes(title: str, width: float) -> tuple[Figure, Any]:
+    """Returns a figure of a width in inches, whose axes keep their place in an animation."""
+    height = 4.4
+    figure = Figure(figsize=(width, height), dpi=100)
+    axes = figure.add_axes((0.6 / width, 0.1, 0.82 * height / width, 0.82))
     axes.set_title(title, fontsize=10)
     return figure, axes
 
 
-def _square(value_range: tuple[float, float], title: str) -> tuple[Figure, Any]:
-    figure, axes = _axes(title)
+def _square(
+    value_range: tuple[float, float], title: str, width: float = 4.4
+) -> tuple[Figure, Any]:
+    figure, axes = _axes(title, width)
     low, high = value_range
     margin = 0.15 * (high - low)
     axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
@@ -216,7 +221,8 @@ def _scatter(axes: Any, real: Tensor, fake: Tensor, *, real_colour: str = REAL) 
         if len(samples):
             x, y = samples.float().cpu().unbind(1)
             axes.scatter(x, y, s=4, c=colour, label=name, linewidths=0)
-    axes.legend(loc="upper right", fontsize=8, markerscale=3)
+    if len(real) or len(fake):
+        axes.legend(loc="upper right", fontsize=8, markerscale=3)
 
 
 def _rendered(figure: Figure) -> Picture:

@@ -149,13 +149,15 @@ class GAN(CheckpointedModule):
         return self.generator(latent)
 
     def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps samples, shape (N, ...), to logits, shape (N,).
+        """Maps samples, shape (N, ...), to logits, shape (N,), in single precision or better.
 
         Raises:
             ValueError: if the discriminator gives anything but one number a sample. Two shapes
                 that merely broadcast, (N, 1) and (N,), would make a loss of all N x N pairs.
         """
         logits = self.discriminator(x)
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()  # losses and their means need more than half precision
         if logits.shape == (len(x), 1):
             return logits.squeeze(1)
         if logits.shape == (len(x),):

@@ -53,7 +53,7 @@ def gradient_penalty(
     if epsilon is None:
         shape = (len(real),) + (1,) * (real.ndim - 1)
         epsilon = torch.rand(shape, device=real.device, dtype=real.dtype)
-    gradient = input_gradient(critic, torch.lerp(fake, real, epsilon))
+    gradient = input_gradient(critic, torch.lerp(fake.to(real.dtype), real, epsilon))
     return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()
 
 

@@ -119,6 +119,33 @@ def test_two_processes_need_no_further_flag():
     assert os.path.exists("runs/run/version_0/figures/training.gif")
 
 
+def test_load_rebuilds_what_the_command_line_made(tmp_path):
+    from conftest import fitted
+
+    from lightning_gans import load
+    from lightning_gans.callbacks import Checkpoint
+
+    main(
+        [
+            *RUN,
+            *("--model.generator.hidden", "[5]", "--model.penalties+=R1"),
+            *("--model.prior", "UniformPrior", "--model.prior.dim", "3"),
+        ]
+    )
+    model = load(LAST)
+    assert type(model).__name__ == "WGANGP"
+    assert (model.prior.dim, model.prior.low) == (3, -1.0)
+    assert [penalty.name for penalty in model.penalties] == ["gradient_penalty", "r1"]
+    assert model.generator.layers[0].weight.shape == (5, 3)
+    # What it was made from is not lost when it is trained and saved again.
+    saver = Checkpoint(dirpath=str(tmp_path))
+    fitted(model, enable_checkpointing=True, callbacks=[saver])
+    again = load("last.ckpt")
+    assert [penalty.name for penalty in again.penalties] == ["gradient_penalty", "r1"]
+    latent = torch.rand(4, 3)
+    assert torch.equal(again.sample(latent), model.sample(latent))
+
+
 # Checkpoints
 
 

@@ -505,3 +505,15 @@ def test_double_precision_runs_throughout():
 def test_discriminators_may_be_built_or_given():
     shared = MLPDiscriminator((2,), [4])
     assert GAN(**{**SMALL, "discriminator": shared}).discriminator is shared
+
+
+@pytest.mark.parametrize("kind", [GAN, WGANGP])
+def test_losses_are_in_single_precision_under_bf16(kind):
+    seen = []
+    model = kind(**SMALL)
+    usual = model.discriminator_loss
+    model.discriminator_loss = lambda samples: (
+        seen.append((samples.fake.dtype, usual(samples)["adversarial_d"].dtype)) or usual(samples)
+    )
+    fitted(model, precision="bf16-mixed", max_steps=1)
+    assert set(seen) == {(torch.bfloat16, torch.float32)}

@@ -1,0 +1,166 @@
+"""Trains the configurations of the synthetic data on several seeds and tabulates their scores.
+
+    python benchmarks/synthetic.py run      # every configuration and seed, hours on a CPU
+    python benchmarks/synthetic.py table    # the table of what has been run
+
+``run`` takes names of configurations, ``--seeds`` and ``--jobs``; it keeps what it finds already
+trained. ``table`` prints Markdown and writes ``results/synthetic.json``, from which the table in
+the README is taken.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "synthetic.json"
+SEEDS = {"lsgan_pattern": range(10)}
+CONFIGS = (
+    *("gan_ring", "minimax_gan_ring", "lsgan_ring", "wgan_ring", "wgan_gp_ring"),
+    *("wgan_gp_ring_tuned", "wgan_gp_grid_tuned", "lsgan_pattern"),
+)
+
+
+def seeds_of(config: str) -> range:
+    """Returns the seeds that a configuration is run with."""
+    return SEEDS.get(config, range(3))
+
+
+def train(config: str, seed: int, root: Path, threads: int) -> None:
+    """Trains one configuration with one seed, unless that has been done."""
+    name = f"{config}_seed{seed}"
+    if finished(root, name) is not None:
+        return
+    command = [
+        *(sys.executable, str(ROOT / "cli.py"), "fit"),
+        *("--config", str(ROOT / "configs" / f"{config}.yaml"), "--seed_everything", str(seed)),
+        *("--name", name, "--trainer.default_root_dir", str(root)),
+        *("--trainer.accelerator", "cpu"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    print("training", name, flush=True)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if result.returncode != 0:
+        print(f"{name} failed:\n{result.stderr}", file=sys.stderr, flush=True)
+
+
+def finished(root: Path, name: str) -> Path | None:
+    """Returns the newest finished run of a name."""
+    records = sorted((root / name).glob("version_*/run.json"), key=os.path.getmtime)
+    done = [path for path in records if json.loads(path.read_text())["status"] == "finished"]
+    return done[-1].parent if done else None
+
+
+def discriminator_outputs(run: Path) -> dict[str, float]:
+    """Returns the mean output of the discriminator on real and on generated samples."""
+    import torch
+    import yaml
+
+    import datamodules
+    from lightning_gans import load
+
+    config = yaml.safe_load((run / "config.yaml").read_text())["data"]
+    data = getattr(datamodules, config["class_path"].rpartition(".")[2])(**config["init_args"])
+    model = load(run / "checkpoints" / "last.ckpt", averaged=False)
+    real = data.evaluation_set(0)
+    with torch.no_grad():
+        fake = model.sample(model.sample_latent(len(real)))
+        return {
+            "d_real": float(model.discriminate(real).mean()),
+            "d_fake": float(model.discriminate(fake).mean()),
+        }
+
+
+def collect(root: Path) -> dict[str, list[dict[str, Any]]]:
+    """Returns the records of all finished runs, by configuration."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for config in CONFIGS:
+        for seed in seeds_of(config):
+            run = finished(root, f"{config}_seed{seed}")
+            if run is None:
+                continue
+            record = json.loads((run / "run.json").read_text())
+            kept = ("seed", "updates", "wall_time_s", "scores", "floors", "commit", "versions")
+            entry = {key: record[key] for key in (*kept, "machine")}
+            if config == "lsgan_pattern":
+                entry["scores"].update(discriminator_outputs(run))
+            found.setdefault(config, []).append(entry)
+    return found
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Returns the mean of some values and, if they differ, their range."""
+    low, high = (f"{v:.{digits}f}" for v in (min(values), max(values)))
+    middle = f"{mean(values):.{digits}f}"
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Returns the table of the mixtures and the line on the pattern, in Markdown."""
+    columns = {"modes": 1, "high_quality": 3, "reverse_kl": 4, "w1": 3, "sliced_w": 3}
+    lines = [
+        "| config | updates | minutes | " + " | ".join(columns) + " |",
+        "|---|---|---|" + "---|" * len(columns),
+    ]
+    for config, records in runs.items():
+        if config == "lsgan_pattern":
+            continue
+        minutes = spread([record["wall_time_s"] / 60 for record in records], 1)
+        cells = [spread([r["scores"][c] for r in records], d) for c, d in columns.items()]
+        updates = f"{records[0]['updates']:,}"
+        lines.append(f"| `{config}` | {updates} | {minutes} | " + " | ".join(cells) + " |")
+    for config, data in (("wgan_gp_ring_tuned", "ring"), ("wgan_gp_grid_tuned", "grid")):
+        if config in runs:
+            floors = runs[config][0]["floors"]
+            cells = [f"{floors[c]:.{d}f}" for c, d in columns.items()]
+            lines.append(f"| real data ({data}) | - | - | " + " | ".join(cells) + " |")
+    if "lsgan_pattern" in runs:
+        lines += ["", pattern_line(runs["lsgan_pattern"])]
+    return lines
+
+
+def pattern_line(records: list[dict[str, Any]]) -> str:
+    """Returns what became of the pattern, over all seeds."""
+    errors = [record["scores"]["pattern_error"] for record in records]
+    doubts = [
+        max(abs(record["scores"][name] - 0.5) for name in ("d_real", "d_fake"))
+        for record in records
+    ]
+    good = sum(e <= 0.05 and d <= 0.05 for e, d in zip(errors, doubts, strict=True))
+    return (
+        f"`lsgan_pattern`: {good} of {len(records)} seeds end with every entry within 0.05 of "
+        f"1-0-1-0 (largest deviation {max(errors):.3f}) and both mean outputs of the "
+        f"discriminator within 0.05 of 1/2 (largest deviation {max(doubts):.3f})."
+    )
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("configs", nargs="*", default=CONFIGS, help="all if none is given")
+    parser.add_argument("--seeds", nargs="+", type=int, help="of every configuration")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--root", type=Path, default=ROOT / "runs" / "benchmarks")
+    given = parser.parse_args()
+    if given.action == "run":
+        threads = max(1, (os.cpu_count() or 1) // given.jobs)
+        with ThreadPoolExecutor(given.jobs) as pool:
+            for config in given.configs:
+                for seed in given.seeds or seeds_of(config):
+                    pool.submit(train, config, seed, given.root, threads)
+        return
+    found = collect(given.root)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    print("\n".join(rows(found)))
+
+
+if __name__ == "__main__":
+    main()
