@@ -48,6 +48,7 @@ class MLPGenerator(nn.Module):
         ValueError: if a layer has no units.
 
     Example:
+        >>> import torch
         >>> generator = MLPGenerator(2, (1, 28, 28), hidden=[64, 64])
         >>> generator(torch.zeros(5, 2)).shape
         torch.Size([5, 1, 28, 28])
@@ -91,6 +92,7 @@ class MLPDiscriminator(nn.Module):
         ValueError: if a layer has no units.
 
     Example:
+        >>> import torch
         >>> discriminator = MLPDiscriminator((1, 28, 28), hidden=[64])
         >>> discriminator(torch.zeros(5, 1, 28, 28)).shape
         torch.Size([5])
