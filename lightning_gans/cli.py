@@ -189,6 +189,9 @@ class GANCLI(LightningCLI):
         except InputError:
             self._leave_no_trace()
             raise
+        except SystemExit:  # how Lightning ends a run that is interrupted from the keyboard
+            self._tell_how_to_go_on()
+            raise
         if self._run is not None and self.trainer.is_global_zero:
             self._sum_up(Path(self._run.log_dir))
 
@@ -234,6 +237,15 @@ class GANCLI(LightningCLI):
             shutil.rmtree(folder)
             with suppress(OSError):  # other runs of this name
                 folder.parent.rmdir()
+
+    @rank_zero_only
+    def _tell_how_to_go_on(self) -> None:
+        if self._run is not None:
+            path = Path(self._run.log_dir) / "checkpoints" / "last.ckpt"
+            console = Console(highlight=False)
+            console.print(f"stopped after {self.trainer.global_step:,} updates", soft_wrap=True)
+            if path.exists():
+                console.print(f"to go on: lightning-gans fit --ckpt_path {path}", soft_wrap=True)
 
     def _introduce(self, model: GAN) -> None:
         console = Console(highlight=False)

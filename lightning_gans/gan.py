@@ -254,6 +254,8 @@ class GAN(CheckpointedModule):
     @override
     def setup(self, stage: str) -> None:
         """Takes the run's seed over and checks that the networks fit each other and the data."""
+        if stage == "fit" and not any(part.training for part in self.modules()):
+            self.train()  # a model that was loaded to be evaluated
         strategy = self.trainer.strategy
         if isinstance(strategy, DDPStrategy):
             # Each backward pass reaches the parameters of one player only.

@@ -79,6 +79,16 @@ def test_a_loaded_model_is_whole_evaluates_and_can_be_saved_again():
     assert load(path, n_critic=7).n_critic == 7
 
 
+def test_a_loaded_model_trains_in_training_mode():
+    path = trained(GAN(data_shape=(2,)))
+    model = load(path)
+    modes = []
+    usual = model.draw
+    model.draw = lambda *batch: modes.append(model.generator.training) or usual(*batch)
+    fitted(model, max_steps=1)
+    assert modes == [True, True]
+
+
 def test_a_network_that_has_run_is_no_obstacle():
     """Spectral norm of the old kind cannot be deep-copied once it has run."""
     discriminator = nn.utils.spectral_norm(nn.Linear(2, 1))

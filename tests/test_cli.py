@@ -111,9 +111,14 @@ def test_the_script_in_the_checkout_is_the_same_command():
 
 
 def test_two_processes_need_no_further_flag():
-    """Nor do they hang, disagree on the folder, or lose a row."""
+    """Nor do they hang, disagree on the folder, or keep quiet on statistics not shared."""
     run = [*RUN, "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
-    subprocess.run([CONSOLE_SCRIPT, *run], check=True, capture_output=True, timeout=300)
+    run += ["--model.generator.normalization", "torch.nn.BatchNorm1d"]
+    done = subprocess.run(
+        [CONSOLE_SCRIPT, *run], check=True, capture_output=True, timeout=300, text=True
+    )
+    assert done.stderr.count("sync_batchnorm=True shares them") == 1
+    assert done.stdout.count("Scores of 32 generated samples") == 1
     assert os.listdir("runs/run") == ["version_0"]
     assert state()["lightning_gans"]["images_seen"] == 3 * 5 * 8 * 2
     assert os.path.exists("runs/run/version_0/figures/training.gif")
