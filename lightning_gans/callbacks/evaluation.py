@@ -158,7 +158,7 @@ class Evaluation(Callback):
             self.floors = self._score_real_data(trainer, gan, stage)
         row = {f"{stage}/{name}": value for name, value in self.scores.items()}
         gan.live.update(row)
-        gan.log_dict(row, logger=False)
+        gan.log_dict(row, logger=False, sync_dist=True)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=trainer.global_step)
         if trainer.state.fn != "fit":
