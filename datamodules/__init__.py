@@ -5,6 +5,8 @@ or DataLoader trains a GAN.
 """
 
 from datamodules.array import ArrayData
+from datamodules.downloaded import CIFAR10, MNIST, FashionMNIST
+from datamodules.folder import ImageFolder
 from datamodules.stream import Batches, Stream
 from datamodules.synthetic import (
     GaussianGrid,
@@ -17,10 +19,14 @@ from datamodules.synthetic import (
 )
 
 __all__ = [
+    "CIFAR10",
+    "MNIST",
     "ArrayData",
     "Batches",
+    "FashionMNIST",
     "GaussianGrid",
     "GaussianRing",
+    "ImageFolder",
     "OneZeroPattern",
     "PacGANGrid",
     "PacGANRing",

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, StreamData, generator_for
+from datamodules.stream import EVALUATION_DATA, Permutations, VectorData, generator_for
 
 __all__ = ["ArrayData"]
 
 
-class ArrayData(StreamData):
+class ArrayData(VectorData):
     """Rows of a NumPy file, shape (N, d).
 
     A tenth of the rows, at most twice ``num_eval_samples``, is held out of training, half of it to
@@ -36,7 +36,7 @@ class ArrayData(StreamData):
         self.num_eval_samples = held_out
         self._validation, self._test = torch.split(rows[order[: 2 * held_out]], held_out)
         self._training = rows[order[2 * held_out :]]
-        self._permutation: tuple[tuple[int, int], Tensor] | None = None
+        self._permutations = Permutations(len(self._training))
         self.data_shape = (rows.shape[1],)
         self.value_range = (float(rows.min()), float(rows.max()))
 
@@ -47,22 +47,8 @@ class ArrayData(StreamData):
 
     @override
     def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Tensor:
-        start = (position * ranks + rank) * size
-        parts = []
-        while size > 0:
-            turn, offset = divmod(start, len(self._training))
-            part = self._order(seed, turn)[offset : offset + size]
-            parts.append(self._training[part])
-            start += len(part)
-            size -= len(part)
-        return torch.cat(parts)
-
-    def _order(self, seed: int, turn: int) -> Tensor:
-        if self._permutation is None or self._permutation[0] != (seed, turn):
-            generator = generator_for(seed, TRAINING_DATA, turn)
-            permutation = torch.randperm(len(self._training), generator=generator)
-            self._permutation = (seed, turn), permutation
-        return self._permutation[1]
+        rows = self._permutations.rows(seed, (position * ranks + rank) * size, size)
+        return self._training[rows]
 
     @override
     def evaluation_set(self, index: int) -> Tensor:

@@ -6,16 +6,31 @@ saved to resume a run exactly, and every process draws its own share.
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
-__all__ = ["EVALUATION_DATA", "TRAINING_DATA", "Batches", "Stream", "StreamData", "generator_for"]
+__all__ = [
+    "EVALUATION_DATA",
+    "TRAINING_DATA",
+    "Batch",
+    "Batches",
+    "Permutations",
+    "Stream",
+    "StreamData",
+    "generator_for",
+]
+
+Batch = Tensor | tuple[Tensor, Tensor]
+"""Samples, shape (N, ...), or samples and their labels, int64, shape (N,)."""
+Draw = Callable[[int], Batch]
+"""Gives the batch at a position."""
 
 # The models draw from the streams 0 and 2 of the same seed.
 TRAINING_DATA = 1
@@ -41,21 +56,24 @@ class Stream:
         draw: gives the batch at a position.
         length: batches of an epoch, at least 1.
         position: of the first batch.
+        num_workers: processes that draw ahead; with 0 this one draws when a batch is needed.
     """
 
-    def __init__(self, draw: Callable[[int], Tensor], length: int, position: int = 0) -> None:
+    def __init__(self, draw: Draw, length: int, position: int = 0, num_workers: int = 0) -> None:
         self.draw = draw
         self.length = length
         self.position = position
+        self.num_workers = num_workers
 
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Iterator[Tensor]:
-        for _ in range(self.position % self.length, self.length):
+    def __iter__(self) -> Iterator[Batch]:
+        rest = range(self.position, self.position + self.length - self.position % self.length)
+        for batch in _drawn(self.draw, rest, self.num_workers):
             # Before the yield: a checkpoint written while the batch is in use counts it as used.
             self.position += 1
-            yield self.draw(self.position - 1)
+            yield batch
 
     def state_dict(self) -> dict[str, int]:
         """Returns the position, the whole state."""
@@ -67,21 +85,69 @@ class Stream:
 
 
 class Batches:
-    """A fixed set of samples, served in order.
+    """A fixed number of batches, served in order.
 
     Args:
-        samples: shape (N, ...).
-        size: samples of a batch; the last one may be smaller.
+        draw: gives the batch at an index.
+        length: number of batches.
+        num_workers: processes that draw ahead; with 0 this one draws when a batch is needed.
     """
 
-    def __init__(self, samples: Tensor, size: int) -> None:
-        self.parts = torch.split(samples, size)
+    def __init__(self, draw: Draw, length: int, num_workers: int = 0) -> None:
+        self.draw = draw
+        self.length = length
+        self.num_workers = num_workers
 
     def __len__(self) -> int:
-        return len(self.parts)
+        return self.length
 
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.parts)
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(_drawn(self.draw, range(self.length), self.num_workers))
+
+
+class _Drawn(Dataset[Batch]):
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+
+    @override
+    def __getitem__(self, position: int) -> Batch:
+        return self.draw(position)
+
+
+def _drawn(draw: Draw, positions: range, num_workers: int) -> Iterable[Batch]:
+    if num_workers == 0:
+        return map(draw, positions)
+    # Each worker draws whole batches, and their order is that of the positions.
+    return DataLoader(_Drawn(draw), batch_size=None, sampler=positions, num_workers=num_workers)
+
+
+class Permutations:
+    """An endless chain of random permutations of N rows.
+
+    Args:
+        num_rows: N, at least 1.
+    """
+
+    def __init__(self, num_rows: int) -> None:
+        self.num_rows = num_rows
+        self._last: tuple[tuple[int, int], Tensor] | None = None
+
+    def rows(self, seed: int, start: int, size: int) -> Tensor:
+        """Returns the rows at the places start ... start + size - 1 of a seed's chain."""
+        parts = []
+        while size > 0:
+            turn, offset = divmod(start, self.num_rows)
+            part = self._permutation(seed, turn)[offset : offset + size]
+            parts.append(part)
+            start += len(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _permutation(self, seed: int, turn: int) -> Tensor:
+        if self._last is None or self._last[0] != (seed, turn):
+            generator = generator_for(seed, TRAINING_DATA, turn)
+            self._last = (seed, turn), torch.randperm(self.num_rows, generator=generator)
+        return self._last[1]
 
 
 class StreamData(LightningDataModule):
@@ -108,6 +174,7 @@ class StreamData(LightningDataModule):
     value_range: tuple[float, float]
 
     eval_batch_size = 1000
+    num_workers = 0
 
     def __init__(self, batch_size: int = 256, num_eval_samples: int = 10_000) -> None:
         super().__init__()
@@ -121,20 +188,25 @@ class StreamData(LightningDataModule):
         self._stream: Stream | None = None
 
     @abstractmethod
-    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Tensor:
-        """Returns the batch that a process trains on.
+    def training_batches(self, seed: int, size: int, rank: int, ranks: int) -> Draw:
+        """Returns what gives the batch that a process trains on at a position.
 
         Args:
             seed: of the run.
-            position: index of the batch in the endless chain.
-            size: samples of the batch.
+            size: samples of a batch.
             rank: index of the process.
             ranks: number of processes.
         """
 
     @abstractmethod
-    def evaluation_set(self, index: int) -> Tensor:
-        """Returns one of the evaluation sets: 0 validation, 1 further real samples, 2 test."""
+    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+        """Returns a process's share of an evaluation set.
+
+        Args:
+            index: 0 validation, 1 further real samples, 2 test.
+            rank: index of the process.
+            ranks: number of processes.
+        """
 
     def epoch_length(self, size: int, ranks: int) -> int:
         """Returns the batches of ``size`` samples and ``ranks`` processes that make an epoch."""
@@ -146,12 +218,12 @@ class StreamData(LightningDataModule):
         model = getattr(self.trainer, "lightning_module", None)
         size = self.batch_size * getattr(model, "n_critic", 1)
         seed = getattr(model, "seed", int(os.environ.get("PL_GLOBAL_SEED", 0)))
-        rank = self.trainer.global_rank if self.trainer else 0
-        ranks = self.trainer.world_size if self.trainer else 1
+        rank, ranks = self._place()
         self._stream = Stream(
-            lambda position: self.training_batch(seed, position, size, rank, ranks),
+            self.training_batches(seed, size, rank, ranks),
             self.epoch_length(size, ranks),
             self._position,
+            self.num_workers,
         )
         return self._stream
 
@@ -171,24 +243,54 @@ class StreamData(LightningDataModule):
     @override
     def val_dataloader(self) -> Batches:
         """Returns this process's share of the validation set."""
-        return self._share(0)
+        return self.evaluation_batches(0, *self._place())
 
     @override
     def test_dataloader(self) -> Batches:
         """Returns this process's share of the test set."""
-        return self._share(2)
+        return self.evaluation_batches(2, *self._place())
 
     @override
     def predict_dataloader(self) -> Batches:
         """Returns this process's share of the validation set: as many samples are generated."""
-        return self._share(0)
+        return self.evaluation_batches(0, *self._place())
 
     def floor_dataloader(self) -> Batches:
         """Returns this process's share of the further real samples, to score in place of fakes."""
-        return self._share(1)
+        return self.evaluation_batches(1, *self._place())
 
-    def _share(self, index: int) -> Batches:
-        samples = self.evaluation_set(index)
-        if self.trainer is not None and self.trainer.world_size > 1:
-            samples = samples.tensor_split(self.trainer.world_size)[self.trainer.global_rank]
-        return Batches(samples, self.eval_batch_size)
+    def _place(self) -> tuple[int, int]:
+        """Returns the index of this process and the number of all."""
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+
+class VectorData(StreamData):
+    """Base of the data modules whose evaluation sets are held as they are."""
+
+    @abstractmethod
+    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Tensor:
+        """Returns the batch that a process trains on.
+
+        Args:
+            seed: of the run.
+            position: index of the batch in the endless chain.
+            size: samples of the batch.
+            rank: index of the process.
+            ranks: number of processes.
+        """
+
+    @abstractmethod
+    def evaluation_set(self, index: int) -> Tensor:
+        """Returns one of the evaluation sets: 0 validation, 1 further real samples, 2 test."""
+
+    @override
+    def training_batches(self, seed: int, size: int, rank: int, ranks: int) -> Draw:
+        return lambda position: self.training_batch(seed, position, size, rank, ranks)
+
+    @override
+    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+        samples = self.evaluation_set(index).tensor_split(ranks)[rank]
+        parts = torch.split(samples, self.eval_batch_size)
+        return Batches(parts.__getitem__, len(parts))

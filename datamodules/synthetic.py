@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, StreamData, generator_for
+from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, VectorData, generator_for
 
 __all__ = [
     "GaussianGrid",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-class SyntheticData(StreamData):
+class SyntheticData(VectorData):
     """Base of the data that is drawn rather than read.
 
     A subclass implements `sample`, and `log_density` where it is known, and sets ``data_shape``

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from lightning_gans.game import Player as Player
     from lightning_gans.game import Samples as Samples
     from lightning_gans.gan import GAN as GAN
+    from lightning_gans.variants import DCGAN as DCGAN
     from lightning_gans.variants import LSGAN as LSGAN
+    from lightning_gans.variants import WDCGAN as WDCGAN
+    from lightning_gans.variants import WDCGANGP as WDCGANGP
     from lightning_gans.variants import WGAN as WGAN
     from lightning_gans.variants import WGANGP as WGANGP
     from lightning_gans.variants import MinimaxGAN as MinimaxGAN
@@ -21,12 +24,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DCGAN": "lightning_gans.variants",
     "DivergenceError": "lightning_gans.game",
     "GAN": "lightning_gans.gan",
     "LSGAN": "lightning_gans.variants",
     "MinimaxGAN": "lightning_gans.variants",
     "Player": "lightning_gans.game",
     "Samples": "lightning_gans.game",
+    "WDCGAN": "lightning_gans.variants",
+    "WDCGANGP": "lightning_gans.variants",
     "WGAN": "lightning_gans.variants",
     "WGANGP": "lightning_gans.variants",
     "load": "lightning_gans.checkpoints",

@@ -1,4 +1,4 @@
-"""The command line: ``lightning-gans {fit,validate,test,predict}``."""
+"""The command line: ``lightning-gans {fit,validate,test,predict,prepare}``."""
 
 import argparse
 import logging
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 import yaml
+from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -35,9 +36,11 @@ from lightning_gans.gan import GAN
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
 from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, find_checkpoint, run_of
 
-__all__ = ["GANCLI", "InputError", "configs_folder", "main"]
+__all__ = ["GANCLI", "InputError", "configs_folder", "main", "prepare"]
 
 COMMANDS = ("fit", "validate", "test", "predict")
+
+EPILOG = "Beside these: lightning-gans prepare --data MNIST --data.data_dir D downloads a dataset."
 
 FIXED_BY_CHECKPOINT = ("model.class_path", "model.init_args.generator", "model.init_args.discrim")
 """Beginnings of the keys that the weights of a checkpoint decide."""
@@ -81,7 +84,7 @@ class GANCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            parser_kwargs={**strict, **dict.fromkeys(COMMANDS, defaults)},
+            parser_kwargs={**strict, "epilog": EPILOG, **dict.fromkeys(COMMANDS, defaults)},
             args=arguments,
         )
 
@@ -412,6 +415,31 @@ def _one_line(message: str) -> str:
     return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
 
 
+def prepare(arguments: list[str]) -> None:
+    """Downloads and checks a dataset, for machines that train where there is no network.
+
+    Args:
+        arguments: the command line after ``prepare``.
+
+    Raises:
+        InputError: if the data is not complete in the end.
+    """
+    parser = ArgumentParser(prog="lightning-gans prepare", description="Get a dataset ready.")
+    parser.exit_on_error = False
+    parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+    try:
+        data = parser.instantiate_classes(parser.parse_args(arguments)).data
+    except (ValueError, TypeError, ImportError) as error:
+        raise InputError(str(_reason(error))) from error
+    try:
+        data.prepare_data()
+        data.setup("fit")
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    found = f"{len(data.training):,} images to train on" if hasattr(data, "training") else "ready"
+    Console(highlight=False).print(f"{type(data).__name__}: {found}")
+
+
 @rank_zero_only
 def _complain(message: str) -> None:
     print(f"lightning-gans: error: {_one_line(message)}", file=sys.stderr)
@@ -435,7 +463,11 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
     try:
-        GANCLI(sys.argv[1:] if arguments is None else arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if given[:1] == ["prepare"]:
+            prepare(given[1:])
+        else:
+            GANCLI(given)
     except (argparse.ArgumentError, InputError, DivergenceError) as error:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise

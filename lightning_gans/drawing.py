@@ -162,14 +162,21 @@ def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
     return _rendered(figure)
 
 
-def side_by_side(left: Picture, right: Picture) -> Picture:
-    """Returns two pictures next to each other on white, centred vertically."""
+def side_by_side(left: Picture, right: Picture, *, gap: int = 0) -> Picture:
+    """Returns two pictures next to each other on white, centred vertically.
+
+    Args:
+        left: shape (H, W, 3).
+        right: shape (H, W, 3), other sizes allowed.
+        gap: pixels between them.
+    """
     height = max(len(left), len(right))
     padded = []
     for picture in (left, right):
         above = (height - len(picture)) // 2
         below = height - len(picture) - above
         padded.append(np.pad(picture, ((above, below), (0, 0), (0, 0)), constant_values=255))
+    padded.insert(1, np.full((height, gap, 3), 255, np.uint8))
     return np.concatenate(padded, axis=1)
 
 

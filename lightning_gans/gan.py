@@ -27,6 +27,7 @@ from lightning_gans.networks import (
     MLPGenerator,
     evaluation_mode,
     has_batch_statistics,
+    output_range,
 )
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.penalties import Penalty
@@ -116,6 +117,12 @@ class GAN(CheckpointedModule):
         self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
         self.generator = _made("generator", generator, self.prior.dim, self.data_shape)
         self.discriminator = _made("discriminator", discriminator, self.data_shape)
+        if names and has_batch_statistics(self.discriminator):
+            raise ValueError(
+                f"discriminator: it has BatchNorm layers, which make each output depend on the "
+                f"whole batch, but {', '.join(names)} is a penalty on the gradient of each sample "
+                "alone. Give it no normalisation, or torch.nn.GroupNorm or LayerNorm."
+            )
         self.n_critic = n_critic
         self.penalties = nn.ModuleList(penalties)
         self.optimizer_g = optimizer_g
@@ -291,6 +298,7 @@ class GAN(CheckpointedModule):
                     f"generator: it makes samples of shape {self._sample_shape}, but those of the "
                     f"data have shape {self.data_shape}."
                 )
+            self._check_range(getattr(self.trainer, "datamodule", None))
             try:
                 self.discriminate(fake)
             except (RuntimeError, TypeError) as error:
@@ -298,6 +306,15 @@ class GAN(CheckpointedModule):
                     "discriminator: it cannot read samples of shape "
                     f"{self._sample_shape}, which the generator makes: {error}"
                 ) from error
+
+    def _check_range(self, data: Any) -> None:
+        """Refuses a generator of images that cannot make what the data is scaled to."""
+        made, wanted = output_range(self.generator), getattr(data, "value_range", None)
+        if len(self._sample_shape) == 3 and None not in (made, wanted) and made != wanted:
+            raise ValueError(
+                f"generator: its last layer makes values in {made}, but the images of the data "
+                f"are scaled to value_range {wanted}: change the one or the other."
+            )
 
     def _check_batch(self, real: Tensor, slices: int) -> None:
         """Refuses a first batch that no round can be played on."""

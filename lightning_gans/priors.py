@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-__all__ = ["ConstantPrior", "NormalPrior", "Prior", "UniformPrior"]
+__all__ = ["ConstantPrior", "NormalPrior", "Prior", "UniformPrior", "spherical_interpolation"]
 
 
 class Prior(ABC):
@@ -116,3 +116,24 @@ class ConstantPrior(Prior):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         return torch.full((n, self.dim), self.value, device=device, dtype=dtype)
+
+
+def spherical_interpolation(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+    """Returns latents on the arcs from start to end, whose norms stay likely under a normal prior.
+
+    Between vectors of (almost) equal directions the path is the straight line.
+
+    References:
+        Sampling Generative Networks (White, 2016), section 2, https://arxiv.org/abs/1609.04468
+
+    Args:
+        start: shape (N, Z).
+        end: shape (N, Z).
+        weight: place on the path, 0 for start and 1 for end, shape (N, 1).
+    """
+    cosine = torch.nn.functional.cosine_similarity(start, end, dim=1)[:, None].clamp(-1, 1)
+    angle = cosine.acos()
+    straight = angle.sin() < 1e-6
+    sine = torch.where(straight, torch.ones_like(angle), angle.sin())
+    arc = (((1 - weight) * angle).sin() * start + (weight * angle).sin() * end) / sine
+    return torch.where(straight, torch.lerp(start, end, weight), arc)

@@ -6,20 +6,15 @@ where, and ``checkpoints``, ``samples`` and ``figures`` hold what their names sa
 
 import csv
 import json
-import os
-import platform
 import re
 import shlex
-import subprocess
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
@@ -30,6 +25,7 @@ from typing_extensions import override
 from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.files import replacing
 from lightning_gans.gan import GAN
+from lightning_gans.provenance import code_version, machine, versions
 
 __all__ = ["RunLogger", "RunRecord", "find_checkpoint", "run_of"]
 
@@ -216,9 +212,9 @@ class RunRecord(Callback):
             "resumed_at": earlier.get("resumed_at", []),
             "model": type(pl_module).__name__,
             "data": type(trainer.datamodule).__name__,  # type: ignore[attr-defined]
-            "commit": _commit(),
-            "versions": _versions(),
-            "machine": _machine(trainer),
+            "commit": code_version(),
+            "versions": versions(),
+            "machine": machine(trainer.strategy.root_device),
             "processes": trainer.world_size,
             "precision": trainer.precision,
         }
@@ -270,47 +266,3 @@ class RunRecord(Callback):
                 self._record["best"] = {callback.monitor: callback.state_dict()}
         with replacing(self._path) as file:
             file.write(json.dumps(self._record, indent=2).encode() + b"\n")
-
-
-def _commit() -> str | None:
-    """Returns the commit of this package's code, if it runs from a checkout of git."""
-    here = Path(__file__)
-
-    def git(*arguments: str) -> str | None:
-        result = subprocess.run(
-            ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True
-        )
-        return result.stdout.strip() if result.returncode == 0 else None
-
-    try:
-        if git("ls-files", "--error-unmatch", here.name) is None:
-            return None
-        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
-    except OSError:
-        return None
-    return f"{commit} with changes" if commit and changes else commit
-
-
-def _versions() -> dict[str, str]:
-    packages = ("lightning-gans", "torch", "lightning", "torchmetrics", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _machine(trainer: Trainer) -> dict[str, Any]:
-    device = trainer.strategy.root_device
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-    }
-
-
-def _processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    match = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
-    return match[1] if match else platform.processor()

@@ -7,13 +7,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
+from lightning_gans.game import split_batch
 from lightning_gans.gan import GAN
 from lightning_gans.metrics import (
+    DigitQuality,
     HistogramDivergence,
+    InceptionScores,
     ModeCoverage,
     PatternError,
     SlicedWasserstein,
@@ -34,17 +36,28 @@ MEANINGS = {
     "js": "Jensen-Shannon, at most 0.693",
     "cross_entropy": "of fake for real cells, nats",
     "pattern_error": "largest deviation, any entry",
+    "fd_digits": "Frechet distance, digit judge",
+    "digit_tv": "classes against the data's",
+    "digit_entropy": "of the classes, nats",
+    "digit_ones": "share of the digit 1",
+    "digit_confidence": "of the digit judge",
+    "fid": "Inception, squared",
+    "kid": "Inception, squared",
+    "is": "Inception Score",
 }
 """A few words on each score, for tables."""
 
-HIGHER_IS_BETTER = frozenset({"modes", "modes_pacgan", "high_quality"})
+HIGHER_IS_BETTER = frozenset(
+    {"modes", "modes_pacgan", "high_quality", "digit_entropy", "digit_confidence", "is"}
+)
 
 
 def fitting_metrics(data: object) -> list[Metric]:
     """Returns the metrics that fit some data, by what the data module tells of itself.
 
     Vectors get transport distances, points in the plane divergences of histograms as well,
-    mixtures with ``modes`` and ``sd`` their coverage, and a ``pattern`` its error.
+    mixtures with ``modes`` and ``sd`` their coverage, and a ``pattern`` its error. Images get the
+    sliced Wasserstein distance, and digits (``content``) their judge.
 
     Args:
         data: the data module, or None.
@@ -55,8 +68,12 @@ def fitting_metrics(data: object) -> list[Metric]:
     if hasattr(data, "pattern"):
         metrics.append(PatternError(data.pattern))
     shape = getattr(data, "data_shape", ())
+    if getattr(data, "content", None) == "digits":
+        metrics.append(DigitQuality(getattr(data, "value_range", (-1.0, 1.0))))
     if len(shape) == 1:
-        metrics += [Wasserstein(1), Wasserstein(2), SlicedWasserstein()]
+        metrics += [Wasserstein(1), Wasserstein(2)]
+    if len(shape) in (1, 3):
+        metrics.append(SlicedWasserstein())
     if shape == (2,):
         metrics.append(HistogramDivergence())
     return metrics
@@ -75,6 +92,7 @@ class Evaluation(Callback):
     Args:
         metrics: updated with ``update(samples, real=...)``, computing dicts of named scores; those
             of `fitting_metrics` if they are not given.
+        inception_weights: the file of Inception's weights, for `InceptionScores` in addition.
 
     Attributes:
         scores: of the last evaluation, by name.
@@ -82,8 +100,11 @@ class Evaluation(Callback):
         num_samples: generated samples of the last evaluation, over all processes.
     """
 
-    def __init__(self, metrics: Sequence[Metric] | None = None) -> None:
+    def __init__(
+        self, metrics: Sequence[Metric] | None = None, inception_weights: str | None = None
+    ) -> None:
         self.metrics = None if metrics is None else list(metrics)
+        self.inception_weights = inception_weights
         self.scores: dict[str, float] = {}
         self.floors: dict[str, float] = {}
         self.num_samples = 0
@@ -100,7 +121,10 @@ class Evaluation(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         data = getattr(trainer, "datamodule", None)
-        self._active = fitting_metrics(data) if self.metrics is None else self.metrics
+        self._active = fitting_metrics(data) if self.metrics is None else [*self.metrics]
+        if self.inception_weights is not None:
+            value_range = getattr(data, "value_range", (-1.0, 1.0))
+            self._active.append(InceptionScores(self.inception_weights, value_range))
         self.floors = {}
 
     @override
@@ -165,16 +189,17 @@ class Evaluation(Callback):
             self.print_table(trainer)
 
     def _score_real_data(self, trainer: Trainer, gan: GAN, stage: str) -> dict[str, float]:
+        """Scores further real samples; the metrics' own states have been read by now."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        metrics = [metric.clone() for metric in self._active]
-        for metric in metrics:
+        for metric in self._active:
             metric.reset()
         loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
-        for samples, real in ((loader, True), (data.floor_dataloader(), False)):
-            for batch in _first_parts(samples):
-                for metric in metrics:
-                    metric.update(batch.to(gan.device), real=real)
-        return _compute(metrics)
+        for batches, real in ((loader, True), (data.floor_dataloader(), False)):
+            for batch in batches:
+                samples, _ = split_batch(trainer.strategy.batch_to_device(batch))
+                for metric in self._active:
+                    metric.update(samples, real=real)
+        return _compute(self._active)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -207,7 +232,3 @@ def _compute(metrics: Iterable[Metric]) -> dict[str, float]:
     for metric in metrics:
         scores.update((name, float(value)) for name, value in metric.compute().items())
     return scores
-
-
-def _first_parts(loader: Iterable[Any]) -> Iterable[Tensor]:
-    return (batch if isinstance(batch, Tensor) else batch[0] for batch in loader)

@@ -14,12 +14,15 @@ from lightning_gans import drawing
 from lightning_gans.game import split_batch
 from lightning_gans.gan import GAN
 from lightning_gans.networks import evaluation_mode
+from lightning_gans.priors import spherical_interpolation
 from lightning_gans.randomness import EVALUATION, reseed
 
 __all__ = ["Pictures"]
 
 LATENTS = 2**32 - 1
 """Key of the fixed latents in the stream of evaluation, which no batch has."""
+ROWS, STEPS = 6, 10
+"""Of the picture of interpolations."""
 
 
 class Pictures(Callback):
@@ -27,8 +30,10 @@ class Pictures(Callback):
 
     Into the run's folder go ``samples/<update>.png`` and, for points in the plane,
     ``figures/level_sets_<update>.png``; at the end ``figures/curves.png``,
-    ``figures/real_and_generated.png`` and ``figures/training.gif``. Loggers that take images get
-    them as ``media/samples``, ``media/level_sets`` and ``media/curves``.
+    ``figures/real_and_generated.png`` and ``figures/training.gif``, and for images
+    ``figures/interpolation.png``: rows of images on the arcs between two latents each. Loggers
+    that take images get ``media/samples``, ``media/level_sets``, ``media/curves`` and
+    ``media/interpolation``.
 
     The picture before the first update has the number 0. The axes and grey levels follow the
     ``value_range`` of the data module, [-1, 1] if it has none.
@@ -62,7 +67,8 @@ class Pictures(Callback):
         self._range: tuple[float, float] = getattr(data, "value_range", (-1.0, 1.0))
         self._real = None
         if hasattr(data, "floor_dataloader"):
-            self._real, _ = split_batch(next(iter(data.val_dataloader())))
+            batch = next(iter(data.val_dataloader()))
+            self._real, _ = split_batch(trainer.strategy.batch_to_device(batch))
 
     @override
     def on_train_batch_start(
@@ -125,7 +131,10 @@ class Pictures(Callback):
             right = self._picture(fake, fake[:0], "generated")
         else:
             left, right = (drawing.image_grid(images, self._range) for images in (real, fake))
-        drawing.save_png(drawing.side_by_side(left, right), figures / "real_and_generated.png")
+            picture = drawing.image_grid(self._between(gan), self._range, columns=STEPS)
+            self._publish(trainer, "interpolation", picture, figures / "interpolation.png")
+        both = drawing.side_by_side(left, right, gap=0 if fake.ndim == 2 else 16)
+        drawing.save_png(both, figures / "real_and_generated.png")
         frames = sorted(figures.glob("level_sets_*.png")) or sorted(
             (self._folder / "samples").glob("*.png")
         )
@@ -138,6 +147,13 @@ class Pictures(Callback):
         reseed(gan.device, gan.seed, EVALUATION, LATENTS)
         fake = gan.evaluated.sample(gan.sample_latent(number))
         return fake, self._real[:number]
+
+    def _between(self, gan: GAN) -> Tensor:
+        """Returns images on the arcs between fixed latents, row by row."""
+        reseed(gan.device, gan.seed, EVALUATION, LATENTS)
+        start, end = gan.sample_latent(2 * ROWS).repeat_interleave(STEPS, 0).chunk(2)
+        weights = torch.linspace(0, 1, STEPS).repeat(ROWS)[:, None]
+        return gan.evaluated.sample(spherical_interpolation(start, end, weights.to(start)))
 
     def _picture(self, fake: Tensor, real: Tensor, title: str) -> drawing.Picture:
         if fake.ndim != 2:

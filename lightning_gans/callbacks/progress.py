@@ -22,7 +22,17 @@ from lightning_gans.gan import GAN
 
 __all__ = ["Progress"]
 
-SHOWN = ("loss_d", "loss_g", "wasserstein", "modes", "high_quality", "w1", "pattern_error")
+SHOWN = (
+    "loss_d",
+    "loss_g",
+    "wasserstein",
+    "modes",
+    "high_quality",
+    "w1",
+    "pattern_error",
+    "fd_digits",
+    "fid",
+)
 """What the screen shows of the log rows, in this order, where it is there."""
 
 

@@ -3,6 +3,7 @@
 Every metric is updated with ``update(samples, real=...)`` and computes a dict of named scores.
 """
 
+from lightning_gans.metrics.digits import DigitJudge, DigitQuality, digit_judge
 from lightning_gans.metrics.divergence import (
     HistogramDivergence,
     cross_entropy,
@@ -10,6 +11,8 @@ from lightning_gans.metrics.divergence import (
     js_divergence,
     kl_divergence,
 )
+from lightning_gans.metrics.features import FeatureScores, InceptionScores
+from lightning_gans.metrics.frechet import frechet_distance
 from lightning_gans.metrics.modes import ModeCoverage, mode_counts
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.transport import (
@@ -20,12 +23,18 @@ from lightning_gans.metrics.transport import (
 )
 
 __all__ = [
+    "DigitJudge",
+    "DigitQuality",
+    "FeatureScores",
     "HistogramDivergence",
+    "InceptionScores",
     "ModeCoverage",
     "PatternError",
     "SlicedWasserstein",
     "Wasserstein",
     "cross_entropy",
+    "digit_judge",
+    "frechet_distance",
     "histogram_probabilities",
     "js_divergence",
     "kl_divergence",

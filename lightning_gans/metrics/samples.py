@@ -8,7 +8,18 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-__all__ = ["SampleMetric"]
+__all__ = ["SampleMetric", "to_unit"]
+
+
+def to_unit(images: Tensor, value_range: tuple[float, float]) -> Tensor:
+    """Maps images from their range to [0, 1], in the 256 steps that an image file can hold.
+
+    Args:
+        images: shape (N, C, H, W), values beyond the range are clipped.
+        value_range: what becomes 0 and what becomes 1.
+    """
+    low, high = value_range
+    return ((images.float() - low) / (high - low)).clamp(0, 1).mul(255).round().div(255)
 
 
 class SampleMetric(Metric):

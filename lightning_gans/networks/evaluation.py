@@ -6,12 +6,23 @@ from contextlib import contextmanager
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["evaluation_mode", "has_batch_statistics"]
+__all__ = ["evaluation_mode", "has_batch_statistics", "output_range"]
 
 
 def has_batch_statistics(module: nn.Module) -> bool:
     """Tells whether a sample's output in training depends on the other samples of its batch."""
     return any(isinstance(part, _BatchNorm) for part in module.modules())
+
+
+def output_range(network: nn.Module) -> tuple[float, float] | None:
+    """Returns the least and the greatest value that a network's last layer allows, if it tells."""
+    layers = [part for part in network.modules() if not any(part.children())]
+    shaping = (nn.Unflatten, nn.Flatten, nn.Identity)
+    for layer in reversed([layer for layer in layers if not isinstance(layer, shaping)]):
+        if isinstance(layer, nn.Tanh | nn.Hardtanh):
+            return (-1.0, 1.0)
+        return (0.0, 1.0) if isinstance(layer, nn.Sigmoid) else None
+    return None
 
 
 @contextmanager

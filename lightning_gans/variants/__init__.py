@@ -1,9 +1,10 @@
 """GAN variants: one paper, one file, one class."""
 
 from lightning_gans.gan import GAN
+from lightning_gans.variants.dcgan import DCGAN, WDCGAN, WDCGANGP
 from lightning_gans.variants.lsgan import LSGAN
 from lightning_gans.variants.minimax import MinimaxGAN
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_gp import WGANGP
 
-__all__ = ["GAN", "LSGAN", "WGAN", "WGANGP", "MinimaxGAN"]
+__all__ = ["DCGAN", "GAN", "LSGAN", "WDCGAN", "WDCGANGP", "WGAN", "WGANGP", "MinimaxGAN"]

@@ -1,0 +1,247 @@
+"""Datasets that torchvision can download: MNIST, FashionMNIST and CIFAR-10, held in memory."""
+
+import os
+import pickle
+from abc import abstractmethod
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.images import ImageBytes, ImageData
+from datamodules.stream import EVALUATION_DATA, generator_for
+
+__all__ = ["CIFAR10", "MNIST", "FashionMNIST"]
+
+
+class DownloadedImages(ImageData):
+    """Base of the datasets that come in a training and a test split, in torchvision's layout.
+
+    Generated images are compared with the test split, in validation and in test alike: that is
+    what published scores do, and no image of it is trained on. The floor takes training images.
+
+    Args:
+        data_dir: folder above the dataset's own, as torchvision's ``root``.
+        value_range: see `ImageData`.
+        horizontal_flip: see `ImageData`.
+        batch_size: see `ImageData`.
+        num_eval_samples: see `ImageData`.
+
+    Raises:
+        ValueError: if a file is missing and cannot be downloaded, or is not what it should be.
+    """
+
+    shape: tuple[int, int, int]
+    source: type[torchvision.datasets.VisionDataset]
+
+    def __init__(
+        self,
+        data_dir: str = "data",
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        horizontal_flip: bool = False,
+        batch_size: int = 64,
+        num_eval_samples: int = 10_000,
+    ) -> None:
+        super().__init__(self.shape, value_range, horizontal_flip, batch_size, num_eval_samples)
+        self.data_dir = Path(data_dir)
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """Returns the files that make up the dataset."""
+
+    @abstractmethod
+    def read_split(self, training: bool) -> ImageBytes:
+        """Reads the training or the test split."""
+
+    @override
+    def prepare_data(self) -> None:
+        """Downloads what is missing; one process a machine does. Complete data is left alone."""
+        missing = [path for path in self.files() if not path.is_file()]
+        if not missing:
+            return
+        new_folder = not self.data_dir.exists()
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            # Aside first: whatever happens, files of the right names are whole.
+            with TemporaryDirectory(dir=self.data_dir, prefix=".download-") as folder:
+                self.source(folder, download=True)
+                for path in missing:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(Path(folder) / path.relative_to(self.data_dir), path)
+        except (OSError, RuntimeError) as error:
+            if new_folder:
+                with suppress(OSError):
+                    self.data_dir.rmdir()
+            dataset = missing[0].relative_to(self.data_dir).parts[0]
+            raise ValueError(
+                f"data_dir: {', '.join(str(path) for path in missing)} missing, and the download "
+                f"failed ({' '.join(str(error).split())}). Give the folder that holds {dataset}, "
+                f"or run 'lightning-gans prepare --data {type(self).__name__} --data.data_dir "
+                f"{self.data_dir}' where there is a network."
+            ) from error
+
+    @override
+    def setup(self, stage: str | None = None) -> None:
+        """Reads both splits, once."""
+        if hasattr(self, "training"):
+            return
+        missing = [str(path) for path in self.files() if not path.is_file()]
+        if missing:
+            raise ValueError(f"data_dir: {', '.join(missing)} missing in {self.data_dir}.")
+        self.training, test = self.read_split(True), self.read_split(False)
+        held_out = (test, _some(test, self.num_eval_samples, 0))
+        further = (self.training, _some(self.training, self.num_eval_samples, 1))
+        self.held_out = (held_out, further, held_out)
+
+
+def _some(images: ImageBytes, number: int, key: int) -> Tensor:
+    """Returns the rows of a fixed choice of images, in a random order: splits may be sorted."""
+    return torch.randperm(len(images), generator=generator_for(0, EVALUATION_DATA, key))[:number]
+
+
+class IDXImages(DownloadedImages):
+    """Base of the datasets in the form of MNIST: four files in ``data_dir/<class>/raw``.
+
+    See `DownloadedImages` for the arguments.
+    """
+
+    shape = (1, 28, 28)
+
+    @override
+    def files(self) -> list[Path]:
+        folder = self.data_dir / type(self).__name__ / "raw"
+        kinds = ("images-idx3", "labels-idx1")
+        return [folder / f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in kinds]
+
+    @override
+    def read_split(self, training: bool) -> ImageBytes:
+        paths = self.files()[:2] if training else self.files()[2:]
+        images, labels = (torch.from_numpy(_read_idx(path)) for path in paths)
+        if images.shape != (len(labels), *self.shape[1:]):
+            raise ValueError(
+                f"data_dir: {paths[0]} holds images of shape {tuple(images.shape)} for "
+                f"{len(labels)} labels; expected one of 28 x 28 for each."
+            )
+        return ImageBytes(images[:, None], labels.long())
+
+
+class MNIST(IDXImages):
+    """Handwritten digits, 60,000 to train on and 10,000 to test on, (1, 28, 28), labels 0 to 9.
+
+    See `DownloadedImages` for the arguments. The files are those in ``data_dir/MNIST/raw``.
+
+    References:
+        Gradient-based learning applied to document recognition (LeCun et al., 1998),
+        https://doi.org/10.1109/5.726791
+
+    Attributes:
+        content: what the images show, for metrics that know about it.
+    """
+
+    source = torchvision.datasets.MNIST
+    content = "digits"
+
+
+class FashionMNIST(IDXImages):
+    """Photos of clothes in the form of MNIST, (1, 28, 28), ten classes.
+
+    See `DownloadedImages` for the arguments. The files are those in ``data_dir/FashionMNIST/raw``.
+
+    References:
+        Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms (Xiao et
+        al., 2017), https://arxiv.org/abs/1708.07747
+    """
+
+    source = torchvision.datasets.FashionMNIST
+
+
+class CIFAR10(DownloadedImages):
+    """Small photos, 50,000 to train on and 10,000 to test on, (3, 32, 32), ten classes.
+
+    See `DownloadedImages` for the arguments. The files are those in
+    ``data_dir/cifar-10-batches-py``. They are pickles; only arrays and plain data are read from
+    them, no code is run.
+
+    References:
+        Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009), chapter 3,
+        https://www.cs.toronto.edu/~kriz/cifar.html
+    """
+
+    shape = (3, 32, 32)
+    source = torchvision.datasets.CIFAR10
+
+    @override
+    def files(self) -> list[Path]:
+        folder = self.data_dir / "cifar-10-batches-py"
+        names = [f"data_batch_{number}" for number in range(1, 6)]
+        return [folder / name for name in (*names, "test_batch")]
+
+    @override
+    def read_split(self, training: bool) -> ImageBytes:
+        paths = self.files()[:5] if training else self.files()[5:]
+        labels: list[int] = []
+        images: Tensor | None = None
+        for index, path in enumerate(paths):
+            pixels, own_labels = _read_cifar(path)
+            if images is None:
+                # All files are of one size; nothing is held twice but one of them.
+                images = torch.empty((len(paths) * len(pixels), *self.shape), dtype=torch.uint8)
+            if len(pixels) * len(paths) != len(images):
+                raise ValueError(f"data_dir: {path} has {len(pixels)} images, the first file not.")
+            start = index * len(pixels)
+            images[start : start + len(pixels)] = torch.from_numpy(pixels.reshape(-1, *self.shape))
+            labels += own_labels
+        assert images is not None
+        return ImageBytes(images, torch.tensor(labels))
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    """Reads an array of bytes in the IDX format: 0, 0, 8, dimensions, sizes, values."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+        dimensions = magic[3] if magic[:3] == b"\0\0\x08" and len(magic) == 4 else 0
+        sizes = np.frombuffer(file.read(4 * dimensions), ">u4").astype(int)
+        expected = 4 + 4 * dimensions + int(np.prod(sizes))
+        actual = path.stat().st_size
+        if dimensions not in (1, 3) or len(sizes) < dimensions or actual != expected:
+            raise ValueError(
+                f"data_dir: {path} is damaged or not an IDX file (it has {actual:,} bytes"
+                + (f", its header tells {expected:,}" if len(sizes) else "")
+                + "). Delete it to have it downloaded again."
+            )
+        return np.fromfile(file, np.uint8).reshape(sizes)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads arrays and plain data; a pickle that asks for anything else is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy.core", "numpy._core")
+        if (module, name) == ("numpy._core.multiarray", "_reconstruct"):
+            return np.empty(0).__reduce__()[0]
+        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def _read_cifar(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
+    """Returns the pixels, shape (N, 3072), and the labels of one file."""
+    try:
+        with path.open("rb") as file:
+            content = _ArraysOnly(file, encoding="bytes").load()
+        pixels, labels = content[b"data"], [int(label) for label in content[b"labels"]]
+        if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3072):
+            raise ValueError(f"its array is {pixels.dtype} of shape {pixels.shape}")
+    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"data_dir: {path} is damaged or not a file of CIFAR-10 ({error}). Delete it to have "
+            "it downloaded again."
+        ) from error
+    return pixels, labels

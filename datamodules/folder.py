@@ -1,0 +1,328 @@
+"""Images from a folder: decoded once into memory, or again and again by worker processes."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from PIL import ExifTags, Image, ImageOps
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.images import ImageBytes, ImageData, ImageSource
+from datamodules.stream import EVALUATION_DATA, generator_for
+
+__all__ = ["ImageFiles", "ImageFolder"]
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+"""Bytes that stand at the end of whole files."""
+
+
+class ImageFiles:
+    """Images on the disk, decoded when they are read.
+
+    An image is turned upright by its EXIF orientation and cropped at its centre, then scaled to
+    cover ``size`` and cut at its centre to fit. Transparency is laid on white; 16-bit grey is
+    brought to 8 bits; every mode becomes grey or RGB.
+
+    Args:
+        paths: one file an image.
+        size: (H, W) of the result.
+        channels: 1 for grey, 3 for RGB.
+        crop: (H, W) of what is cut from the centre first, or None.
+        labels: int64, shape (N,), or None.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        size: tuple[int, int],
+        channels: int,
+        crop: tuple[int, int] | None = None,
+        labels: Tensor | None = None,
+    ) -> None:
+        self.paths = paths
+        self.size = size
+        self.channels = channels
+        self.crop = crop
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Returns the images of some rows, uint8, shape (N, C, H, W).
+
+        Raises:
+            ValueError: as `decode`.
+        """
+        return torch.stack([self.decode(row) for row in rows.tolist()])
+
+    def decode(self, row: int) -> Tensor:
+        """Returns one image, uint8, shape (C, H, W).
+
+        Raises:
+            ValueError: if it cannot be decoded or is smaller than the crop.
+        """
+        path = self.paths[row]
+        try:
+            with Image.open(path) as opened:
+                image = _eight_bits(ImageOps.exif_transpose(opened))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(f"{path} cannot be read as an image: {error}") from error
+        if self.crop is not None:
+            image = _centre(image, self.crop, path)
+        height, width = self.size
+        image = image.convert("L" if self.channels == 1 else "RGB")
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+        pixels = np.array(image, np.uint8).reshape(height, width, self.channels)
+        return torch.from_numpy(pixels).movedim(-1, 0)
+
+    def glance(self, row: int) -> None:
+        """Looks at the header and the end of a file, which takes a fraction of decoding it.
+
+        Raises:
+            ValueError: if it is no image, is cut off or is smaller than the crop.
+        """
+        path = self.paths[row]
+        try:
+            with Image.open(path) as image, path.open("rb") as file:
+                if self.crop is not None:
+                    turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+                    height, width = image.size if turned else image.size[::-1]
+                    _check_crop(height, width, self.crop, path)
+                end = ENDS.get(image.format or "")
+                file.seek(max(0, path.stat().st_size - 1024))
+                if end is not None and end not in file.read():
+                    raise ValueError(f"{path} cannot be read as an image: it is cut off")
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"{path} cannot be read as an image: {error}") from error
+
+
+class _Part:
+    """Some rows of a source of images."""
+
+    def __init__(self, source: ImageSource, rows: Tensor) -> None:
+        self.source = source
+        self.rows = rows
+        self.labels = None if source.labels is None else source.labels[rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: Tensor) -> Tensor:
+        return self.source.read(self.rows[rows])
+
+
+class ImageFolder(ImageData):
+    """All images below a folder; two or more folders right below it are classes.
+
+    A twentieth of the images, at most ``num_eval_samples``, is held out to validate and as many to
+    test on. How an image becomes one of the right size and channels: see `ImageFiles`.
+
+    Args:
+        path: the folder.
+        image_size: pixels of each side, or (H, W).
+        channels: 1 for grey, 3 for RGB.
+        crop: pixels of each side, or (H, W), of what is cut from the centre before the image is
+            scaled; the largest part of the right proportions if it is not given.
+        cache: keep the decoded images in memory, or else decode them again for every batch. By
+            default they are kept if they take at most half of the memory that is available.
+        num_workers: processes that decode where they are not kept, threads where they are; as many
+            as there are cores, at most 8, if it is not given.
+        skip_broken: leave out, and count, what cannot be read or is smaller than the crop.
+        value_range: see `ImageData`.
+        horizontal_flip: see `ImageData`.
+        batch_size: see `ImageData`.
+        num_eval_samples: see `ImageData`.
+
+    Attributes:
+        classes: names of the classes in the order of their labels; none if there are no classes.
+
+    Raises:
+        ValueError: if an argument is out of range, there are fewer than 20 images, or an image
+            cannot be read. Images that are not kept in memory are looked at by their header and
+            their end; what is wrong in between is raised when they are decoded.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        image_size: int | tuple[int, int] = 64,
+        channels: int = 3,
+        crop: int | tuple[int, int] | None = None,
+        cache: bool | None = None,
+        num_workers: int | None = None,
+        skip_broken: bool = False,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        horizontal_flip: bool = False,
+        batch_size: int = 64,
+        num_eval_samples: int = 10_000,
+    ) -> None:
+        size = _sides("image_size", image_size)
+        if channels not in (1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
+        if num_workers is not None and num_workers < 0:
+            raise ValueError(f"num_workers must be at least 0, got {num_workers}.")
+        super().__init__(
+            (channels, *size), value_range, horizontal_flip, batch_size, num_eval_samples
+        )
+        self.path = Path(path)
+        self.crop = None if crop is None else _sides("crop", crop)
+        self.cache = cache
+        self.skip_broken = skip_broken
+        self.classes: list[str] = []
+        self._threads = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
+
+    @override
+    def setup(self, stage: str | None = None) -> None:
+        """Finds and checks the images and, if they are to be kept, reads them."""
+        if hasattr(self, "training"):
+            return
+        paths = _image_paths(self.path)
+        self.classes, labels = _classes(self.path, paths)
+        channels, *size = self.data_shape
+        files = ImageFiles(paths, (size[0], size[1]), channels, self.crop, labels)
+        source = self._kept(files) if self._keeps(files) else self._checked(files)
+        if len(source) < 20:
+            raise ValueError(f"path: {self.path} needs at least 20 images, got {len(source)}.")
+        order = torch.randperm(len(source), generator=generator_for(0, EVALUATION_DATA, 0))
+        held_out = min(self.num_eval_samples, len(source) // 20)
+        validation, test, rest = order.tensor_split((held_out, 2 * held_out))
+        self.training = _Part(source, rest)
+        self.held_out = ((source, validation), (source, rest[:held_out]), (source, test))
+
+    def _keeps(self, files: ImageFiles) -> bool:
+        """Decides, and says, whether the decoded images are kept in memory."""
+        keeps = self.cache
+        processes = self.trainer.num_devices if self.trainer else 1
+        needed, available = len(files) * int(np.prod(self.data_shape)), _available_memory()
+        if keeps is None:
+            keeps = needed * processes <= available / 2
+            what = "are kept in memory" if keeps else "are decoded for every batch"
+            rank_zero_only(print)(
+                f"{len(files):,} images of {self.path} {what}: they take {needed / 2**20:,.0f} "
+                f"MiB of {available / 2**20:,.0f} MiB that are free (cache: null)"
+            )
+        self.num_workers = 0 if keeps else self._threads
+        return keeps
+
+    def _kept(self, files: ImageFiles) -> ImageBytes:
+        images = torch.empty((len(files), *self.data_shape), dtype=torch.uint8)
+
+        def keep(row: int) -> None:
+            images[row] = files.decode(row)
+
+        good = self._good_rows(len(files), keep)
+        if len(good) < len(files):
+            for place, row in enumerate(good):  # in place: there may be no room for a copy
+                images[place] = images[row]
+        labels = None if files.labels is None else files.labels[good]
+        return ImageBytes(images[: len(good)], labels)
+
+    def _checked(self, files: ImageFiles) -> ImageFiles:
+        good = self._good_rows(len(files), files.glance)
+        files.labels = None if files.labels is None else files.labels[good]
+        files.paths = [files.paths[row] for row in good]
+        return files
+
+    def _good_rows(self, number: int, read: Callable[[int], None]) -> list[int]:
+        """Returns the rows that can be read.
+
+        Raises:
+            ValueError: if one cannot be, and is not to be skipped.
+        """
+
+        def problem(row: int) -> str | None:
+            try:
+                read(row)
+            except ValueError as error:
+                return str(error)
+            return None
+
+        with ThreadPoolExecutor(max(1, self._threads)) as pool:
+            problems = list(pool.map(problem, range(number)))
+        bad = [text for text in problems if text is not None]
+        if bad and not self.skip_broken:
+            raise ValueError(
+                f"path: {len(bad):,} of {number:,} images cannot be used. {bad[0]}. Remove them, "
+                "or give skip_broken: true."
+            )
+        if bad:
+            rank_zero_only(print)(f"left out {len(bad):,} of {number:,} images: {bad[0]}")
+        return [row for row, text in enumerate(problems) if text is None]
+
+
+def _sides(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    sides = (value, value) if isinstance(value, int) else (value[0], value[1])
+    if min(sides) < 1:
+        raise ValueError(f"{name}: each side must be at least 1, got {value}.")
+    return sides
+
+
+def _image_paths(folder: Path) -> list[Path]:
+    """Returns all files below a folder whose names are those of images, in a fixed order."""
+    if not folder.is_dir():
+        raise ValueError(f"path: there is no folder {folder}.")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise ValueError(
+            f"path: {folder} holds {len(files)} files, none of them an image "
+            f"({', '.join(SUFFIXES)})."
+        )
+    return paths
+
+
+def _classes(folder: Path, paths: Sequence[Path]) -> tuple[list[str], Tensor | None]:
+    """Returns the names of the classes and the label of each file, if there are two classes."""
+    parts = [path.relative_to(folder).parts for path in paths]
+    names = sorted({part[0] for part in parts})
+    if len(names) < 2 or any(len(part) < 2 for part in parts):
+        return [], None
+    numbers = {name: number for number, name in enumerate(names)}
+    return names, torch.tensor([numbers[part[0]] for part in parts])
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Returns an image without transparency and with 8 bits a channel."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image)
+    image.load()
+    return image
+
+
+def _centre(image: Image.Image, crop: tuple[int, int], path: Path) -> Image.Image:
+    """Cuts the centre out of an image."""
+    _check_crop(image.height, image.width, crop, path)
+    left, top = (image.width - crop[1]) // 2, (image.height - crop[0]) // 2
+    return image.crop((left, top, left + crop[1], top + crop[0]))
+
+
+def _check_crop(height: int, width: int, crop: tuple[int, int], path: Path) -> None:
+    if height < crop[0] or width < crop[1]:
+        raise ValueError(
+            f"{path} has {height} x {width} pixels, less than the crop of {crop[0]} x {crop[1]}"
+        )
+
+
+def _available_memory() -> int:
+    """Returns the bytes of memory that programs can still take."""
+    try:
+        match = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
+    except OSError:
+        match = None
+    if match:
+        return int(match[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

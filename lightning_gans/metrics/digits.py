@@ -1,0 +1,153 @@
+"""Scores of generated handwritten digits by a small classifier that comes with the package."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchmetrics import Metric
+from typing_extensions import override
+
+from lightning_gans.metrics.frechet import frechet_distance, moments
+from lightning_gans.metrics.samples import to_unit
+
+__all__ = ["JUDGE_FILE", "DigitJudge", "DigitQuality", "digit_judge"]
+
+JUDGE_FILE = Path(__file__).with_name("digit_judge.safetensors")
+"""The weights of the judge; how they were made stands in the .json file beside it."""
+NUM_FEATURES = 64
+
+
+class DigitJudge(nn.Module):
+    """Creates the classifier of digits: three convolutions and two linear layers.
+
+    Its penultimate layer, 64 features after a ReLU, is what distances are measured on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(24),
+            nn.ReLU(),
+            nn.Conv2d(24, 48, 3, padding=1, bias=False),
+            nn.BatchNorm2d(48),
+            nn.ReLU(),
+            nn.Conv2d(48, 64, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(64 * 7 * 7, NUM_FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(NUM_FEATURES, 10)
+
+    @override
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps images in [0, 1], shape (N, 1, 28, 28), to features (N, 64) and logits (N, 10)."""
+        features = self.body(images)
+        return features, self.head(features)
+
+
+@cache
+def digit_judge() -> DigitJudge:
+    """Returns the trained judge, in evaluation mode, on the CPU."""
+    judge = DigitJudge()
+    judge.load_state_dict(load_file(JUDGE_FILE))
+    return judge.requires_grad_(False).eval()
+
+
+class DigitQuality(Metric):
+    """How well generated digits match real ones in the eyes of `digit_judge`.
+
+    Scores: ``fd_digits``, the Frechet distance of the judge's features (not to be compared with
+    an FID, which is that of Inception's); ``digit_tv``, the total variation between the classes
+    of generated and of real digits; ``digit_entropy`` of the generated classes in nats, at most
+    2.303; ``digit_ones``, the share of the digit 1; ``digit_confidence``, the judge's mean
+    probability of the class it decides for.
+
+    Args:
+        value_range: of the images.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    scores = ("fd_digits", "digit_tv", "digit_entropy", "digit_ones", "digit_confidence")
+
+    def __init__(self, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+        super().__init__()
+        self.value_range = value_range
+        # In a tuple, so that no module that holds this metric holds the judge.
+        self._judge = (digit_judge(),)
+        for kind in ("real", "fake"):
+            for name, shape in (
+                ("total", (NUM_FEATURES,)),
+                ("products", (NUM_FEATURES, NUM_FEATURES)),
+                ("classes", (10,)),
+                ("confidence", ()),
+            ):
+                zero = torch.zeros(shape, dtype=torch.float64)
+                self.add_state(f"{kind}_{name}", zero, dist_reduce_fx="sum")
+
+    @override
+    @torch.no_grad()
+    def update(self, samples: Tensor, *, real: bool) -> None:
+        """Adds images.
+
+        Args:
+            samples: in the value range, shape (N, 1, 28, 28).
+            real: whether they are real or generated.
+
+        Raises:
+            ValueError: if the images are of another shape.
+        """
+        if samples.shape[1:] != (1, 28, 28):
+            raise ValueError(
+                f"{type(self).__name__}: it judges images of shape (1, 28, 28), got "
+                f"{tuple(samples.shape[1:])}."
+            )
+        judge = self._judge[0].to(samples.device)
+        features, logits = judge(to_unit(samples, self.value_range))
+        features, confidence = features.double(), logits.double().softmax(1).max(1)
+        sums = {
+            "total": features.sum(0),
+            "products": features.T @ features,
+            "classes": torch.bincount(confidence.indices, minlength=10).double(),
+            "confidence": confidence.values.sum(),
+        }
+        for name, value in sums.items():
+            key = f"{'real' if real else 'fake'}_{name}"
+            setattr(self, key, getattr(self, key) + value)
+
+    def _state(self, kind: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns mean, covariance, shares of the classes and mean confidence."""
+        total, products, classes, confidence = (
+            getattr(self, f"{kind}_{name}")
+            for name in ("total", "products", "classes", "confidence")
+        )
+        number = classes.sum()
+        if number < 2:
+            raise ValueError(
+                f"{type(self).__name__}: needs at least 2 {kind} images, got {int(number)}."
+            )
+        return *moments(total, products, number), classes / number, confidence / number
+
+    @override
+    def compute(self) -> dict[str, Any]:
+        """Returns the named scores.
+
+        Raises:
+            ValueError: if there are fewer than 2 real or 2 generated images.
+        """
+        real_mean, real_covariance, real_shares, _ = self._state("real")
+        mean, covariance, shares, confidence = self._state("fake")
+        return {
+            "fd_digits": frechet_distance(real_mean, real_covariance, mean, covariance),
+            "digit_tv": (shares - real_shares).abs().sum() / 2,
+            "digit_entropy": -torch.special.xlogy(shares, shares).sum(),
+            "digit_ones": shares[1],
+            "digit_confidence": confidence,
+        }

@@ -1,0 +1,188 @@
+"""FID, KID and Inception Score through torchmetrics, on Inception's features or any others."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.inception import InceptionScore
+from torchmetrics.image.kid import KernelInceptionDistance
+from torchmetrics.wrappers.abstract import WrapperMetric
+from typing_extensions import override
+
+from lightning_gans.metrics.samples import to_unit
+
+__all__ = ["INCEPTION_SHA256", "FeatureScores", "InceptionScores"]
+
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the weights of 2015-12-05 in PyTorch's form, which FID is defined with."""
+INCEPTION_ADDRESS = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth"
+)
+
+
+class _Given(nn.Module):
+    """Passes on features that have been computed already, so that three metrics can share them."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    @override
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+class FeatureScores(WrapperMetric):
+    """FID, KID and Inception Score on the features of any network.
+
+    Scores: ``fid_<name>``, the squared Frechet distance of the features; ``kid_<name>``, their
+    squared maximum mean discrepancy with a cubic kernel, the mean over 100 subsets of 1,000
+    samples (of all if there are fewer); ``is_<name>``, the Inception Score of the features taken
+    as logits, the mean over 10 splits. The name keeps them apart from the scores on Inception's
+    features, with which they must not be compared. What KID and IS draw does not depend on when
+    or where they are computed.
+
+    References:
+        | GANs Trained by a Two Time-Scale Update Rule (Heusel et al., 2017), equation 6,
+        | https://arxiv.org/abs/1706.08500
+        | Demystifying MMD GANs (Binkowski et al., 2018), section 4, https://arxiv.org/abs/1801.01401
+        | Improved Techniques for Training GANs (Salimans et al., 2016), section 4,
+        | https://arxiv.org/abs/1606.03498
+
+    Args:
+        feature: maps images in [0, 1], shape (N, C, H, W), to features, shape (N, F), or to
+            features and logits. It is put into evaluation mode.
+        num_features: F.
+        name: ends the names of the scores; "" for none.
+        value_range: of the images that the metric is given.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    def __init__(
+        self,
+        feature: nn.Module,
+        num_features: int,
+        name: str,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        self.feature = feature.requires_grad_(False).eval()
+        self.value_range = value_range
+        self.fid = FrechetInceptionDistance(_Given(num_features))
+        self.kid = KernelInceptionDistance(_Given(num_features))
+        self.inception_score = InceptionScore(_Given(num_features))
+        ending = f"_{name}" if name else ""
+        self.scores = tuple(f"{score}{ending}" for score in ("fid", "kid", "is"))
+        self._numbers = {True: 0, False: 0}
+
+    @override
+    @torch.no_grad()
+    def update(self, samples: Tensor, *, real: bool) -> None:
+        """Adds images.
+
+        Args:
+            samples: in the value range, shape (N, C, H, W).
+            real: whether they are real or generated.
+        """
+        result = self.feature(to_unit(samples, self.value_range))
+        features, logits = result if isinstance(result, tuple) else (result, result)
+        self.fid.update(features, real=real)
+        self.kid.update(features, real=real)
+        if not real:
+            self.inception_score.update(logits)
+        self._numbers[real] += len(samples)
+
+    @override
+    def compute(self) -> dict[str, Any]:
+        """Returns the named scores.
+
+        Raises:
+            ValueError: if there are fewer than 2 real or 2 generated images.
+        """
+        if min(self._numbers.values()) < 2:
+            raise ValueError(
+                f"{type(self).__name__}: needs at least 2 real and 2 generated images, got "
+                f"{self._numbers[True]} and {self._numbers[False]}."
+            )
+        self.kid.subset_size = min(1000, *self._numbers.values())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            values = (self.fid.compute(), self.kid.compute()[0], self.inception_score.compute()[0])
+        return dict(zip(self.scores, values, strict=True))
+
+    @override
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Same as `update`."""
+        self.update(*args, **kwargs)
+
+    @override
+    def reset(self) -> None:
+        for metric in (self.fid, self.kid, self.inception_score):
+            metric.reset()
+        self._numbers = {True: 0, False: 0}
+
+
+class InceptionScores(FeatureScores):
+    """FID, KID and Inception Score as they are published: on Inception's features.
+
+    Scores: ``fid``, ``kid`` and ``is``, see `FeatureScores`. Grey images become RGB. Needs the
+    package torch-fidelity and the weights of the network, which are never fetched.
+
+    Args:
+        inception_weights: the weights' file; where to get it stands in the error if it is missing.
+        value_range: of the images that the metric is given.
+
+    Raises:
+        ValueError: if there is no such file, or it is not the one that FID is defined with.
+        ImportError: if torch-fidelity is not installed.
+    """
+
+    def __init__(
+        self, inception_weights: str, value_range: tuple[float, float] = (-1.0, 1.0)
+    ) -> None:
+        path = Path(inception_weights)
+        if not path.is_file():
+            raise ValueError(
+                f"inception_weights: there is no file {path}. It is at {INCEPTION_ADDRESS}."
+            )
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != INCEPTION_SHA256:
+            raise ValueError(
+                f"inception_weights: the SHA-256 of {path} is {found}, but that of the weights "
+                f"that FID is defined with is {INCEPTION_SHA256}. They are at {INCEPTION_ADDRESS}."
+            )
+        super().__init__(_Inception(_fidelity_network()(path)), 2048, "", value_range)
+
+
+class _Inception(nn.Module):
+    """Feeds images in [0, 1] to torch-fidelity's network, which reads bytes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @override
+    def forward(self, images: Tensor) -> Any:
+        pixels = images.mul(255).round().to(torch.uint8)
+        return self.network(pixels.expand(-1, 3, -1, -1))
+
+
+def _fidelity_network() -> Callable[[Path], nn.Module]:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise ImportError(
+            "inception_weights: this needs the package torch-fidelity: pip install torch-fidelity"
+        ) from error
+    return lambda path: FeatureExtractorInceptionV3(
+        "inception-v3-compat",
+        ["2048", "logits_unbiased"],
+        feature_extractor_weights_path=str(path),
+    )

@@ -1,0 +1,165 @@
+"""The networks of DCGAN for images of any size that halves often enough."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from torch import Tensor, nn
+from typing_extensions import override
+
+__all__ = ["DCGANDiscriminator", "DCGANGenerator"]
+
+
+def _halvings(data_shape: tuple[int, ...]) -> int:
+    """Returns how often both sides of an image can be halved and keep at least 4 pixels.
+
+    Raises:
+        ValueError: if that is less than twice, or the data is no image.
+    """
+    if len(data_shape) != 3:
+        raise ValueError(f"data_shape: DCGAN makes images, (C, H, W), not {data_shape}.")
+    height, width = data_shape[1:]
+    times = 0
+    while height % 2 == width % 2 == 0 and min(height, width) >= 8:
+        height, width, times = height // 2, width // 2, times + 1
+    if times < 2:
+        raise ValueError(
+            "data_shape: DCGAN halves both sides of an image at least twice, to 4 pixels or more; "
+            f"{data_shape[1]} x {data_shape[2]} pixels do not. Give the data another size."
+        )
+    return times
+
+
+def _initialize(module: nn.Module) -> None:
+    """Draws weights from N(0, 0.02) and the scales of BatchNorm layers from N(1, 0.02)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d) and module.affine:
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+def _activated(
+    channels: int, normalization: Callable[[int], nn.Module] | None, activation: nn.Module
+) -> list[nn.Module]:
+    return [activation] if normalization is None else [normalization(channels), activation]
+
+
+class DCGANGenerator(nn.Module):
+    """Creates DCGAN's generator: transposed convolutions that double an image's sides.
+
+    The first layer makes a small image with many channels; each of the following doubles its
+    sides and halves its channels. 28 pixels are reached from 7, 32, 64 and 128 from 4.
+
+    References:
+        Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+        Networks (Radford et al., 2016), section 3 and figure 1, https://arxiv.org/abs/1511.06434.
+        The kernels have 4 x 4 pixels, which cover every output pixel equally often, in place of
+        the 5 x 5 of the figure. The paper's network for 64 pixels has ``width`` 128.
+
+    Args:
+        latent_dim: Z, the number of entries of one latent.
+        data_shape: (C, H, W) of one image; both sides must halve at least twice.
+        width: channels before the last layer, at least 1.
+        normalization: called with the number of channels, after every layer but the last.
+        output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
+
+    Raises:
+        ValueError: if the image cannot be made, or ``width`` is out of range.
+
+    Example:
+        >>> import torch
+        >>> generator = DCGANGenerator(100, (3, 64, 48), width=8)
+        >>> generator(torch.zeros(2, 100)).shape
+        torch.Size([2, 3, 64, 48])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        width: int = 64,
+        normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+        output: Callable[[], nn.Module] | None = nn.Tanh,
+    ) -> None:
+        super().__init__()
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width}.")
+        times = _halvings(data_shape)
+        sides = [side // 2**times for side in data_shape[1:]]
+        channels = [width * 2**power for power in reversed(range(times))]
+        bias = normalization is None
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, channels[0] * sides[0] * sides[1], bias=bias),
+            nn.Unflatten(1, (channels[0], *sides)),
+            *_activated(channels[0], normalization, nn.ReLU()),
+        ]
+        for inputs, outputs in pairwise(channels):
+            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias))
+            layers += _activated(outputs, normalization, nn.ReLU())
+        layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1))
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(*layers)
+        self.apply(_initialize)
+
+    @override
+    def forward(self, latent: Tensor) -> Tensor:
+        """Maps latents, shape (N, Z), to images, shape (N, C, H, W)."""
+        return self.layers(latent)
+
+
+class DCGANDiscriminator(nn.Module):
+    """Creates DCGAN's discriminator: strided convolutions that halve an image's sides.
+
+    References:
+        Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+        Networks (Radford et al., 2016), section 3, https://arxiv.org/abs/1511.06434. The first
+        layer is not normalised, as there; the kernels have 4 x 4 pixels in place of 5 x 5.
+
+    Args:
+        data_shape: (C, H, W) of one image; both sides must halve at least twice.
+        width: channels after the first layer, at least 1; every further layer doubles them.
+        normalization: called with the number of channels, after every layer but the first and the
+            last. With a penalty on the gradient of each sample it must not use the statistics of
+            the batch: give None.
+        output: after the last layer; logits if it is not given.
+
+    Raises:
+        ValueError: if the image cannot be halved often enough, or ``width`` is out of range.
+
+    Example:
+        >>> import torch
+        >>> discriminator = DCGANDiscriminator((3, 64, 48), width=8)
+        >>> discriminator(torch.zeros(2, 3, 64, 48)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        width: int = 64,
+        normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+        output: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width}.")
+        times = _halvings(data_shape)
+        channels = [width * 2**power for power in range(times)]
+        layers: list[nn.Module] = [nn.Conv2d(data_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for inputs, outputs in pairwise(channels):
+            layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=normalization is None))
+            layers += _activated(outputs, normalization, nn.LeakyReLU(0.2))
+        pixels = (data_shape[1] >> times) * (data_shape[2] >> times)
+        layers += [nn.Flatten(), nn.Linear(channels[-1] * pixels, 1)]
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(*layers, nn.Flatten(0))
+        self.apply(_initialize)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images, shape (N, C, H, W), to logits, shape (N,)."""
+        return self.layers(x)

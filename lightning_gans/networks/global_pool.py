@@ -1,0 +1,125 @@
+"""A convolutional pair whose discriminator looks for the strongest response anywhere."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from typing_extensions import override
+
+__all__ = ["GlobalPoolDiscriminator", "GlobalPoolGenerator"]
+
+
+def _initialize(module: nn.Module) -> None:
+    """Draws weights from Glorot's uniform distribution, with zero biases."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)
+
+
+class GlobalPoolGenerator(nn.Module):
+    """Creates a generator of two transposed convolutions, without normalisation.
+
+    A linear layer makes 128 channels of H/4 x W/4 pixels, two 4 x 4 transposed convolutions
+    double the sides, and a 7 x 7 convolution makes the image. Weights are Glorot's, biases zero.
+
+    References:
+        The Keras code of the tutorial "The potential of WGAN"; there for MNIST in [0, 1].
+
+    Args:
+        latent_dim: Z, the number of entries of one latent.
+        data_shape: (C, H, W) of one image, H and W multiples of 4.
+        output: after the last layer; for data in [-1, 1] ``torch.nn.Tanh``.
+
+    Raises:
+        ValueError: if the image cannot be made.
+
+    Example:
+        >>> import torch
+        >>> GlobalPoolGenerator(128, (1, 28, 28))(torch.zeros(2, 128)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        output: Callable[[], nn.Module] | None = nn.Sigmoid,
+    ) -> None:
+        super().__init__()
+        if len(data_shape) != 3 or data_shape[1] % 4 or data_shape[2] % 4:
+            raise ValueError(
+                "data_shape: this network needs images, (C, H, W), whose sides are multiples of "
+                f"4, got {data_shape}."
+            )
+        height, width = data_shape[1] // 4, data_shape[2] // 4
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, 128 * height * width),
+            nn.LeakyReLU(0.2),
+            nn.Unflatten(1, (128, height, width)),
+            nn.ConvTranspose2d(128, 128, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.ConvTranspose2d(128, 128, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(128, data_shape[0], 7, padding=3),
+        ]
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(*layers)
+        self.apply(_initialize)
+
+    @override
+    def forward(self, latent: Tensor) -> Tensor:
+        """Maps latents, shape (N, Z), to images, shape (N, C, H, W)."""
+        return self.layers(latent)
+
+
+class GlobalPoolDiscriminator(nn.Module):
+    """Creates a discriminator of two strided convolutions and a maximum over all pixels.
+
+    The 5 x 5 convolutions have 64 and 128 channels; the greatest value of each channel goes into
+    one linear layer. It has no normalisation. Weights are Glorot's, biases zero.
+
+    References:
+        The Keras code of the tutorial "The potential of WGAN"; there for MNIST in [0, 1].
+
+    Args:
+        data_shape: (C, H, W) of one image of any size.
+        output: after the last layer; logits if it is not given.
+
+    Raises:
+        ValueError: if the data is no image.
+
+    Example:
+        >>> import torch
+        >>> GlobalPoolDiscriminator((1, 28, 28))(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        output: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        if len(data_shape) != 3:
+            raise ValueError(
+                f"data_shape: this network reads images, (C, H, W), not {data_shape}."
+            )
+        layers: list[nn.Module] = [
+            nn.Conv2d(data_shape[0], 64, 5, 2, 2),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(64, 128, 5, 2, 2),
+            nn.LeakyReLU(0.2),
+            nn.AdaptiveMaxPool2d(1),
+            nn.Flatten(),
+            nn.Linear(128, 1),
+        ]
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(*layers, nn.Flatten(0))
+        self.apply(_initialize)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images, shape (N, C, H, W), to logits, shape (N,)."""
+        return self.layers(x)

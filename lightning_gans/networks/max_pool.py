@@ -1,0 +1,123 @@
+"""A convolutional pair for grey 28 x 28 digits: max-pooling against strided cutting down."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from typing_extensions import override
+
+__all__ = ["MaxPoolDiscriminator", "MaxPoolGenerator"]
+
+
+def _check_sides(data_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    if len(data_shape) != 3 or data_shape[1] % 4 or data_shape[2] % 4:
+        raise ValueError(
+            f"data_shape: these networks need images, (C, H, W), whose sides are multiples of 4, "
+            f"got {data_shape}."
+        )
+    return data_shape[0], data_shape[1], data_shape[2]
+
+
+class MaxPoolGenerator(nn.Module):
+    """Creates a generator that starts from an image of twice the size and cuts it down.
+
+    A linear layer makes one channel of 2H x 2W pixels; three 3 x 3 convolutions follow, the last
+    of which has stride 2. Weights are drawn as PyTorch does.
+
+    References:
+        The DCGAN of the tutorial "GAN in practice 4: advanced GANs"; there for MNIST.
+
+    Args:
+        latent_dim: Z, the number of entries of one latent.
+        data_shape: (C, H, W) of one image, H and W multiples of 4.
+        output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
+
+    Raises:
+        ValueError: if the image cannot be made.
+
+    Example:
+        >>> import torch
+        >>> MaxPoolGenerator(100, (1, 28, 28))(torch.zeros(2, 100)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        output: Callable[[], nn.Module] | None = nn.Tanh,
+    ) -> None:
+        super().__init__()
+        channels, height, width = _check_sides(data_shape)
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, 4 * height * width),
+            nn.Unflatten(1, (1, 2 * height, 2 * width)),
+            nn.BatchNorm2d(1),
+            nn.ReLU(),
+        ]
+        for inputs, outputs in ((1, 64), (64, 32)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, padding=1),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+            ]
+        layers.append(nn.Conv2d(32, channels, 3, stride=2, padding=1))
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(*layers)
+
+    @override
+    def forward(self, latent: Tensor) -> Tensor:
+        """Maps latents, shape (N, Z), to images, shape (N, C, H, W)."""
+        return self.layers(latent)
+
+
+class MaxPoolDiscriminator(nn.Module):
+    """Creates a discriminator of two convolutions with max-pooling and two linear layers.
+
+    It has no normalisation, so that a penalty on the gradient of each sample can be put on it.
+    Weights are drawn as PyTorch does.
+
+    References:
+        The DCGAN of the tutorial "GAN in practice 4: advanced GANs"; there for MNIST.
+
+    Args:
+        data_shape: (C, H, W) of one image, H and W multiples of 4.
+        output: after the last layer; logits if it is not given.
+
+    Raises:
+        ValueError: if the image cannot be read.
+
+    Example:
+        >>> import torch
+        >>> MaxPoolDiscriminator((1, 28, 28))(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        output: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        channels, height, width = _check_sides(data_shape)
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((channels, 32), (32, 64)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, padding=1),
+                nn.LeakyReLU(0.2),
+                nn.MaxPool2d(2),
+            ]
+        layers += [
+            nn.Flatten(),
+            nn.Linear(64 * (height // 4) * (width // 4), 1024),
+            nn.LeakyReLU(0.2),
+            nn.Linear(1024, 1),
+        ]
+        if output is not None:
+            layers.append(output())
+        self.layers = nn.Sequential(*layers, nn.Flatten(0))
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images, shape (N, C, H, W), to logits, shape (N,)."""
+        return self.layers(x)
