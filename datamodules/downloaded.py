@@ -207,14 +207,16 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
     with path.open("rb") as file:
         magic = file.read(4)
         dimensions = magic[3] if magic[:3] == b"\0\0\x08" and len(magic) == 4 else 0
-        sizes = np.frombuffer(file.read(4 * dimensions), ">u4").astype(int)
-        expected = 4 + 4 * dimensions + int(np.prod(sizes))
-        actual = path.stat().st_size
-        if dimensions not in (1, 3) or len(sizes) < dimensions or actual != expected:
+        header = file.read(4 * dimensions)
+        whole = dimensions in (1, 3) and len(header) == 4 * dimensions
+        sizes = np.frombuffer(header, ">u4").astype(int) if whole else np.zeros(1, int)
+        expected = 4 + 4 * dimensions + int(sizes.prod())
+        if not whole or path.stat().st_size != expected:
             raise ValueError(
-                f"data_dir: {path} is damaged or not an IDX file (it has {actual:,} bytes"
-                + (f", its header tells {expected:,}" if len(sizes) else "")
-                + "). Delete it to have it downloaded again."
+                f"data_dir: {path} is damaged or not an IDX file of bytes: its size is "
+                f"{path.stat().st_size:,}"
+                + (f", its header tells {expected:,}" if whole else "")
+                + ". Delete it to have it downloaded again."
             )
         return np.fromfile(file, np.uint8).reshape(sizes)
 

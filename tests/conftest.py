@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules import GaussianRing
+from datamodules.images import ImageBytes, ImageData
 from lightning_gans import GAN
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator
 
@@ -38,6 +39,31 @@ SMALL: dict[str, Any] = {
 
 def small_ring(**arguments: Any) -> GaussianRing:
     return GaussianRing(**{"batch_size": 8, "num_eval_samples": 64, **arguments})
+
+
+class MadeImages(ImageData):
+    """Random images that are there at once, numbered in their first two pixels."""
+
+    def __init__(self, data_shape=(1, 16, 16), number=48, **arguments: Any) -> None:
+        super().__init__(data_shape, **{"batch_size": 4, "num_eval_samples": 16, **arguments})
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randint(256, (number, *data_shape), generator=generator, dtype=torch.uint8)
+        images[:, 0, 0, 0] = torch.arange(number) % 256
+        images[:, 0, 0, 1] = torch.arange(number) // 256
+        self.training = ImageBytes(images, torch.arange(number) % 10)
+        rows = torch.arange(self.num_eval_samples)
+        self.held_out = ((self.training, rows), (self.training, rows + 16), (self.training, rows))
+
+
+def numbers(batch: Any) -> list[int]:
+    """Returns the numbers of the made images in a batch of bytes."""
+    images = batch if isinstance(batch, Tensor) else batch[0]
+    return (images[:, 0, 0, 0].int() + 256 * images[:, 0, 0, 1].int()).tolist()
+
+
+def fitting_data(variant: type[GAN]) -> Any:
+    """Returns data that a variant's own networks can be made for."""
+    return MadeImages() if "DCGAN" in variant.__name__ else small_ring()
 
 
 def quiet_trainer(max_steps: int, **arguments: Any) -> pl.Trainer:

@@ -5,7 +5,7 @@ computes the gradient of its own share, and the mean of these gradients makes th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from datamodules import GaussianRing
-from lightning_gans import GAN, LSGAN, WGAN, WGANGP, MinimaxGAN
+from lightning_gans import (
+    DCGAN,
+    GAN,
+    LSGAN,
+    WDCGAN,
+    WDCGANGP,
+    WGAN,
+    WGANGP,
+    MinimaxGAN,
+)
 from lightning_gans.penalties import R1
 
 BATCH = 6
@@ -108,6 +117,8 @@ GAMES = {
         WGANGP, penalised_wasserstein, lambda fake: -fake.mean(), {"penalty_weight": 0.7}
     ),
 }
+for convolutional, plain in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
+    GAMES[convolutional.__name__] = replace(GAMES[plain], variant=convolutional)
 
 
 def data() -> GaussianRing:

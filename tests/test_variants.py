@@ -5,13 +5,15 @@ import inspect
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import SMALL, fitted, small_ring
+from conftest import SMALL, MadeImages, fitted, fitting_data, small_ring
 from reference import GAMES, SEED, data, play
 from torch.testing import assert_close
 
 import lightning_gans.variants
-from lightning_gans import GAN, LSGAN, WGAN, WGANGP, load
+from lightning_gans import DCGAN, GAN, LSGAN, WDCGAN, WDCGANGP, WGAN, WGANGP, load
 from lightning_gans.callbacks import Checkpoint
+from lightning_gans.networks import DCGANDiscriminator, has_batch_statistics
+from lightning_gans.penalties import R1
 
 VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.variants.__all__]
 
@@ -33,9 +35,10 @@ def test_every_variant_is_compared():
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_trains_without_an_argument_but_the_shape(variant):
-    model = variant(data_shape=(2,))
+    samples = fitting_data(variant)
+    model = variant(data_shape=samples.data_shape)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    trainer = fitted(model, max_steps=2)
+    trainer = fitted(model, samples, max_steps=2)
     assert trainer.global_step == 2
     after = model.state_dict()
     assert not any(torch.equal(before[name], after[name]) for name in before if "weight" in name)
@@ -50,9 +53,11 @@ def test_every_variant_takes_keywords_only_and_names_its_paper(variant):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_is_saved_and_loaded(variant, tmp_path):
-    model = variant(data_shape=(2,), n_critic=2)
+    samples = fitting_data(variant)
+    model = variant(data_shape=samples.data_shape, n_critic=2)
     fitted(
         model,
+        samples,
         max_steps=2,
         enable_checkpointing=True,
         callbacks=[Checkpoint(dirpath=str(tmp_path))],
@@ -60,7 +65,7 @@ def test_every_variant_is_saved_and_loaded(variant, tmp_path):
     loaded = load(tmp_path / "last.ckpt")
     assert type(loaded) is variant
     assert loaded.n_critic == 2
-    z = torch.randn(5, 2)
+    z = model.sample_latent(5)
     assert torch.equal(loaded.sample(z), model.sample(z))
 
 
@@ -70,6 +75,49 @@ def test_the_penalised_variant_is_the_other_with_a_penalty_in_the_place_of_clipp
     assert model.clip_value is None
     assert [type(p).__name__ for p in model.penalties] == ["GradientPenalty"]
     assert model.penalties[0].weight == 0.3
+
+
+# Convolutional networks
+
+
+@pytest.mark.parametrize(
+    ("variant", "base", "statistics"),
+    [(DCGAN, GAN, True), (WDCGAN, WGAN, True), (WDCGANGP, WGANGP, False)],
+)
+def test_a_convolutional_variant_is_its_base_with_other_networks(variant, base, statistics):
+    model, plain = variant(data_shape=(3, 32, 32)), base(data_shape=(3, 32, 32))
+    assert issubclass(variant, base)
+    assert isinstance(model.discriminator, DCGANDiscriminator)
+    assert has_batch_statistics(model.generator)
+    assert has_batch_statistics(model.discriminator) is statistics
+    assert model.n_critic == plain.n_critic
+    assert model.prior.dim == plain.prior.dim == 100
+    for name in ("optimizer_g", "optimizer_d"):
+        defaults = [getattr(m, name)(m.parameters()).defaults for m in (model, plain)]
+        assert defaults[0] == defaults[1]
+
+
+def test_clipping_reaches_the_batch_norms_of_the_critic():
+    model = WDCGAN(data_shape=(1, 16, 16), clip_value=0.02)
+    fitted(model, MadeImages(), max_steps=1)
+    (norm,) = (m for m in model.discriminator.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    assert norm.weight.max().item() <= torch.tensor(0.02).item()
+    assert norm.weight.min() > 0.01  # they were 1 and have made five steps of at most 5e-4
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda critic: WGANGP(data_shape=(1, 16, 16), discriminator=critic),
+        lambda critic: GAN(data_shape=(1, 16, 16), discriminator=critic, penalties=[R1()]),
+    ],
+)
+def test_a_penalty_on_a_critic_with_batch_statistics_is_refused(build):
+    with pytest.raises(
+        ValueError, match=r"discriminator: it has BatchNorm.*(penalty|r1) is a pen"
+    ):
+        build(DCGANDiscriminator((1, 16, 16)))
+    build(DCGANDiscriminator((1, 16, 16), normalization=None))
 
 
 # Clipping

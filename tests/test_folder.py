@@ -1,0 +1,304 @@
+"""Folders of images of every kind, whole and broken."""
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules import ImageFolder, folder
+from datamodules.folder import ImageFiles
+
+DRAW = np.random.default_rng(0)
+
+
+def noise(*shape):
+    return DRAW.integers(256, size=shape, dtype=np.uint8)
+
+
+def fill(root, number=40, size=(8, 8), classes=()):
+    """Writes PNGs whose first two pixels tell their number."""
+    for index in range(number):
+        pixels = noise(*size, 3)
+        pixels[0, 0] = index
+        name = classes[index % len(classes)] if classes else "."
+        Path(root, name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(Path(root, name, f"{index:03d}.png"))
+
+
+def indices(batch):
+    images = batch if isinstance(batch, torch.Tensor) else batch[0]
+    return images[:, 0, 0, 0].tolist()
+
+
+def opened(path="images", **arguments):
+    data = ImageFolder(path, **{"image_size": 8, "batch_size": 4, "cache": True, **arguments})
+    data.setup("fit")
+    return data
+
+
+def decoded(image, name="x.png", size=(4, 4), channels=3, crop=None, **save):
+    image.save(name, **save)
+    return ImageFiles([Path(name)], size, channels, crop).decode(0)
+
+
+# What an image becomes
+
+
+def test_an_image_of_the_right_size_stays_as_it_is():
+    pixels = noise(4, 6, 3)
+    found = decoded(Image.fromarray(pixels), size=(4, 6))
+    assert np.array_equal(found.permute(1, 2, 0), pixels)
+
+
+def test_colours_become_grey_and_grey_becomes_colours():
+    grey = noise(4, 4)
+    found = decoded(Image.fromarray(grey))
+    assert all(np.array_equal(channel, grey) for channel in found)
+    colour = Image.new("RGB", (4, 4), (200, 100, 50))
+    expected = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
+    assert decoded(colour, channels=1).unique().tolist() == [expected]
+
+
+def test_transparency_is_laid_on_white():
+    for alpha, expected in ((0, 255), (255, 10), (128, round(10 * 128 / 255 + 255 * 127 / 255))):
+        found = decoded(Image.new("RGBA", (4, 4), (10, 10, 10, alpha)))
+        assert abs(int(found[0, 0, 0]) - expected) <= 1
+    assert decoded(Image.new("LA", (4, 4), (10, 0)), channels=1).unique().tolist() == [255]
+
+
+def test_palettes_are_resolved_with_their_transparent_colour():
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 7, 8, 9, 50, 60, 70])
+    assert decoded(image)[:, 0, 0].tolist() == [7, 8, 9]
+    assert decoded(image, transparency=1)[:, 0, 0].tolist() == [255, 255, 255]
+
+
+def test_16_bits_become_8():
+    pixels = np.array([[0, 257, 65535, 128 * 257]], np.uint16)
+    found = decoded(Image.fromarray(pixels), size=(1, 4), channels=1)
+    assert found.flatten().tolist() == [0, 1, 255, 128]
+
+
+def test_cmyk_and_one_bit_images_are_read():
+    found = decoded(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), name="x.jpg")
+    assert found[0].min() > 200
+    assert found[1:].max() < 60
+    assert decoded(Image.new("1", (4, 4), 1)).unique().tolist() == [255]
+
+
+def test_photos_are_turned_upright():
+    pixels = noise(4, 4, 3)
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    found = decoded(image, exif=exif)
+    assert np.array_equal(found.permute(1, 2, 0), np.rot90(pixels, -1))
+
+
+def test_the_crop_is_the_centre_and_the_rest_is_scaled():
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[6:14, 11:19] = 200
+    assert decoded(Image.fromarray(pixels), crop=(8, 8)).unique().tolist() == [200]
+    # Without a crop the largest part of the right proportions is kept: 20 x 20.
+    found = decoded(Image.fromarray(pixels), size=(20, 20))
+    assert np.array_equal(found.permute(1, 2, 0), pixels[:, 5:25])
+
+
+def test_a_scaled_image_is_smooth_and_keeps_its_mean():
+    ramp = np.repeat(np.linspace(0, 255, 64).round().astype(np.uint8)[None], 64, 0)
+    found = decoded(Image.fromarray(ramp), size=(8, 8), channels=1)[0].double()
+    assert found.mean().item() == pytest.approx(127.5, abs=1)
+    assert (found[0].diff() > 25).all()
+
+
+# Folders
+
+
+def test_images_are_split_three_ways_and_none_is_trained_on_that_is_held_out():
+    fill("images", 100)
+    data = opened(num_eval_samples=4)
+    sets = [
+        [i for batch in data.evaluation_batches(index) for i in indices(batch)]
+        for index in range(3)
+    ]
+    training = indices(data.training.read(torch.arange(len(data.training))))
+    assert [len(part) for part in sets] == [4, 4, 4]
+    assert len(training) == 92
+    assert sorted(sets[0] + sets[2] + training) == list(range(100))
+    assert set(sets[1]) < set(training)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_kept_and_decoded_images_make_the_same_batches(num_workers, capsys):
+    fill("images", classes=("b", "a"))
+    kept = opened(horizontal_flip=True)
+    decoded = opened(horizontal_flip=True, cache=False, num_workers=num_workers)
+    assert kept.num_workers == 0
+    assert decoded.num_workers == num_workers
+    loaders = [data.train_dataloader() for data in (kept, decoded)]
+    assert len(loaders[0]) == 36 // 4
+    for one, two in zip(*loaders, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    for one, two in zip(kept.val_dataloader(), decoded.val_dataloader(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert capsys.readouterr().out == ""
+
+
+def test_workers_that_draw_ahead_do_not_move_the_position():
+    fill("images")
+    data = opened(cache=False, num_workers=2)
+    stream = data.train_dataloader()
+    batches = iter(stream)
+    first = [next(batches) for _ in range(3)]
+    assert data.state_dict() == {"position": 3}
+    other = opened()
+    other.load_state_dict({"position": 2})
+    assert torch.equal(next(iter(other.train_dataloader())), first[2])
+
+
+def test_folders_right_below_are_classes():
+    fill("images", classes=("dog", "cat"))
+    data = opened()
+    assert data.classes == ["cat", "dog"]
+    images, labels = data.training_batches(0, 36, 0, 1)(0)
+    assert labels.dtype == torch.int64
+    assert labels.tolist() == [1 - index % 2 for index in indices(images)]
+
+
+@pytest.mark.parametrize("classes", [(), ("all",), ("all/deep",)])
+def test_images_without_classes_have_no_labels(classes):
+    fill("images", classes=classes)
+    data = opened()
+    assert data.classes == []
+    assert isinstance(data.training_batches(0, 4, 0, 1)(0), torch.Tensor)
+
+
+def test_sides_may_differ_and_channels_may_be_mixed():
+    fill("images", 30, size=(12, 20))
+    for index in range(10):
+        Image.fromarray(noise(12, 20)).save(f"images/grey{index}.png")
+        Image.fromarray(noise(12, 20, 4)).save(f"images/rgba{index}.jpeg", "PNG")
+    data = opened(image_size=(6, 10), channels=1)
+    assert data.data_shape == (1, 6, 10)
+    assert data.training_batches(0, 4, 0, 1)(0).shape == (4, 1, 6, 10)
+
+
+@pytest.mark.parametrize(("free", "kept"), [(2 * 40 * 192, True), (2 * 40 * 192 - 1, False)])
+def test_what_takes_at_most_half_of_the_memory_is_kept(free, kept, monkeypatch, capsys):
+    monkeypatch.setattr(folder, "_available_memory", lambda: free)
+    fill("images")
+    data = opened(cache=None, num_workers=1)
+    assert data.num_workers == (0 if kept else 1)
+    expected = "kept in memory" if kept else "decoded for every batch"
+    assert capsys.readouterr().out.count(f"40 images of images are {expected}") == 1
+
+
+def test_the_memory_that_is_free_is_found_out():
+    assert 2**20 < folder._available_memory() < 2**50
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("kind", ["cut JPEG", "cut PNG", "text", "empty"])
+def test_a_broken_image_is_named_or_left_out_and_counted(kind, cache, capsys):
+    fill("images")
+    broken = Path("images/010.jpg" if kind == "cut JPEG" else "images/010.png")
+    if kind.startswith("cut"):
+        Image.fromarray(noise(64, 64, 3)).save(broken)
+        broken.write_bytes(broken.read_bytes()[:-500])
+    else:
+        broken.write_bytes(b"this is no image" if kind == "text" else b"")
+    number = len(list(Path("images").iterdir()))
+    with pytest.raises(
+        ValueError, match=rf"path: 1 of {number} images cannot be used. {broken} cannot be read"
+    ):
+        opened(cache=cache)
+    capsys.readouterr()
+    data = opened(cache=cache, skip_broken=True)
+    assert f"left out 1 of {number} images: {broken}" in capsys.readouterr().out
+    length = len(data.training) + sum(len(rows) for _, rows in data.held_out[::2])
+    assert length == number - 1
+
+
+def test_images_that_are_left_out_take_their_labels_along():
+    fill("images", classes=("a", "b"))
+    Path("images/a/000.png").write_bytes(b"")
+    Path("images/b/003.png").write_bytes(b"")
+    for cache in (True, False):
+        data = opened(cache=cache, skip_broken=True)
+        images, labels = data.training_batches(0, len(data.training), 0, 1)(0)
+        assert labels.tolist() == [index % 2 for index in indices(images)]
+        assert not {0, 3} & set(indices(images))
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_images_smaller_than_the_crop_are_refused(cache):
+    fill("images", size=(8, 12))
+    message = r"40 of 40 images cannot be used. images/000.png has 8 x 12 pixels, less than the "
+    with pytest.raises(ValueError, match=message + "crop of 9 x 9"):
+        opened(crop=9, cache=cache)
+    opened(crop=(8, 12), cache=cache)
+
+
+def test_a_glance_knows_which_way_up_a_photo_is():
+    image = Image.fromarray(noise(8, 12, 3))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save("x.jpg", exif=exif)
+    ImageFiles([Path("x.jpg")], (4, 4), 3, (12, 8)).glance(0)
+    ImageFiles([Path("x.jpg")], (4, 4), 3, (12, 8)).decode(0)
+    with pytest.raises(ValueError, match="has 12 x 8 pixels"):
+        ImageFiles([Path("x.jpg")], (4, 4), 3, (8, 12)).glance(0)
+
+
+def test_what_a_glance_misses_is_named_when_it_is_decoded():
+    fill("images")
+    path = Path("images/007.png")
+    Image.fromarray(noise(64, 64, 3)).save(path)
+    raw = bytearray(path.read_bytes())
+    raw[200:260] = bytes(60)
+    path.write_bytes(raw)
+    data = opened(cache=False, num_workers=0)
+    loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
+    with pytest.raises(ValueError, match=r"images/007.png cannot be read as an image"):
+        list(chain(*loaders))
+
+
+def test_floating_point_images_are_refused():
+    Image.fromarray(np.ones((4, 4), np.float32)).save("x.tiff")
+    with pytest.raises(ValueError, match=r"x.tiff.*floating-point numbers of unknown range"):
+        ImageFiles([Path("x.tiff")], (4, 4), 1).decode(0)
+
+
+def test_folders_without_images_are_refused():
+    with pytest.raises(ValueError, match="path: there is no folder nowhere"):
+        opened("nowhere")
+    Path("texts").mkdir()
+    with pytest.raises(ValueError, match="path: texts holds 0 files, none of them an image"):
+        opened("texts")
+    Path("texts/a.txt").write_text("a")
+    with pytest.raises(ValueError, match="path: texts holds 1 files, none of them an image"):
+        opened("texts")
+    fill("few", 19)
+    with pytest.raises(ValueError, match="path: few needs at least 20 images, got 19"):
+        opened("few")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_size": 0}, "image_size: each side must be at least 1, got 0"),
+        ({"image_size": (8, -1)}, "image_size: each side must be at least 1"),
+        ({"crop": (0, 8)}, "crop: each side must be at least 1"),
+        ({"channels": 2}, r"channels must be 1 \(grey\) or 3 \(RGB\), got 2"),
+        ({"num_workers": -1}, "num_workers must be at least 0, got -1"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ImageFolder("images", **arguments)
