@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from made import fill, make_digits, make_photos
 
 from lightning_gans.cli import configs_folder, main
 
@@ -15,17 +16,24 @@ def test_the_configurations_of_the_founding_systems_are_there():
     assert {path.stem for path in CONFIGS} >= {
         *("lsgan_pattern", "gan_ring", "minimax_gan_ring", "lsgan_ring"),
         *("wgan_ring", "wgan_gp_ring", "wgan_gp_ring_tuned", "wgan_gp_grid_tuned"),
+        *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
+        *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
+        *("wdcgan_gp_mnist", "dcgan_cifar10", "wdcgan_gp_cifar10"),
+        *("gan_folder", "wdcgan_gp_folder"),
     }
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_trains_scores_and_draws(path):
-    main(
-        [
-            *("fit", "--config", str(path), "--trainer.max_steps", "2"),
-            *("--trainer.val_check_interval", "2", "--data.num_eval_samples", "32"),
-        ]
-    )
+    shrunk = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
+    if yaml.safe_load(path.read_text())["data"]["class_path"] in ("MNIST", "CIFAR10"):
+        shrunk += ["--data.batch_size", "4"]
+    make_digits("data")
+    make_photos("data", each=20)
+    if path.stem.endswith("_folder"):
+        fill("images")
+        shrunk += ["--data.batch_size", "4"]
+    main(["fit", "--config", str(path), *shrunk, "--data.num_eval_samples", "32"])
     (folder,) = Path("runs").glob("*/version_0")
     assert folder.parent.name == path.stem
     record = json.loads((folder / "run.json").read_text())

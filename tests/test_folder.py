@@ -6,26 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made import fill, noise
 from PIL import Image
 
 from datamodules import ImageFolder, folder
 from datamodules.folder import ImageFiles
-
-DRAW = np.random.default_rng(0)
-
-
-def noise(*shape):
-    return DRAW.integers(256, size=shape, dtype=np.uint8)
-
-
-def fill(root, number=40, size=(8, 8), classes=()):
-    """Writes PNGs whose first two pixels tell their number."""
-    for index in range(number):
-        pixels = noise(*size, 3)
-        pixels[0, 0] = index
-        name = classes[index % len(classes)] if classes else "."
-        Path(root, name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(Path(root, name, f"{index:03d}.png"))
 
 
 def indices(batch):

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from functools import partial
 
 import pytest
 import torch
@@ -6,10 +7,17 @@ from torch import nn
 from torch.testing import assert_close
 
 from lightning_gans.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    GlobalPoolDiscriminator,
+    GlobalPoolGenerator,
+    MaxPoolDiscriminator,
+    MaxPoolGenerator,
     MLPDiscriminator,
     MLPGenerator,
     evaluation_mode,
     has_batch_statistics,
+    output_range,
 )
 
 
@@ -77,3 +85,132 @@ def test_evaluation_mode_gives_each_part_its_mode_back_even_after_an_error():
         raise RuntimeError
     assert not any(inside)
     assert [part.training for part in network.modules()] == before
+
+
+# Convolutional networks
+
+
+def size(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("shape", "width", "first"),
+    [
+        ((1, 28, 28), 64, (128, 7, 7)),
+        ((3, 32, 32), 64, (256, 4, 4)),
+        ((3, 64, 64), 128, (1024, 4, 4)),
+        ((1, 128, 128), 4, (64, 4, 4)),
+        ((3, 48, 80), 8, (32, 6, 10)),
+    ],
+)
+def test_dcgan_starts_small_and_doubles(shape, width, first):
+    generator = DCGANGenerator(10, shape, width)
+    sizes = []
+    for layer in generator.layers:
+        layer.register_forward_hook(lambda _, __, output: sizes.append(tuple(output.shape[1:])))
+    images = generator(torch.randn(2, 10))
+    assert images.shape == (2, *shape)
+    assert images.abs().max() <= 1
+    assert sizes[1] == first
+    channels = [s[0] for s in dict.fromkeys(sizes[1:])]
+    assert channels == [first[0] // 2**i for i in range(len(channels) - 1)] + [shape[0]]
+    assert channels[-2] == width
+    discriminator = DCGANDiscriminator(shape, width)
+    last = [layer for layer in discriminator.layers if isinstance(layer, nn.Linear)]
+    assert last[0].in_features == first[0] * first[1] * first[2]
+    assert discriminator(images).shape == (2,)
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 32), (1, 8, 8), (3, 33, 33), (2,)])
+def test_dcgan_refuses_what_does_not_halve_twice(shape):
+    for network in (lambda: DCGANGenerator(10, shape), lambda: DCGANDiscriminator(shape)):
+        with pytest.raises(ValueError, match="data_shape: DCGAN"):
+            network()
+
+
+def test_dcgan_draws_its_weights_as_published():
+    network = DCGANGenerator(100, (3, 64, 64), 64)
+    weights = [m for m in network.modules() if isinstance(m, (nn.ConvTranspose2d))]
+    assert len(weights) == 4
+    for module in weights:
+        assert module.weight.std().item() == pytest.approx(0.02, rel=0.05)
+        assert module.weight.mean().abs() < 1e-3
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert 0.9 < module.weight.min() < module.weight.max() < 1.1
+            assert module.weight.std() > 0.01
+            assert not module.bias.any()
+
+
+def test_dcgan_normalises_where_it_is_said_to():
+    def norms(network):
+        return [m.num_features for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+
+    assert norms(DCGANGenerator(10, (3, 32, 32), 16)) == [64, 32, 16]
+    assert norms(DCGANDiscriminator((3, 32, 32), 16)) == [32, 64]
+    assert norms(DCGANDiscriminator((3, 32, 32), 16, normalization=None)) == []
+    grouped = DCGANDiscriminator((3, 32, 32), 16, normalization=partial(nn.GroupNorm, 4))
+    assert not has_batch_statistics(grouped)
+    assert sum(isinstance(m, nn.GroupNorm) for m in grouped.modules()) == 2
+
+
+def test_the_max_pool_pair_has_the_layers_of_the_tutorial():
+    discriminator = MaxPoolDiscriminator((1, 28, 28))
+    convolutions = (9 + 1) * 32 + (9 * 32 + 1) * 64
+    assert size(discriminator) == convolutions + (3136 + 1) * 1024 + 1025
+    assert not has_batch_statistics(discriminator)
+    generator = MaxPoolGenerator(100, (1, 28, 28))
+    norms = 2 * (1 + 64 + 32)
+    convolutions = (9 + 1) * 64 + (9 * 64 + 1) * 32 + (9 * 32 + 1)
+    assert size(generator) == 101 * 56 * 56 + norms + convolutions
+    assert generator(torch.randn(2, 100)).shape == (2, 1, 28, 28)
+
+
+def test_the_global_pool_pair_has_the_layers_of_the_tutorial():
+    discriminator = GlobalPoolDiscriminator((1, 28, 28))
+    assert size(discriminator) == (25 + 1) * 64 + (25 * 64 + 1) * 128 + 129
+    generator = GlobalPoolGenerator(128, (1, 28, 28))
+    transposed = 2 * (128 * 128 * 16 + 128)
+    assert size(generator) == 129 * 6272 + transposed + 128 * 49 + 1
+    images = generator(torch.randn(4, 128))
+    assert 0 <= images.min() < images.max() <= 1
+    for network in (generator, discriminator):
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                fan = sum(nn.init._calculate_fan_in_and_fan_out(module.weight))
+                bound = (6 / fan) ** 0.5
+                assert 0.9 * bound < module.weight.abs().max() <= bound
+                assert not module.bias.any()
+
+
+def test_the_global_pool_critic_finds_a_pattern_wherever_it_is():
+    """Moved by a multiple of its strides, away from the border, a pattern scores the same."""
+    critic = GlobalPoolDiscriminator((1, 48, 48))
+    image = torch.zeros(1, 1, 48, 48)
+    image[:, :, 16:24, 16:24] = torch.rand(8, 8)
+    assert_close(critic(image), critic(image.roll((8, 4), (2, 3))))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [MaxPoolGenerator, GlobalPoolGenerator, lambda _, shape: MaxPoolDiscriminator(shape)],
+)
+@pytest.mark.parametrize("shape", [(2,), (1, 30, 28)])
+def test_sides_that_are_no_multiples_of_4_are_refused(network, shape):
+    with pytest.raises(ValueError, match="multiples of 4"):
+        network(10, shape)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([nn.Linear(2, 2), nn.Tanh()], (-1.0, 1.0)),
+        ([nn.Sigmoid(), nn.Unflatten(1, (1, 2))], (0.0, 1.0)),
+        ([nn.Tanh(), nn.Linear(2, 2)], None),
+        ([nn.Sequential(nn.Linear(2, 2), nn.Tanh()), nn.Flatten()], (-1, 1)),
+        ([], None),
+    ],
+)
+def test_the_range_of_a_network_is_that_of_its_last_layer(layers, expected):
+    assert output_range(nn.Sequential(*layers)) == expected

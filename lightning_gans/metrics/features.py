@@ -1,6 +1,7 @@
 """FID, KID and Inception Score through torchmetrics, on Inception's features or any others."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,11 @@ class FeatureScores(WrapperMetric):
         super().__init__()
         self.feature = feature.requires_grad_(False).eval()
         self.value_range = value_range
-        self.fid = FrechetInceptionDistance(_Given(num_features))
-        self.kid = KernelInceptionDistance(_Given(num_features))
-        self.inception_score = InceptionScore(_Given(num_features))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*will save all extracted features in buffer")
+            self.fid = FrechetInceptionDistance(_Given(num_features))
+            self.kid = KernelInceptionDistance(_Given(num_features))
+            self.inception_score = InceptionScore(_Given(num_features))
         ending = f"_{name}" if name else ""
         self.scores = tuple(f"{score}{ending}" for score in ("fid", "kid", "is"))
         self._numbers = {True: 0, False: 0}
