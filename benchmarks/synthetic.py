@@ -9,17 +9,11 @@ the README is taken.
 """
 
 import argparse
-import json
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "synthetic.json"
+from trained import RUNS, finished, record, spread, train_all, write_results
+
 SEEDS = {"lsgan_pattern": range(10)}
 CONFIGS = (
     *("gan_ring", "minimax_gan_ring", "lsgan_ring", "wgan_ring", "wgan_gp_ring"),
@@ -30,31 +24,6 @@ CONFIGS = (
 def seeds_of(config: str) -> range:
     """Returns the seeds that a configuration is run with."""
     return SEEDS.get(config, range(3))
-
-
-def train(config: str, seed: int, root: Path, threads: int) -> None:
-    """Trains one configuration with one seed, unless that has been done."""
-    name = f"{config}_seed{seed}"
-    if finished(root, name) is not None:
-        return
-    command = [
-        *(sys.executable, str(ROOT / "cli.py"), "fit"),
-        *("--config", str(ROOT / "configs" / f"{config}.yaml"), "--seed_everything", str(seed)),
-        *("--name", name, "--trainer.default_root_dir", str(root)),
-        *("--trainer.accelerator", "cpu"),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    print("training", name, flush=True)
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if result.returncode != 0:
-        print(f"{name} failed:\n{result.stderr}", file=sys.stderr, flush=True)
-
-
-def finished(root: Path, name: str) -> Path | None:
-    """Returns the newest finished run of a name."""
-    records = sorted((root / name).glob("version_*/run.json"), key=os.path.getmtime)
-    done = [path for path in records if json.loads(path.read_text())["status"] == "finished"]
-    return done[-1].parent if done else None
 
 
 def discriminator_outputs(run: Path) -> dict[str, float]:
@@ -85,20 +54,11 @@ def collect(root: Path) -> dict[str, list[dict[str, Any]]]:
             run = finished(root, f"{config}_seed{seed}")
             if run is None:
                 continue
-            record = json.loads((run / "run.json").read_text())
-            kept = ("seed", "updates", "wall_time_s", "scores", "floors", "commit", "versions")
-            entry = {key: record[key] for key in (*kept, "machine")}
+            entry = record(run)
             if config == "lsgan_pattern":
                 entry["scores"].update(discriminator_outputs(run))
             found.setdefault(config, []).append(entry)
     return found
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Returns the mean of some values and, if they differ, their range."""
-    low, high = (f"{v:.{digits}f}" for v in (min(values), max(values)))
-    middle = f"{mean(values):.{digits}f}"
-    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
@@ -111,7 +71,7 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     for config, records in runs.items():
         if config == "lsgan_pattern":
             continue
-        minutes = spread([record["wall_time_s"] / 60 for record in records], 1)
+        minutes = spread([r["wall_time_s"] / 60 for r in records], 1)
         cells = [spread([r["scores"][c] for r in records], d) for c, d in columns.items()]
         updates = f"{records[0]['updates']:,}"
         lines.append(f"| `{config}` | {updates} | {minutes} | " + " | ".join(cells) + " |")
@@ -127,11 +87,8 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
 
 def pattern_line(records: list[dict[str, Any]]) -> str:
     """Returns what became of the pattern, over all seeds."""
-    errors = [record["scores"]["pattern_error"] for record in records]
-    doubts = [
-        max(abs(record["scores"][name] - 0.5) for name in ("d_real", "d_fake"))
-        for record in records
-    ]
+    errors = [r["scores"]["pattern_error"] for r in records]
+    doubts = [max(abs(r["scores"][name] - 0.5) for name in ("d_real", "d_fake")) for r in records]
     good = sum(e <= 0.05 and d <= 0.05 for e, d in zip(errors, doubts, strict=True))
     return (
         f"`lsgan_pattern`: {good} of {len(records)} seeds end with every entry within 0.05 of "
@@ -147,18 +104,14 @@ def main() -> None:
     parser.add_argument("configs", nargs="*", default=CONFIGS, help="all if none is given")
     parser.add_argument("--seeds", nargs="+", type=int, help="of every configuration")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--root", type=Path, default=ROOT / "runs" / "benchmarks")
+    parser.add_argument("--root", type=Path, default=RUNS)
     given = parser.parse_args()
     if given.action == "run":
-        threads = max(1, (os.cpu_count() or 1) // given.jobs)
-        with ThreadPoolExecutor(given.jobs) as pool:
-            for config in given.configs:
-                for seed in given.seeds or seeds_of(config):
-                    pool.submit(train, config, seed, given.root, threads)
+        plan = [(c, seed, ()) for c in given.configs for seed in given.seeds or seeds_of(c)]
+        train_all(plan, given.root, given.jobs)
         return
     found = collect(given.root)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    write_results("synthetic", found)
     print("\n".join(rows(found)))
 
 

@@ -1,0 +1,69 @@
+"""Runs of configurations for the tables: made once, found again, and recorded."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RUNS = ROOT / "runs" / "benchmarks"
+RESULTS = ROOT / "benchmarks" / "results"
+KEPT = ("seed", "updates", "wall_time_s", "scores", "floors", "commit", "versions", "machine")
+"""What the results keep of the record of a run."""
+
+
+def finished(root: Path, name: str) -> Path | None:
+    """Returns the newest finished run of a name."""
+    records = sorted((root / name).glob("version_*/run.json"), key=os.path.getmtime)
+    done = [path for path in records if json.loads(path.read_text())["status"] == "finished"]
+    return done[-1].parent if done else None
+
+
+def train(config: str, seed: int, root: Path, threads: int, flags: Iterable[str]) -> None:
+    """Trains one configuration with one seed on the CPU, unless that has been done."""
+    name = f"{config}_seed{seed}"
+    if finished(root, name) is not None:
+        return
+    command = [
+        *(sys.executable, str(ROOT / "cli.py"), "fit"),
+        *("--config", str(ROOT / "configs" / f"{config}.yaml"), "--seed_everything", str(seed)),
+        *("--name", name, "--trainer.default_root_dir", str(root)),
+        *("--trainer.accelerator", "cpu", *flags),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    print("training", name, flush=True)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if result.returncode != 0:
+        print(f"{name} failed:\n{result.stderr}", file=sys.stderr, flush=True)
+
+
+def train_all(plan: Iterable[tuple[str, int, Iterable[str]]], root: Path, jobs: int) -> None:
+    """Trains configurations with seeds and flags, some at a time, sharing the cores."""
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ThreadPoolExecutor(jobs) as pool:
+        for config, seed, flags in plan:
+            pool.submit(train, config, seed, root, threads, flags)
+
+
+def record(run: Path) -> dict[str, Any]:
+    """Returns what the results keep of a run."""
+    whole = json.loads((run / "run.json").read_text())
+    return {key: whole[key] for key in KEPT}
+
+
+def write_results(name: str, found: Mapping[str, Any]) -> None:
+    """Writes ``results/<name>.json``."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Returns the mean of some values and, if they differ, their range."""
+    low, high = (f"{v:.{digits}f}" for v in (min(values), max(values)))
+    middle = f"{mean(values):.{digits}f}"
+    return middle if low == high else f"{middle} ({low} to {high})"
