@@ -1,14 +1,16 @@
 """Times the image data against torchvision's way of serving it, and measures its memory.
 
-    python benchmarks/image_data.py --data_dir data
+    python benchmarks/image_data.py --data_dir data --photos photos
 
-Prints three ratios and writes them to ``results/image_data.json``: batches of MNIST against a
+Prints and writes to ``results/image_data.json``: the images per second of MNIST against those of a
 torchvision Dataset with ToTensor and Normalize behind a DataLoader in the same process; the share
-that loading takes of a training step of ``wdcgan_gp_mnist``; and the peak memory of reading MNIST.
+that loading takes of a training step of ``WDCGANGP``; and by how much reading a dataset raises the
+peak memory, for MNIST and for a folder of images that is kept in memory.
 """
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -23,7 +25,8 @@ import torchvision
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules import MNIST
+from datamodules import MNIST, ImageFolder
+from datamodules.images import ImageData
 from lightning_gans import WDCGANGP
 from lightning_gans.provenance import code_version, machine, versions
 
@@ -105,29 +108,39 @@ def loading_share(data_dir: str, updates: int) -> float:
     return share.loading / share.total
 
 
-def peak_memory(data_dir: str) -> tuple[int, int]:
-    """Returns the bytes of MNIST, and by how much reading it raised the peak of a process."""
+def read_and_measure(data: ImageData) -> None:
+    """Prints the bytes of a dataset, and by how much reading it raises the peak of memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    data = MNIST(data_dir)
     data.setup()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    images = (data.training, data.held_out[0][0])
-    return sum(part.images.numel() for part in images), after - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    sources = {id(source): source for source, _ in data.held_out}.values()
+    size = sum(len(source) for source in sources) * math.prod(data.data_shape)
+    print(json.dumps({"bytes": size, "peak": peak}))
+
+
+def peak_memory(*flags: str) -> dict[str, int]:
+    """Returns what `read_and_measure` finds in a process of its own."""
+    command = [sys.executable, __file__, "--memory_only", *flags]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found: dict[str, int] = json.loads(output.splitlines()[-1])
+    return found
 
 
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", default="data")
+    parser.add_argument("--photos", help="folder of images")
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--memory_only", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.memory_only:
-        print(json.dumps(peak_memory(given.data_dir)))
+        photos = given.photos
+        read_and_measure(ImageFolder(photos, 32, cache=True) if photos else MNIST(given.data_dir))
         return
-    command = [sys.executable, __file__, "--memory_only", "--data_dir", given.data_dir]
-    fresh = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    size, peak = json.loads(fresh.splitlines()[-1])
+    memory = {"MNIST": peak_memory("--data_dir", given.data_dir)}
+    if given.photos:
+        memory["ImageFolder"] = peak_memory("--photos", given.photos)
     pairs = ours(given.data_dir), theirs(given.data_dir)
     rates = [(rate(pairs[0], 200), rate(pairs[1], 10)) for _ in range(given.repetitions)]
     result = {
@@ -135,8 +148,7 @@ def main() -> None:
         "images_per_s": median(a for a, _ in rates),
         "torchvision_images_per_s": median(b for _, b in rates),
         "loading_share": loading_share(given.data_dir, 10),
-        "bytes": size,
-        "peak_memory": peak,
+        "memory": memory,
         "commit": code_version(),
         "versions": versions(),
         "machine": machine(torch.device("cpu")),
@@ -144,8 +156,10 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(f"{result['ratio']:.0f} times torchvision's images per second")
-    print(f"loading is {result['loading_share']:.2%} of a training step of wdcgan_gp_mnist")
-    print(f"reading raises the peak memory by {peak / 2**20:.0f} MiB for {size / 2**20:.0f} MiB")
+    print(f"loading is {result['loading_share']:.2%} of a training step of WDCGANGP")
+    for name, found in memory.items():
+        peak, size = (found[key] / 2**20 for key in ("peak", "bytes"))
+        print(f"{name}: reading {size:.0f} MiB raises the peak of memory by {peak:.0f} MiB")
 
 
 if __name__ == "__main__":

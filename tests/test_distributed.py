@@ -9,14 +9,14 @@ import torch
 from reference import BATCH, GAMES, play
 from torch.testing import assert_close
 
-SCRIPT = Path(__file__).parent / "distributed" / "train_game.py"
+SCRIPTS = Path(__file__).parent / "distributed"
 
 
 @pytest.mark.parametrize(
     ("name", "n_critic"), [("WGANGP", 3), ("WGANGP", 1), ("WGAN", 2), ("LSGAN", 1)]
 )
 def test_two_processes_train_like_the_mean_of_their_gradients(name, n_critic, tmp_path):
-    command = [sys.executable, str(SCRIPT), name, str(n_critic), str(tmp_path)]
+    command = [sys.executable, str(SCRIPTS / "train_game.py"), name, str(n_critic), str(tmp_path)]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -31,3 +31,9 @@ def test_the_reference_itself_tells_processes_apart():
     """Both processes drawing the same noise would pass for one; that must not go unseen."""
     one, two = (play(GAMES["WGANGP"], rounds=1, n_critic=1, ranks=ranks) for ranks in (1, 2))
     assert any((one[key] - two[key]).abs().max() > 1e-4 for key in one)
+
+
+def test_only_one_process_downloads():
+    command = [sys.executable, str(SCRIPTS / "download_once.py")]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    assert len(Path("downloads.txt").read_text().splitlines()) == 1

@@ -5,6 +5,7 @@ import json
 import math
 import os
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from conftest import MadeImages, fitted
@@ -259,6 +260,69 @@ def test_floors_are_scored_after_and_apart_from_the_fakes(tmp_path):
         for index in range(2)
     ]
     assert evaluation.floors == scored(FeatureScores(Halves(), 2, "x"), *sets)
+
+
+class Counted(Halves):
+    """Counts the images it sees."""
+
+    count = 0
+
+    def forward(self, images):
+        Counted.count += len(images)
+        return super().forward(images)
+
+
+@pytest.mark.parametrize("sanity", [0, 1])
+def test_real_images_go_through_the_network_once(sanity, monkeypatch):
+    monkeypatch.setattr(Counted, "count", 0)
+    metric = FeatureScores(Counted(), 2, "x")
+    evaluation = Evaluation([metric])
+    found = []
+
+    class Fresh(pl.Callback):
+        """Scores every validation with a new metric."""
+
+        def on_validation_start(self, *_):
+            self.metric = FeatureScores(Halves(), 2, "x")
+
+        def on_validation_batch_end(self, trainer, module, outputs, *_):
+            self.metric.update(outputs["real"], real=True)
+            self.metric.update(outputs["fake"], real=False)
+
+        def on_validation_end(self, trainer, module):
+            if not trainer.sanity_checking:
+                expected = {name: float(value) for name, value in self.metric.compute().items()}
+                found.append((evaluation.scores, expected))
+
+    data = MadeImages()
+    data.eval_batch_size = 5
+    trainer = fitted(
+        GAN(data_shape=(1, 16, 16)),
+        data,
+        max_steps=3,
+        limit_val_batches=1.0,
+        val_check_interval=1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=sanity,
+        callbacks=[evaluation, Fresh()],
+    )
+    assert len(found) == 3
+    assert all(scores == expected for scores, expected in found)
+    # 16 real ones once, 16 fakes three times, 16 for the floor; 5 and 5 for a sanity check.
+    assert Counted.count == 16 * 5 + 10 * sanity
+    trainer.test(trainer.lightning_module, datamodule=data, verbose=False)
+    assert Counted.count == 16 * 8 + 10 * sanity
+    assert evaluation.num_samples == 16
+
+
+def test_the_judge_forgets_generated_digits_only():
+    real, first, second = torch.rand(3, 40, 1, 28, 28)
+    metric = DigitQuality((0.0, 1.0))
+    scored(metric, real, first)
+    metric.reset_generated()
+    metric.update(second, real=False)
+    found = {name: float(value) for name, value in metric.compute().items()}
+    assert found == scored(DigitQuality((0.0, 1.0)), real, second)
 
 
 def test_large_images_are_averaged_down_for_the_sliced_distance():

@@ -110,6 +110,7 @@ class Evaluation(Callback):
         self.num_samples = 0
         self._active: list[Metric] = []
         self._scored_at = -1
+        self._known_real: str | None = None
 
     def known_scores(self) -> set[str] | None:
         """Returns the log keys of validation, or None if a metric does not tell its own."""
@@ -126,17 +127,29 @@ class Evaluation(Callback):
             value_range = getattr(data, "value_range", (-1.0, 1.0))
             self._active.append(InceptionScores(self.inception_weights, value_range))
         self.floors = {}
+        self._known_real = None
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.num_samples = 0
-        for metric in self._active:
-            metric.reset()
-            metric.to(pl_module.device)
+        self._begin(pl_module, "val")
 
     @override
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.on_validation_start(trainer, pl_module)
+        self.num_samples = 0
+        self._begin(pl_module, "test")
+
+    def _begin(self, gan: LightningModule, stage: str) -> None:
+        for metric in self._active:
+            if self._keeps_real(metric, stage):
+                metric.reset_generated()  # type: ignore[operator]
+            else:
+                metric.reset()
+            metric.to(gan.device)
+
+    def _keeps_real(self, metric: Metric, stage: str) -> bool:
+        """Tells whether a metric still holds the real samples, which are always the same."""
+        return self._known_real == stage and hasattr(metric, "reset_generated")
 
     @override
     def on_validation_batch_end(
@@ -148,10 +161,7 @@ class Evaluation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self.num_samples += len(outputs["real"]) * trainer.world_size
-        for metric in self._active:
-            metric.update(outputs["real"], real=True)
-            metric.update(outputs["fake"], real=False)
+        self._add(trainer, outputs, "val")
 
     @override
     def on_test_batch_end(
@@ -163,7 +173,14 @@ class Evaluation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self.on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self._add(trainer, outputs, "test")
+
+    def _add(self, trainer: Trainer, outputs: Any, stage: str) -> None:
+        self.num_samples += len(outputs["real"]) * trainer.world_size
+        for metric in self._active:
+            if not self._keeps_real(metric, stage):
+                metric.update(outputs["real"], real=True)
+            metric.update(outputs["fake"], real=False)
 
     @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -178,6 +195,7 @@ class Evaluation(Callback):
         assert isinstance(gan, GAN)
         self.scores = _compute(self._active)
         self._scored_at = trainer.global_step
+        self._known_real = stage
         if not self.floors and hasattr(trainer.datamodule, "floor_dataloader"):  # type: ignore[attr-defined]
             self.floors = self._score_real_data(trainer, gan, stage)
         row = {f"{stage}/{name}": value for name, value in self.scores.items()}
@@ -191,13 +209,13 @@ class Evaluation(Callback):
     def _score_real_data(self, trainer: Trainer, gan: GAN, stage: str) -> dict[str, float]:
         """Scores further real samples; the metrics' own states have been read by now."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        for metric in self._active:
-            metric.reset()
+        self._begin(gan, stage)
+        again = [metric for metric in self._active if not self._keeps_real(metric, stage)]
         loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
-        for batches, real in ((loader, True), (data.floor_dataloader(), False)):
+        for batches, real in ((loader if again else (), True), (data.floor_dataloader(), False)):
             for batch in batches:
                 samples, _ = split_batch(trainer.strategy.batch_to_device(batch))
-                for metric in self._active:
+                for metric in again if real else self._active:
                     metric.update(samples, real=real)
         return _compute(self._active)
 

@@ -122,6 +122,12 @@ class DigitQuality(Metric):
             key = f"{'real' if real else 'fake'}_{name}"
             setattr(self, key, getattr(self, key) + value)
 
+    def reset_generated(self) -> None:
+        """Forgets the generated images and keeps the real ones."""
+        for key, zero in self._defaults.items():
+            if key.startswith("fake") and isinstance(zero, Tensor):
+                setattr(self, key, zero.clone().to(getattr(self, key)))
+
     def _state(self, kind: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns mean, covariance, shares of the classes and mean confidence."""
         total, products, classes, confidence = (
@@ -147,7 +153,7 @@ class DigitQuality(Metric):
         return {
             "fd_digits": frechet_distance(real_mean, real_covariance, mean, covariance),
             "digit_tv": (shares - real_shares).abs().sum() / 2,
-            "digit_entropy": -torch.special.xlogy(shares, shares).sum(),
+            "digit_entropy": torch.special.entr(shares).sum(),
             "digit_ones": shares[1],
             "digit_confidence": confidence,
         }

@@ -131,6 +131,15 @@ class FeatureScores(WrapperMetric):
             metric.reset()
         self._numbers = {True: 0, False: 0}
 
+    def reset_generated(self) -> None:
+        """Forgets the generated images and keeps the real ones."""
+        for metric in (self.fid, self.kid):
+            metric.reset_real_features = False
+            metric.reset()
+            metric.reset_real_features = True
+        self.inception_score.reset()
+        self._numbers[False] = 0
+
 
 class InceptionScores(FeatureScores):
     """FID, KID and Inception Score as they are published: on Inception's features.
