@@ -89,6 +89,7 @@ def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_
     monkeypatch.setenv("HOME", str(tmp_path))
     main([*RUN, "--trainer.logger", "WandB", "--trainer.logger.project", "rings"])
     wandb.finish()
+    wandb.teardown()  # until its own process has written everything
     (run,) = (FOLDER / "wandb").glob("offline-run-*")
     (path,) = run.glob("*.wandb")
     found, config, project = {}, {}, None
