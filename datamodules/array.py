@@ -15,8 +15,8 @@ __all__ = ["ArrayData"]
 class ArrayData(VectorData):
     """Rows of a NumPy file, shape (N, d).
 
-    A tenth of the rows, at most twice ``num_eval_samples``, is held out of training, half of it to
-    validate and half to test on. Training reads the other rows in an endless chain of random
+    A twentieth of the rows, 2 at least and ``num_eval_samples`` at most, is held out to validate,
+    and as many to test on. Training reads the other rows in an endless chain of random
     permutations: each process reads its own share and over one pass every row is read once.
 
     Args:
@@ -32,7 +32,7 @@ class ArrayData(VectorData):
         super().__init__(batch_size, num_eval_samples)
         rows = _read(Path(path))
         order = torch.randperm(len(rows), generator=generator_for(0, EVALUATION_DATA, 0))
-        held_out = min(num_eval_samples, len(rows) // 20)
+        held_out = min(num_eval_samples, max(2, len(rows) // 20))
         self.num_eval_samples = held_out
         self._validation, self._test = torch.split(rows[order[: 2 * held_out]], held_out)
         self._training = rows[order[2 * held_out :]]

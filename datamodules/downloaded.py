@@ -4,6 +4,7 @@ import os
 import pickle
 from abc import abstractmethod
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +26,8 @@ class DownloadedImages(ImageData):
     """Base of the datasets that come in a training and a test split, in torchvision's layout.
 
     Generated images are compared with the test split, in validation and in test alike: that is
-    what published scores do, and no image of it is trained on. The floor takes training images.
+    what published scores do, and no image of it is trained on. So a test is not independent of a
+    state that was chosen by validation. The floor takes as many training images.
 
     Args:
         data_dir: folder above the dataset's own, as torchvision's ``root``.
@@ -75,7 +77,7 @@ class DownloadedImages(ImageData):
                 for path in missing:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(Path(folder) / path.relative_to(self.data_dir), path)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, HTTPException) as error:
             if new_folder:
                 with suppress(OSError):
                     self.data_dir.rmdir()
@@ -97,7 +99,7 @@ class DownloadedImages(ImageData):
             raise ValueError(f"data_dir: {', '.join(missing)} missing in {self.data_dir}.")
         self.training, test = self.read_split(True), self.read_split(False)
         held_out = (test, _some(test, self.num_eval_samples, 0))
-        further = (self.training, _some(self.training, self.num_eval_samples, 1))
+        further = (self.training, _some(self.training, len(held_out[1]), 1))
         self.held_out = (held_out, further, held_out)
 
 
@@ -107,16 +109,20 @@ def _some(images: ImageBytes, number: int, key: int) -> Tensor:
 
 
 class IDXImages(DownloadedImages):
-    """Base of the datasets in the form of MNIST: four files in ``data_dir/<class>/raw``.
+    """Base of the datasets in the form of MNIST: four files in ``data_dir/<folder>/raw``.
 
     See `DownloadedImages` for the arguments.
+
+    Attributes:
+        folder: of the dataset, below ``data_dir``.
     """
 
+    folder: str
     shape = (1, 28, 28)
 
     @override
     def files(self) -> list[Path]:
-        folder = self.data_dir / type(self).__name__ / "raw"
+        folder = self.data_dir / self.folder / "raw"
         kinds = ("images-idx3", "labels-idx1")
         return [folder / f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in kinds]
 
@@ -124,10 +130,10 @@ class IDXImages(DownloadedImages):
     def read_split(self, training: bool) -> ImageBytes:
         paths = self.files()[:2] if training else self.files()[2:]
         images, labels = (torch.from_numpy(_read_idx(path)) for path in paths)
-        if images.shape != (len(labels), *self.shape[1:]):
+        if labels.ndim != 1 or images.shape != (len(labels), *self.shape[1:]) or len(labels) < 2:
             raise ValueError(
-                f"data_dir: {paths[0]} holds images of shape {tuple(images.shape)} for "
-                f"{len(labels)} labels; expected one of 28 x 28 for each."
+                f"data_dir: {paths[0]} holds images of shape {tuple(images.shape)} for labels of "
+                f"shape {tuple(labels.shape)}; expected one of 28 x 28 for each of 2 or more."
             )
         return ImageBytes(images[:, None], labels.long())
 
@@ -145,6 +151,7 @@ class MNIST(IDXImages):
         content: what the images show, for metrics that know about it.
     """
 
+    folder = "MNIST"
     source = torchvision.datasets.MNIST
     content = "digits"
 
@@ -159,6 +166,7 @@ class FashionMNIST(IDXImages):
         al., 2017), https://arxiv.org/abs/1708.07747
     """
 
+    folder = "FashionMNIST"
     source = torchvision.datasets.FashionMNIST
 
 
@@ -239,9 +247,9 @@ def _read_cifar(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
         with path.open("rb") as file:
             content = _ArraysOnly(file, encoding="bytes").load()
         pixels, labels = content[b"data"], [int(label) for label in content[b"labels"]]
-        if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3072):
+        if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3072) or not labels:
             raise ValueError(f"its array is {pixels.dtype} of shape {pixels.shape}")
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a damaged pickle can stumble over anything
         raise ValueError(
             f"data_dir: {path} is damaged or not a file of CIFAR-10 ({error}). Delete it to have "
             "it downloaded again."

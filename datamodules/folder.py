@@ -1,9 +1,11 @@
 """Images from a folder: decoded once into memory, or again and again by worker processes."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,15 @@ from typing_extensions import override
 from datamodules.images import ImageBytes, ImageData, ImageSource
 from datamodules.stream import EVALUATION_DATA, generator_for
 
-__all__ = ["ImageFiles", "ImageFolder"]
+__all__ = ["ImageFiles", "ImageFolder", "UnreadableImageError"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 """Bytes that stand at the end of whole files."""
+
+
+class UnreadableImageError(ValueError):
+    """A file is no image, is damaged, or is smaller than what is to be cut out of it."""
 
 
 class ImageFiles:
@@ -59,7 +65,7 @@ class ImageFiles:
         """Returns the images of some rows, uint8, shape (N, C, H, W).
 
         Raises:
-            ValueError: as `decode`.
+            UnreadableImageError: as `decode`.
         """
         return torch.stack([self.decode(row) for row in rows.tolist()])
 
@@ -67,14 +73,14 @@ class ImageFiles:
         """Returns one image, uint8, shape (C, H, W).
 
         Raises:
-            ValueError: if it cannot be decoded or is smaller than the crop.
+            UnreadableImageError: if it cannot be decoded or is smaller than the crop.
         """
         path = self.paths[row]
         try:
             with Image.open(path) as opened:
                 image = _eight_bits(ImageOps.exif_transpose(opened))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{path} cannot be read as an image: {error}") from error
+        except Exception as error:  # there is no telling what a decoder stumbles over
+            raise UnreadableImageError(f"{path} cannot be read as an image: {error}") from error
         if self.crop is not None:
             image = _centre(image, self.crop, path)
         height, width = self.size
@@ -84,24 +90,24 @@ class ImageFiles:
         return torch.from_numpy(pixels).movedim(-1, 0)
 
     def glance(self, row: int) -> None:
-        """Looks at the header and the end of a file, which takes a fraction of decoding it.
+        """Looks at the header and the end of a file, and decodes it only if they look odd.
 
         Raises:
-            ValueError: if it is no image, is cut off or is smaller than the crop.
+            UnreadableImageError: if it is no image, is cut off or is smaller than the crop.
         """
         path = self.paths[row]
         try:
             with Image.open(path) as image, path.open("rb") as file:
-                if self.crop is not None:
-                    turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
-                    height, width = image.size if turned else image.size[::-1]
-                    _check_crop(height, width, self.crop, path)
+                size = None if self.crop is None else _upright_size(image)
+                file.seek(max(0, path.stat().st_size - 16))
                 end = ENDS.get(image.format or "")
-                file.seek(max(0, path.stat().st_size - 1024))
-                if end is not None and end not in file.read():
-                    raise ValueError(f"{path} cannot be read as an image: it is cut off")
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{path} cannot be read as an image: {error}") from error
+                whole = end is not None and end in file.read() and image.mode != "F"
+        except Exception as error:  # there is no telling what a decoder stumbles over
+            raise UnreadableImageError(f"{path} cannot be read as an image: {error}") from error
+        if self.crop is not None and size is not None:
+            _check_crop(*size, self.crop, path)
+        if not whole:
+            self.decode(row)
 
 
 class _Part:
@@ -122,8 +128,8 @@ class _Part:
 class ImageFolder(ImageData):
     """All images below a folder; two or more folders right below it are classes.
 
-    A twentieth of the images, at most ``num_eval_samples``, is held out to validate and as many to
-    test on. How an image becomes one of the right size and channels: see `ImageFiles`.
+    A twentieth of the images, 2 at least and ``num_eval_samples`` at most, is held out to
+    validate, and as many to test on. How an image gets its size and channels: see `ImageFiles`.
 
     Args:
         path: the folder.
@@ -134,8 +140,9 @@ class ImageFolder(ImageData):
         cache: keep the decoded images in memory, or else decode them again for every batch. By
             default they are kept if they take at most half of the memory that is available.
         num_workers: processes that decode where they are not kept, threads where they are; as many
-            as there are cores, at most 8, if it is not given.
-        skip_broken: leave out, and count, what cannot be read or is smaller than the crop.
+            as there are cores for each process of the run, at most 8, if it is not given.
+        skip_broken: leave out, and count, what cannot be read or is smaller than the crop. To find
+            out, every image is decoded before training, kept or not.
         value_range: see `ImageData`.
         horizontal_flip: see `ImageData`.
         batch_size: see `ImageData`.
@@ -146,8 +153,8 @@ class ImageFolder(ImageData):
 
     Raises:
         ValueError: if an argument is out of range, there are fewer than 20 images, or an image
-            cannot be read. Images that are not kept in memory are looked at by their header and
-            their end; what is wrong in between is raised when they are decoded.
+            cannot be read. Of images that are not kept in memory the header and the end are looked
+            at; what is wrong in between is raised when they are decoded.
     """
 
     def __init__(
@@ -177,7 +184,7 @@ class ImageFolder(ImageData):
         self.cache = cache
         self.skip_broken = skip_broken
         self.classes: list[str] = []
-        self._threads = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
+        self._given_workers = num_workers
 
     @override
     def setup(self, stage: str | None = None) -> None:
@@ -192,7 +199,7 @@ class ImageFolder(ImageData):
         if len(source) < 20:
             raise ValueError(f"path: {self.path} needs at least 20 images, got {len(source)}.")
         order = torch.randperm(len(source), generator=generator_for(0, EVALUATION_DATA, 0))
-        held_out = min(self.num_eval_samples, len(source) // 20)
+        held_out = min(self.num_eval_samples, max(2, len(source) // 20))
         validation, test, rest = order.tensor_split((held_out, 2 * held_out))
         self.training = _Part(source, rest)
         self.held_out = ((source, validation), (source, rest[:held_out]), (source, test))
@@ -200,17 +207,29 @@ class ImageFolder(ImageData):
     def _keeps(self, files: ImageFiles) -> bool:
         """Decides, and says, whether the decoded images are kept in memory."""
         keeps = self.cache
-        processes = self.trainer.num_devices if self.trainer else 1
-        needed, available = len(files) * int(np.prod(self.data_shape)), _available_memory()
         if keeps is None:
-            keeps = needed * processes <= available / 2
+            needed, free = len(files) * math.prod(self.data_shape), _available_memory()
+            keeps = needed * self._processes <= free / 2
+            if self.trainer is not None:  # memory that one process takes is no longer free
+                keeps = self.trainer.strategy.broadcast(keeps)
             what = "are kept in memory" if keeps else "are decoded for every batch"
             rank_zero_only(print)(
                 f"{len(files):,} images of {self.path} {what}: they take {needed / 2**20:,.0f} "
-                f"MiB of {available / 2**20:,.0f} MiB that are free (cache: null)"
+                f"MiB of {free / 2**20:,.0f} MiB that are free (cache: null)"
             )
-        self.num_workers = 0 if keeps else self._threads
+        self.num_workers = 0 if keeps else self._workers
         return keeps
+
+    @property
+    def _processes(self) -> int:
+        """The processes of the run on this machine."""
+        return self.trainer.num_devices if self.trainer else 1
+
+    @property
+    def _workers(self) -> int:
+        if self._given_workers is not None:
+            return self._given_workers
+        return max(1, min(8, _available_cores() // self._processes))
 
     def _kept(self, files: ImageFiles) -> ImageBytes:
         images = torch.empty((len(files), *self.data_shape), dtype=torch.uint8)
@@ -226,12 +245,13 @@ class ImageFolder(ImageData):
         return ImageBytes(images[: len(good)], labels)
 
     def _checked(self, files: ImageFiles) -> ImageFiles:
-        good = self._good_rows(len(files), files.glance)
+        look = files.decode if self.skip_broken else files.glance
+        good = self._good_rows(len(files), look)
         files.labels = None if files.labels is None else files.labels[good]
         files.paths = [files.paths[row] for row in good]
         return files
 
-    def _good_rows(self, number: int, read: Callable[[int], None]) -> list[int]:
+    def _good_rows(self, number: int, read: Callable[[int], object]) -> list[int]:
         """Returns the rows that can be read.
 
         Raises:
@@ -241,11 +261,11 @@ class ImageFolder(ImageData):
         def problem(row: int) -> str | None:
             try:
                 read(row)
-            except ValueError as error:
+            except UnreadableImageError as error:
                 return str(error)
             return None
 
-        with ThreadPoolExecutor(max(1, self._threads)) as pool:
+        with ThreadPoolExecutor(max(1, self._workers)) as pool:
             problems = list(pool.map(problem, range(number)))
         bad = [text for text in problems if text is not None]
         if bad and not self.skip_broken:
@@ -269,7 +289,11 @@ def _image_paths(folder: Path) -> list[Path]:
     """Returns all files below a folder whose names are those of images, in a fixed order."""
     if not folder.is_dir():
         raise ValueError(f"path: there is no folder {folder}.")
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [
+        Path(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+    ]
     paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ValueError(
@@ -310,19 +334,32 @@ def _centre(image: Image.Image, crop: tuple[int, int], path: Path) -> Image.Imag
     return image.crop((left, top, left + crop[1], top + crop[0]))
 
 
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+    return image.size if turned else (image.height, image.width)
+
+
 def _check_crop(height: int, width: int, crop: tuple[int, int], path: Path) -> None:
     if height < crop[0] or width < crop[1]:
-        raise ValueError(
+        raise UnreadableImageError(
             f"{path} has {height} x {width} pixels, less than the crop of {crop[0]} x {crop[1]}"
         )
 
 
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _available_memory() -> int:
-    """Returns the bytes of memory that programs can still take."""
-    try:
-        match = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
-    except OSError:
-        match = None
-    if match:
-        return int(match[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    """Returns the bytes of memory that programs can still take here."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2]
+    with suppress(OSError):
+        status = Path("/proc/meminfo").read_text()
+        found = [int(size) * 1024 for size in re.findall(r"MemAvailable:\s*(\d+) kB", status)]
+    with suppress(OSError, ValueError):  # a container may have less than its machine
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(limit - used)
+    return max(0, min(found))

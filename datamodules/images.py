@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
@@ -142,6 +143,21 @@ class ImageData(StreamData):
         """Scales bytes, shape (N, C, H, W), to the value range."""
         low, high = self.value_range
         return images.to(dtype).mul_((high - low) / 255).add_(low)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the position in the chain of batches, and how long the chain's parts are."""
+        return {**super().state_dict(), "num_images": len(self.training)}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes to the position of a state, and tells if that is one in other data."""
+        if state_dict["num_images"] != len(self.training):
+            rank_zero_warn(
+                f"The checkpoint is of a run on {state_dict['num_images']:,} images, here are "
+                f"{len(self.training):,}: training goes on with other batches than it would have."
+            )
+        super().load_state_dict(state_dict)
 
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

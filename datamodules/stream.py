@@ -6,7 +6,7 @@ saved to resume a run exactly, and every process draws its own share.
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -102,23 +102,32 @@ class Batches:
         return self.length
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(_drawn(self.draw, range(self.length), self.num_workers))
+        return _drawn(self.draw, range(self.length), self.num_workers)
 
 
-class _Drawn(Dataset[Batch]):
+class _Drawn(Dataset[Batch | ValueError]):
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
 
     @override
-    def __getitem__(self, position: int) -> Batch:
-        return self.draw(position)
+    def __getitem__(self, position: int) -> Batch | ValueError:
+        try:
+            return self.draw(position)
+        except ValueError as error:
+            return error  # raised by a worker it would bring a traceback along in its message
 
 
-def _drawn(draw: Draw, positions: range, num_workers: int) -> Iterable[Batch]:
+def _drawn(draw: Draw, positions: range, num_workers: int) -> Iterator[Batch]:
     if num_workers == 0:
-        return map(draw, positions)
+        yield from map(draw, positions)
+        return
     # Each worker draws whole batches, and their order is that of the positions.
-    return DataLoader(_Drawn(draw), batch_size=None, sampler=positions, num_workers=num_workers)
+    for batch in DataLoader(
+        _Drawn(draw), batch_size=None, sampler=positions, num_workers=num_workers
+    ):
+        if isinstance(batch, ValueError):
+            raise batch
+        yield batch
 
 
 class Permutations:

@@ -28,6 +28,7 @@ from typing_extensions import override
 
 import datamodules  # noqa: F401  so that its classes are found by name
 import lightning_gans.variants  # noqa: F401  likewise
+from datamodules.folder import UnreadableImageError
 from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
 from lightning_gans.checkpoints import read_checkpoint
 from lightning_gans.files import replacing
@@ -227,7 +228,7 @@ class GANCLI(LightningCLI):
         """Runs, and blames what fails before the first update on the input."""
         try:
             return run(model, **kwargs)
-        except (ValueError, MisconfigurationException, FileNotFoundError) as error:
+        except (ValueError, ImportError, MisconfigurationException, FileNotFoundError) as error:
             if model.training_begun:
                 raise
             raise InputError(str(error)) from error
@@ -468,7 +469,7 @@ def main(arguments: list[str] | None = None) -> None:
             prepare(given[1:])
         else:
             GANCLI(given)
-    except (argparse.ArgumentError, InputError, DivergenceError) as error:
+    except (argparse.ArgumentError, InputError, DivergenceError, UnreadableImageError) as error:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise
-        _stop(str(error), 1 if isinstance(error, DivergenceError) else 2)
+        _stop(str(error), 1 if isinstance(error, DivergenceError | UnreadableImageError) else 2)

@@ -298,7 +298,7 @@ class GAN(CheckpointedModule):
                     f"generator: it makes samples of shape {self._sample_shape}, but those of the "
                     f"data have shape {self.data_shape}."
                 )
-            self._check_range(getattr(self.trainer, "datamodule", None))
+            self._check_range(fake, getattr(self.trainer, "datamodule", None))
             try:
                 self.discriminate(fake)
             except (RuntimeError, TypeError) as error:
@@ -307,10 +307,17 @@ class GAN(CheckpointedModule):
                     f"{self._sample_shape}, which the generator makes: {error}"
                 ) from error
 
-    def _check_range(self, data: Any) -> None:
+    def _check_range(self, fake: Tensor, data: Any) -> None:
         """Refuses a generator of images that cannot make what the data is scaled to."""
         made, wanted = output_range(self.generator), getattr(data, "value_range", None)
-        if len(self._sample_shape) == 3 and None not in (made, wanted) and made != wanted:
+        if fake.ndim != 4 or made is None or wanted is None or made == wanted:
+            return
+        # What a network does after its last layer shows in its values alone.
+        least, greatest = fake.min().item(), fake.max().item()
+        as_it_seems = made[0] <= least and greatest <= made[1]
+        beyond = least < wanted[0] or greatest > wanted[1]
+        too_narrow = wanted[0] < made[0] or made[1] < wanted[1]
+        if as_it_seems and (beyond or too_narrow):
             raise ValueError(
                 f"generator: its last layer makes values in {made}, but the images of the data "
                 f"are scaled to value_range {wanted}: change the one or the other."

@@ -57,6 +57,9 @@ def test_fewer_evaluation_images_are_a_choice_that_no_seed_changes(monkeypatch):
     assert [len(part) for part in rows[0]] == [10, 10, 10]
     assert rows[0][0] == rows[0][2] != list(range(10))
     assert data.held_out[1][0] is data.training
+    whole = MNIST()
+    whole.setup()
+    assert [len(part) for _, part in whole.held_out] == [30, 30, 30]
 
 
 def test_complete_data_is_never_downloaded(monkeypatch):
@@ -116,14 +119,27 @@ def test_reading_without_the_files_names_them():
         (lambda raw: b"", "is damaged or not an IDX file"),
         (lambda raw: b"<html>" + raw, "is damaged or not an IDX file"),
         (lambda raw: idx(np.zeros((60, 27, 28), np.uint8)), "holds images of shape"),
-        (lambda raw: idx(np.zeros((59, 28, 28), np.uint8)), "for 60 labels"),
+        (lambda raw: idx(np.zeros((59, 28, 28), np.uint8)), r"labels of shape \(60,\)"),
     ],
 )
 def test_damaged_digits_are_named(damage, message):
     make_digits("data")
     path = Path("data/MNIST/raw/train-images-idx3-ubyte")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=f"data_dir: {path} .*{message}|{path}.*{message}"):
+    with pytest.raises(ValueError, match=f"^data_dir: {path} .*{message}"):
+        MNIST().setup()
+
+
+def test_labels_that_are_images_and_files_without_images_are_refused():
+    make_digits("data")
+    images, labels = (Path("data/MNIST/raw", f"{name}-ubyte") for name in NAMES[:2])
+    whole = labels.read_bytes()
+    labels.write_bytes(images.read_bytes())
+    with pytest.raises(ValueError, match=r"labels of shape \(60, 28, 28\)"):
+        MNIST().setup()
+    labels.write_bytes(whole[:4] + bytes(4))
+    images.write_bytes(images.read_bytes()[:4] + bytes(4) + images.read_bytes()[8:16])
+    with pytest.raises(ValueError, match=r"images of shape \(0, 28, 28\)"):
         MNIST().setup()
 
 
@@ -140,6 +156,8 @@ class Harm:
         pickle.dumps({b"data": np.zeros((2, 3072), np.float32), b"labels": [1, 2]}),
         pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}),
         pickle.dumps([1, 2]),
+        pickle.dumps({b"data": [1], b"labels": [1]}),
+        pickle.dumps({b"data": np.zeros((0, 3072), np.uint8), b"labels": []}),
         pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]})[:500],
         b"",
     ],

@@ -1,5 +1,6 @@
 """Folders of images of every kind, whole and broken."""
 
+import pickle
 from itertools import chain
 from pathlib import Path
 
@@ -138,9 +139,9 @@ def test_workers_that_draw_ahead_do_not_move_the_position():
     stream = data.train_dataloader()
     batches = iter(stream)
     first = [next(batches) for _ in range(3)]
-    assert data.state_dict() == {"position": 3}
+    assert data.state_dict() == {"position": 3, "num_images": 36}
     other = opened()
-    other.load_state_dict({"position": 2})
+    other.load_state_dict({"position": 2, "num_images": 36})
     assert torch.equal(next(iter(other.train_dataloader())), first[2])
 
 
@@ -248,16 +249,60 @@ def test_what_a_glance_misses_is_named_when_it_is_decoded():
     raw = bytearray(path.read_bytes())
     raw[200:260] = bytes(60)
     path.write_bytes(raw)
-    data = opened(cache=False, num_workers=0)
-    loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
-    with pytest.raises(ValueError, match=r"images/007.png cannot be read as an image"):
-        list(chain(*loaders))
+    for num_workers in (0, 1):
+        data = opened(cache=False, num_workers=num_workers)
+        loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
+        with pytest.raises(ValueError, match=r"^images/007.png cannot be read as an image: .*$"):
+            list(chain(*loaders))
+    kept, decoded = (opened(cache=cache, skip_broken=True) for cache in (True, False))
+    assert len(kept.training) == len(decoded.training) == 35
+    batches = [data.training_batches(0, 35, 0, 1)(0) for data in (kept, decoded)]
+    assert torch.equal(*batches)
+
+
+def test_what_cameras_append_to_a_photo_does_no_harm():
+    fill("images")
+    path = Path("images/photo.jpg")
+    Image.fromarray(noise(8, 8, 3)).save(path)
+    path.write_bytes(path.read_bytes() + bytes(5000))
+    for cache in (True, False):
+        assert len(opened(cache=cache).training) == 37
+
+
+def test_links_to_folders_are_followed():
+    fill("elsewhere/dogs", 20)
+    fill("elsewhere/cats", 20)
+    Path("images").mkdir()
+    Path("images/dogs").symlink_to(Path("elsewhere/dogs").resolve())
+    Path("images/cats").symlink_to(Path("elsewhere/cats").resolve())
+    assert opened().classes == ["cats", "dogs"]
+
+
+def test_other_images_than_at_the_beginning_are_told():
+    fill("images")
+    data = opened()
+    with pytest.warns(UserWarning, match="a run on 35 images, here are 36"):
+        data.load_state_dict({"position": 7, "num_images": 35})
+    assert data.train_dataloader().position == 7
+
+
+def test_what_draws_batches_can_be_sent_to_other_processes():
+    fill("images")
+    data = opened(cache=False, horizontal_flip=True)
+    draw = data.training_batches(3, 4, 0, 1)
+    sent = pickle.loads(pickle.dumps(draw))
+    assert torch.equal(sent(2), draw(2))
+    batches = data.val_dataloader()
+    sent = pickle.loads(pickle.dumps(batches.draw))
+    assert torch.equal(sent(0), batches.draw(0))
 
 
 def test_floating_point_images_are_refused():
     Image.fromarray(np.ones((4, 4), np.float32)).save("x.tiff")
-    with pytest.raises(ValueError, match=r"x.tiff.*floating-point numbers of unknown range"):
-        ImageFiles([Path("x.tiff")], (4, 4), 1).decode(0)
+    files = ImageFiles([Path("x.tiff")], (4, 4), 1)
+    for look in (files.decode, files.glance):
+        with pytest.raises(ValueError, match=r"x.tiff.*floating-point numbers of unknown range"):
+            look(0)
 
 
 def test_folders_without_images_are_refused():

@@ -76,6 +76,12 @@ def test_equal_distributions_have_no_distance_even_without_an_inverse():
     assert 0 <= distance < 1e-12
 
 
+def test_what_is_not_finite_has_no_distance():
+    eye = torch.eye(2, dtype=torch.float64)
+    assert frechet_distance(double(0, math.nan), eye, double(0, 0), eye).isnan()
+    assert frechet_distance(double(0, 0), eye, double(0, 0), eye * math.inf).isnan()
+
+
 def test_moments_are_those_of_the_samples():
     x = 5 + torch.randn(40, 4, dtype=torch.float64)
     mean, covariance = moments(x.sum(0), x.T @ x, torch.tensor(40.0, dtype=torch.float64))
@@ -103,7 +109,7 @@ def noise(number=300, seed=0):
 
 
 def test_equal_sets_of_images_score_0():
-    scores = scored(FeatureScores(Halves(), 2, "halves"), noise(), noise())
+    scores = scored(FeatureScores(Halves(), "halves"), noise(), noise())
     assert set(scores) == {"fid_halves", "kid_halves", "is_halves"}
     assert abs(scores["fid_halves"]) < 1e-6
     assert abs(scores["kid_halves"]) < 0.01
@@ -111,7 +117,7 @@ def test_equal_sets_of_images_score_0():
 
 def test_the_distance_is_that_of_the_features():
     real, fake = noise(), noise(seed=1) * 0.5 + 0.2
-    scores = scored(FeatureScores(Halves(), 2, "x"), real, fake)
+    scores = scored(FeatureScores(Halves(), "x"), real, fake)
     found = [halves(to_unit(images, (-1, 1))).double() for images in (real, fake)]
     expected = frechet_distance(
         found[0].mean(0), found[0].T.cov(), found[1].mean(0), found[1].T.cov()
@@ -124,8 +130,8 @@ def test_the_distance_is_that_of_the_features():
 
 
 def test_the_kernel_distance_tells_sets_apart():
-    same = scored(FeatureScores(Halves(), 2, "x"), noise(), noise(seed=1))
-    other = scored(FeatureScores(Halves(), 2, "x"), noise(), noise(seed=1) * 0.2 + 0.7)
+    same = scored(FeatureScores(Halves(), "x"), noise(), noise(seed=1))
+    other = scored(FeatureScores(Halves(), "x"), noise(), noise(seed=1) * 0.2 + 0.7)
     assert abs(same["kid_x"]) < 1e-3 < 0.1 < other["kid_x"]
 
 
@@ -142,7 +148,7 @@ def test_the_inception_score_of_sure_and_even_classes_is_their_number(used):
     images = -torch.ones(used * 200, 1, 2, 2)
     for place in range(len(images)):
         images[place].view(-1)[: place % used] = 1
-    scores = scored(FeatureScores(Classes(), 5, "x"), images, images)
+    scores = scored(FeatureScores(Classes(), "x"), images, images)
     # Ten random tenths of the images are not quite even.
     assert scores["is_x"] == pytest.approx(used, rel=0.05)
 
@@ -151,7 +157,7 @@ def test_scores_do_not_depend_on_the_state_of_chance():
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        found.append(scored(FeatureScores(Halves(), 2, "x"), noise(2000), noise(2000, seed=1)))
+        found.append(scored(FeatureScores(Halves(), "x"), noise(2000), noise(2000, seed=1)))
         state = torch.rand(1)
     assert found[0] == found[1]
     torch.manual_seed(2)
@@ -159,7 +165,7 @@ def test_scores_do_not_depend_on_the_state_of_chance():
 
 
 def test_a_reset_forgets_everything():
-    metric = FeatureScores(Halves(), 2, "x")
+    metric = FeatureScores(Halves(), "x")
     first = scored(metric, noise(), noise(seed=1))
     metric.reset()
     with pytest.raises(ValueError, match="needs at least 2 real and 2 generated images, got 0"):
@@ -177,7 +183,7 @@ def test_networks_see_images_in_0_1_and_in_bytes(value_range):
             return halves(images)
 
     low, high = value_range
-    metric = FeatureScores(Watch(), 2, "x", value_range)
+    metric = FeatureScores(Watch(), "x", value_range)
     metric.update(torch.full((2, 1, 4, 4), low), real=True)
     metric.update(torch.full((2, 1, 4, 4), high + 7), real=True)
     metric.update(torch.full((2, 1, 4, 4), low + (high - low) * 100.3 / 255), real=True)
@@ -230,7 +236,7 @@ def test_evaluation_takes_inception_in_addition_and_refuses_a_wrong_file_at_once
 
 def test_the_networks_of_metrics_are_in_no_checkpoint(tmp_path):
     model = GAN(data_shape=(1, 16, 16))
-    metrics = [FeatureScores(Halves().double(), 2, "x")]
+    metrics = [FeatureScores(Halves().double(), "x")]
     metrics[0].feature.weight = nn.Parameter(torch.zeros(1000))
     fitted(
         model,
@@ -246,7 +252,7 @@ def test_the_networks_of_metrics_are_in_no_checkpoint(tmp_path):
 
 
 def test_floors_are_scored_after_and_apart_from_the_fakes(tmp_path):
-    evaluation = Evaluation([FeatureScores(Halves(), 2, "x")])
+    evaluation = Evaluation([FeatureScores(Halves(), "x")])
     data = MadeImages()
     fitted(
         GAN(data_shape=(1, 16, 16)),
@@ -259,7 +265,7 @@ def test_floors_are_scored_after_and_apart_from_the_fakes(tmp_path):
         torch.cat([data.normalize(batch[0]) for batch in data.evaluation_batches(index)])
         for index in range(2)
     ]
-    assert evaluation.floors == scored(FeatureScores(Halves(), 2, "x"), *sets)
+    assert evaluation.floors == scored(FeatureScores(Halves(), "x"), *sets)
 
 
 class Counted(Halves):
@@ -275,7 +281,7 @@ class Counted(Halves):
 @pytest.mark.parametrize("sanity", [0, 1])
 def test_real_images_go_through_the_network_once(sanity, monkeypatch):
     monkeypatch.setattr(Counted, "count", 0)
-    metric = FeatureScores(Counted(), 2, "x")
+    metric = FeatureScores(Counted(), "x")
     evaluation = Evaluation([metric])
     found = []
 
@@ -283,7 +289,7 @@ def test_real_images_go_through_the_network_once(sanity, monkeypatch):
         """Scores every validation with a new metric."""
 
         def on_validation_start(self, *_):
-            self.metric = FeatureScores(Halves(), 2, "x")
+            self.metric = FeatureScores(Halves(), "x")
 
         def on_validation_batch_end(self, trainer, module, outputs, *_):
             self.metric.update(outputs["real"], real=True)
@@ -320,6 +326,8 @@ def test_the_judge_forgets_generated_digits_only():
     metric = DigitQuality((0.0, 1.0))
     scored(metric, real, first)
     metric.reset_generated()
+    with pytest.raises(ValueError, match="needs at least 2 fake images, got 0"):
+        metric.compute()
     metric.update(second, real=False)
     found = {name: float(value) for name, value in metric.compute().items()}
     assert found == scored(DigitQuality((0.0, 1.0)), real, second)

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from datamodules.images import ImageData
 from lightning_gans import DCGAN, GAN
 from lightning_gans.drawing import to_bytes
+from lightning_gans.networks import DCGANGenerator
 
 
 @pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0), (-0.5, 2.0)])
@@ -103,3 +104,16 @@ def test_a_generator_of_another_range_than_the_data_is_refused():
     ):
         fitted(DCGAN(data_shape=(1, 16, 16)), data, max_steps=1)
     fitted(GAN(data_shape=(1, 16, 16)), data, max_steps=1)  # unbounded: nothing to say against it
+
+
+def test_what_a_generator_does_after_its_last_layer_counts():
+    class Halved(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = DCGANGenerator(100, (1, 16, 16))
+
+        def forward(self, latent):
+            return (self.network(latent) + 1) / 2
+
+    model = GAN(data_shape=(1, 16, 16), generator=Halved())
+    fitted(model, MadeImages(value_range=(0.0, 1.0)), max_steps=1)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -47,9 +48,8 @@ MEANINGS = {
 }
 """A few words on each score, for tables."""
 
-HIGHER_IS_BETTER = frozenset(
-    {"modes", "modes_pacgan", "high_quality", "digit_entropy", "digit_confidence", "is"}
-)
+HIGHER_IS_BETTER = frozenset({"modes", "modes_pacgan", "high_quality", "digit_entropy", "is"})
+LIKE_REAL_DATA = frozenset({"digit_ones", "digit_confidence"})
 
 
 def fitting_metrics(data: object) -> list[Metric]:
@@ -176,7 +176,7 @@ class Evaluation(Callback):
         self._add(trainer, outputs, "test")
 
     def _add(self, trainer: Trainer, outputs: Any, stage: str) -> None:
-        self.num_samples += len(outputs["real"]) * trainer.world_size
+        self.num_samples += len(outputs["real"])
         for metric in self._active:
             if not self._keeps_real(metric, stage):
                 metric.update(outputs["real"], real=True)
@@ -193,6 +193,8 @@ class Evaluation(Callback):
 
     def _finish(self, trainer: Trainer, gan: LightningModule, stage: str) -> None:
         assert isinstance(gan, GAN)
+        number = torch.tensor(self.num_samples, device=gan.device)
+        self.num_samples = int(trainer.strategy.reduce(number, reduce_op="sum"))
         self.scores = _compute(self._active)
         self._scored_at = trainer.global_step
         self._known_real = stage
@@ -240,9 +242,14 @@ class Evaluation(Callback):
         table.add_column("what it is")
         for name, value in self.scores.items():
             floor = f"{self.floors[name]:.4g}" if name in self.floors else "-"
-            best = "high" if name in HIGHER_IS_BETTER else "low"
-            table.add_row(name, f"{value:.6g}", floor, best, MEANINGS.get(name, ""))
+            table.add_row(name, f"{value:.6g}", floor, _best(name), MEANINGS.get(name, ""))
         Console().print(table)
+
+
+def _best(name: str) -> str:
+    if name in LIKE_REAL_DATA:
+        return "as data"
+    return "high" if name in HIGHER_IS_BETTER or name.startswith("is_") else "low"
 
 
 def _compute(metrics: Iterable[Metric]) -> dict[str, float]:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
-from torchmetrics.wrappers.abstract import WrapperMetric
+from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-from lightning_gans.metrics.samples import to_unit
+from lightning_gans.metrics.samples import ComparingMetric, to_unit
 
 __all__ = ["INCEPTION_SHA256", "FeatureScores", "InceptionScores"]
 
@@ -38,7 +38,7 @@ class _Given(nn.Module):
         return features
 
 
-class FeatureScores(WrapperMetric):
+class FeatureScores(ComparingMetric):
     """FID, KID and Inception Score on the features of any network.
 
     Scores: ``fid_<name>``, the squared Frechet distance of the features; ``kid_<name>``, their
@@ -58,32 +58,24 @@ class FeatureScores(WrapperMetric):
     Args:
         feature: maps images in [0, 1], shape (N, C, H, W), to features, shape (N, F), or to
             features and logits. It is put into evaluation mode.
-        num_features: F.
         name: ends the names of the scores; "" for none.
         value_range: of the images that the metric is given.
     """
 
-    is_differentiable = False
-    full_state_update = False
+    real: list[Tensor]
+    fake: list[Tensor]
+    logits: list[Tensor]
 
     def __init__(
-        self,
-        feature: nn.Module,
-        num_features: int,
-        name: str,
-        value_range: tuple[float, float] = (-1.0, 1.0),
+        self, feature: nn.Module, name: str, value_range: tuple[float, float] = (-1.0, 1.0)
     ) -> None:
         super().__init__()
         self.feature = feature.requires_grad_(False).eval()
         self.value_range = value_range
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*will save all extracted features in buffer")
-            self.fid = FrechetInceptionDistance(_Given(num_features))
-            self.kid = KernelInceptionDistance(_Given(num_features))
-            self.inception_score = InceptionScore(_Given(num_features))
         ending = f"_{name}" if name else ""
         self.scores = tuple(f"{score}{ending}" for score in ("fid", "kid", "is"))
-        self._numbers = {True: 0, False: 0}
+        for state in ("real", "fake", "logits"):
+            self.add_state(state, [], dist_reduce_fx="cat")
 
     @override
     @torch.no_grad()
@@ -96,49 +88,46 @@ class FeatureScores(WrapperMetric):
         """
         result = self.feature(to_unit(samples, self.value_range))
         features, logits = result if isinstance(result, tuple) else (result, result)
-        self.fid.update(features, real=real)
-        self.kid.update(features, real=real)
-        if not real:
-            self.inception_score.update(logits)
-        self._numbers[real] += len(samples)
+        if real:
+            self.real.append(features)
+        else:
+            self.fake.append(features)
+            self.logits.append(logits)
 
     @override
-    def compute(self) -> dict[str, Any]:
+    def compute(self) -> dict[str, Tensor]:
         """Returns the named scores.
 
         Raises:
             ValueError: if there are fewer than 2 real or 2 generated images.
         """
-        if min(self._numbers.values()) < 2:
+        real, fake, logits = (
+            dim_zero_cat(part) if len(part) else torch.empty(0, 1)
+            for part in (self.real, self.fake, self.logits)
+        )
+        if min(len(real), len(fake)) < 2:
             raise ValueError(
                 f"{type(self).__name__}: needs at least 2 real and 2 generated images, got "
-                f"{self._numbers[True]} and {self._numbers[False]}."
+                f"{len(real)} and {len(fake)}."
             )
-        self.kid.subset_size = min(1000, *self._numbers.values())
+        given = _Given(real.shape[1])
+        # The features of all processes have been gathered already.
+        alone: dict[str, Any] = {"sync_on_compute": False}
+        fid = FrechetInceptionDistance(given, **alone)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*will save all extracted features in buffer")
+            kid = KernelInceptionDistance(
+                given, subset_size=min(1000, len(real), len(fake)), **alone
+            )
+            inception_score = InceptionScore(given, **alone)
+        for metric in (fid.to(real.device), kid):
+            metric.update(real, real=True)
+            metric.update(fake, real=False)
+        inception_score.update(logits)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            values = (self.fid.compute(), self.kid.compute()[0], self.inception_score.compute()[0])
+            torch.default_generator.manual_seed(0)
+            values = (fid.compute(), kid.compute()[0], inception_score.compute()[0])
         return dict(zip(self.scores, values, strict=True))
-
-    @override
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Same as `update`."""
-        self.update(*args, **kwargs)
-
-    @override
-    def reset(self) -> None:
-        for metric in (self.fid, self.kid, self.inception_score):
-            metric.reset()
-        self._numbers = {True: 0, False: 0}
-
-    def reset_generated(self) -> None:
-        """Forgets the generated images and keeps the real ones."""
-        for metric in (self.fid, self.kid):
-            metric.reset_real_features = False
-            metric.reset()
-            metric.reset_real_features = True
-        self.inception_score.reset()
-        self._numbers[False] = 0
 
 
 class InceptionScores(FeatureScores):
@@ -170,7 +159,7 @@ class InceptionScores(FeatureScores):
                 f"inception_weights: the SHA-256 of {path} is {found}, but that of the weights "
                 f"that FID is defined with is {INCEPTION_SHA256}. They are at {INCEPTION_ADDRESS}."
             )
-        super().__init__(_Inception(_fidelity_network()(path)), 2048, "", value_range)
+        super().__init__(_Inception(_fidelity_network()(path)), "", value_range)
 
 
 class _Inception(nn.Module):

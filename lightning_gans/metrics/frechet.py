@@ -21,12 +21,16 @@ def frechet_distance(
         | GANs Trained by a Two Time-Scale Update Rule (Heusel et al., 2017), equation 6, where it
         | is the FID on Inception's features, https://arxiv.org/abs/1706.08500
 
+    It is NaN if an entry is not finite.
+
     Args:
         mean_a: shape (F,).
         covariance_a: symmetric, shape (F, F).
         mean_b: shape (F,).
         covariance_b: symmetric, shape (F, F).
     """
+    if not all(part.isfinite().all() for part in (mean_a, covariance_a, mean_b, covariance_b)):
+        return mean_a.new_tensor(float("nan"))
     roots = _root(covariance_a) @ _root(covariance_b)
     cross = torch.linalg.svdvals(roots).sum()
     traces = covariance_a.trace() + covariance_b.trace()

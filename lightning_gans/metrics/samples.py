@@ -8,7 +8,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-__all__ = ["SampleMetric", "to_unit"]
+__all__ = ["ComparingMetric", "SampleMetric", "to_unit"]
 
 
 def to_unit(images: Tensor, value_range: tuple[float, float]) -> Tensor:
@@ -22,11 +22,31 @@ def to_unit(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     return ((images.float() - low) / (high - low)).clamp(0, 1).mul(255).round().div(255)
 
 
-class SampleMetric(Metric):
-    """Base of the metrics that keep the real and the generated samples until they are computed.
+class ComparingMetric(Metric):
+    """Base of the metrics that set generated samples against real ones.
+
+    The names of the states that hold real samples, or what is known of them, begin with "real".
 
     Attributes:
         scores: names of what it computes.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    scores: tuple[str, ...]
+
+    def reset_generated(self) -> None:
+        """Forgets the generated samples and keeps the real ones, which are always the same."""
+        states = {name: getattr(self, name) for name in self._defaults if name.startswith("real")}
+        kept = {name: list(v) if isinstance(v, list) else v for name, v in states.items()}
+        self.reset()
+        for name, value in kept.items():
+            setattr(self, name, value)
+
+
+class SampleMetric(ComparingMetric):
+    """Base of the metrics that keep the real and the generated samples until they are computed.
 
     Args:
         max_samples: of each kind that are kept, the first ones; all if it is not given.
@@ -35,10 +55,6 @@ class SampleMetric(Metric):
         ValueError: if ``max_samples`` is below 2, or a computation finds fewer than 2 samples.
     """
 
-    is_differentiable = False
-    full_state_update = False
-
-    scores: tuple[str, ...]
     real: list[Tensor]
     fake: list[Tensor]
 

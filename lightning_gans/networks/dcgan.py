@@ -6,6 +6,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.shapes import image_shape
+
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
 
@@ -15,9 +17,7 @@ def _halvings(data_shape: tuple[int, ...]) -> int:
     Raises:
         ValueError: if that is less than twice, or the data is no image.
     """
-    if len(data_shape) != 3:
-        raise ValueError(f"data_shape: DCGAN makes images, (C, H, W), not {data_shape}.")
-    height, width = data_shape[1:]
+    _, height, width = image_shape(data_shape)
     times = 0
     while height % 2 == width % 2 == 0 and min(height, width) >= 8:
         height, width, times = height // 2, width // 2, times + 1

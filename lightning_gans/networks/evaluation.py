@@ -15,14 +15,23 @@ def has_batch_statistics(module: nn.Module) -> bool:
 
 
 def output_range(network: nn.Module) -> tuple[float, float] | None:
-    """Returns the least and the greatest value that a network's last layer allows, if it tells."""
-    layers = [part for part in network.modules() if not any(part.children())]
-    shaping = (nn.Unflatten, nn.Flatten, nn.Identity)
-    for layer in reversed([layer for layer in layers if not isinstance(layer, shaping)]):
-        if isinstance(layer, nn.Tanh | nn.Hardtanh):
-            return (-1.0, 1.0)
-        return (0.0, 1.0) if isinstance(layer, nn.Sigmoid) else None
-    return None
+    """Returns the least and the greatest value that a network's last layer allows.
+
+    None if it allows all, or cannot be told: only chains of layers say which one is the last, and
+    what a network does after it cannot be seen.
+    """
+    if isinstance(network, nn.Tanh):
+        return (-1.0, 1.0)
+    if isinstance(network, nn.Sigmoid):
+        return (0.0, 1.0)
+    if type(network) is nn.Hardtanh:
+        return (float(network.min_val), float(network.max_val))
+    parts = list(network.children())
+    if isinstance(network, nn.Sequential):
+        shaping = (nn.Unflatten, nn.Flatten, nn.Identity)
+        chain = [part for part in parts if not isinstance(part, shaping)]
+        return output_range(chain[-1]) if chain else None
+    return output_range(parts[0]) if len(parts) == 1 else None
 
 
 @contextmanager

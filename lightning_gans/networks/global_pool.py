@@ -5,6 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.shapes import image_shape
+
 __all__ = ["GlobalPoolDiscriminator", "GlobalPoolGenerator"]
 
 
@@ -14,6 +16,14 @@ def _initialize(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         assert module.bias is not None
         nn.init.zeros_(module.bias)
+
+
+class _GlobalMaximum(nn.Module):
+    """The greatest value of each channel; unlike AdaptiveMaxPool2d it is deterministic on GPUs."""
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax((2, 3))
 
 
 class GlobalPoolGenerator(nn.Module):
@@ -46,12 +56,8 @@ class GlobalPoolGenerator(nn.Module):
         output: Callable[[], nn.Module] | None = nn.Sigmoid,
     ) -> None:
         super().__init__()
-        if len(data_shape) != 3 or data_shape[1] % 4 or data_shape[2] % 4:
-            raise ValueError(
-                "data_shape: this network needs images, (C, H, W), whose sides are multiples of "
-                f"4, got {data_shape}."
-            )
-        height, width = data_shape[1] // 4, data_shape[2] // 4
+        channels, height, width = image_shape(data_shape, 4)
+        height, width = height // 4, width // 4
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, 128 * height * width),
             nn.LeakyReLU(0.2),
@@ -60,7 +66,7 @@ class GlobalPoolGenerator(nn.Module):
             nn.LeakyReLU(0.2),
             nn.ConvTranspose2d(128, 128, 4, 2, 1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(128, data_shape[0], 7, padding=3),
+            nn.Conv2d(128, channels, 7, padding=3),
         ]
         if output is not None:
             layers.append(output())
@@ -101,17 +107,13 @@ class GlobalPoolDiscriminator(nn.Module):
         output: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        if len(data_shape) != 3:
-            raise ValueError(
-                f"data_shape: this network reads images, (C, H, W), not {data_shape}."
-            )
+        channels, _, _ = image_shape(data_shape)
         layers: list[nn.Module] = [
-            nn.Conv2d(data_shape[0], 64, 5, 2, 2),
+            nn.Conv2d(channels, 64, 5, 2, 2),
             nn.LeakyReLU(0.2),
             nn.Conv2d(64, 128, 5, 2, 2),
             nn.LeakyReLU(0.2),
-            nn.AdaptiveMaxPool2d(1),
-            nn.Flatten(),
+            _GlobalMaximum(),
             nn.Linear(128, 1),
         ]
         if output is not None:

@@ -5,16 +5,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.shapes import image_shape
+
 __all__ = ["MaxPoolDiscriminator", "MaxPoolGenerator"]
-
-
-def _check_sides(data_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    if len(data_shape) != 3 or data_shape[1] % 4 or data_shape[2] % 4:
-        raise ValueError(
-            f"data_shape: these networks need images, (C, H, W), whose sides are multiples of 4, "
-            f"got {data_shape}."
-        )
-    return data_shape[0], data_shape[1], data_shape[2]
 
 
 class MaxPoolGenerator(nn.Module):
@@ -47,7 +40,7 @@ class MaxPoolGenerator(nn.Module):
         output: Callable[[], nn.Module] | None = nn.Tanh,
     ) -> None:
         super().__init__()
-        channels, height, width = _check_sides(data_shape)
+        channels, height, width = image_shape(data_shape, 4)
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, 4 * height * width),
             nn.Unflatten(1, (1, 2 * height, 2 * width)),
@@ -99,7 +92,7 @@ class MaxPoolDiscriminator(nn.Module):
         output: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        channels, height, width = _check_sides(data_shape)
+        channels, height, width = image_shape(data_shape, 4)
         layers: list[nn.Module] = []
         for inputs, outputs in ((channels, 32), (32, 64)):
             layers += [
