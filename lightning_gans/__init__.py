@@ -1,7 +1,6 @@
 """Generative adversarial networks for PyTorch Lightning 2.
 
-The names below are imported when they are first used, so that importing the package, and with it
-the command line's help, takes no time.
+The names below are imported when they are first used, so that importing the package takes no time.
 """
 
 from importlib import import_module

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import warnings
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
+import wandb
 import yaml
 from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -45,7 +47,10 @@ EPILOG = "Beside these: lightning-gans prepare --data MNIST --data.data_dir D do
 
 FIXED_BY_CHECKPOINT = ("model.class_path", "model.init_args.generator", "model.init_args.discrim")
 """Beginnings of the keys that the weights of a checkpoint decide."""
-FIXED_BY_TRAINING = ("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler")
+FIXED_BY_TRAINING = (
+    *("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler"),
+    "data.class_path",
+)
 """Beginnings of the keys that a run cannot change on its way, since their state is saved."""
 
 
@@ -112,13 +117,14 @@ class GANCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         assert isinstance(args, list)
         request = _Request(args)
-        saved: dict[str, Any] | None = None
+        state: dict[str, Any] = {}
         try:
             checkpoint = request.checkpoint()
             if checkpoint is not None:
-                saved = read_checkpoint(checkpoint).get(CONFIG_KEY)
+                state = read_checkpoint(checkpoint)
         except (FileNotFoundError, ValueError) as error:
             raise InputError(f"ckpt_path: {error}") from error
+        saved = state.get(CONFIG_KEY)
         with _config_file(request.relevant(saved)) as file:
             flags = ["--config", file] if file else []
             place = request.place + 1
@@ -126,6 +132,9 @@ class GANCLI(LightningCLI):
         if request.command is None:
             return
         config = self.config[request.command]
+        if request.command == "fit":
+            _check_limits(config.trainer)
+            request.check_place(checkpoint)
         config.name = config.name or request.name() or _default_name(config)
         if checkpoint is not None:
             config.ckpt_path = str(checkpoint)
@@ -136,6 +145,9 @@ class GANCLI(LightningCLI):
             self.plain_config.pop(key, None)
         if saved is not None:
             self._changes = _changes(request.relevant(saved), self.plain_config, request.command)
+        done = state.get("global_step", 0)
+        if request.command == "fit" and 0 < config.trainer.max_steps <= done:
+            _nothing_left(done, config.trainer.max_steps)
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -149,6 +161,13 @@ class GANCLI(LightningCLI):
             super().instantiate_classes()
         except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
             raise InputError(str(_reason(error))) from error
+
+    @override
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise InputError(f"seed_everything: {error}") from error
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -186,15 +205,22 @@ class GANCLI(LightningCLI):
     def fit(self, model: GAN, **kwargs: Any) -> None:
         """Trains a model."""
         if self.trainer.is_global_zero:
-            self._introduce(model)
+            try:
+                self._introduce(model)
+            except OSError as error:
+                raise InputError(
+                    f"trainer.default_root_dir: the run's folder cannot be made: {error}"
+                ) from error
         kwargs["weights_only"] = True
         try:
             self._run_guarded(self.trainer.fit, model, **kwargs)
         except InputError:
             self._leave_no_trace()
             raise
-        except SystemExit:  # how Lightning ends a run that is interrupted from the keyboard
+        except SystemExit as end:  # how Lightning ends a run that is told to stop
             self._tell_how_to_go_on()
+            if self.trainer.received_sigterm:
+                raise SystemExit(128 + signal.SIGTERM) from end
             raise
         if self._run is not None and self.trainer.is_global_zero:
             self._sum_up(Path(self._run.log_dir))
@@ -238,6 +264,8 @@ class GANCLI(LightningCLI):
         """Removes the folder of a run that could not begin."""
         if self._run is not None and self._run.is_new:
             folder = Path(self._run.log_dir)
+            if any(isinstance(logger, WandbLogger) for logger in self.trainer.loggers):
+                wandb.finish(exit_code=2)  # it would write into the folder again
             shutil.rmtree(folder)
             with suppress(OSError):  # other runs of this name
                 folder.parent.rmdir()
@@ -291,8 +319,8 @@ class _Request:
         self.command = arguments[self.place] if places else None
         parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         parser.add_argument("-c", "--config", action="append", default=[])
-        for flag in ("--ckpt_path", "--name", "--trainer.default_root_dir"):
-            parser.add_argument(flag)
+        for flag in ("ckpt_path", "name", "trainer.default_root_dir", "data", "data.class_path"):
+            parser.add_argument(f"--{flag}", dest=flag)
         try:
             self._flags = vars(parser.parse_known_args(arguments)[0])
         except argparse.ArgumentError as error:
@@ -336,11 +364,40 @@ class _Request:
         root = self._setting("trainer.default_root_dir")
         return find_checkpoint(Path(root or "."), name, asked)
 
+    def check_place(self, checkpoint: Path | None) -> None:
+        """Refuses flags that would put a run elsewhere that goes on in its own folder.
+
+        Raises:
+            InputError: if one does, or the name is no name.
+        """
+        name, root = self._flags["name"], self._flags["trainer.default_root_dir"]
+        if name is not None and name != Path(name).name:
+            raise InputError(f"name: it must be the name of a folder, got {name!r}.")
+        run = None if checkpoint is None else run_of(checkpoint)
+        if run is None:
+            return
+        for flag, given, own in (
+            ("name", name, run.parent.name),
+            (
+                "trainer.default_root_dir",
+                root and str(Path(root).resolve()),
+                str(run.parent.parent),
+            ),
+        ):
+            if given is not None and given != own:
+                raise InputError(
+                    f"{flag}: the run goes on in its own folder, {run}: leave {flag} out, or give "
+                    "a copy of the checkpoint to begin a new run from."
+                )
+
     def relevant(self, saved: dict[str, Any] | None) -> dict[str, Any]:
         """Returns the parts of a checkpoint's configuration that matter to the command."""
         if saved is None or self.command == "fit":
             return saved or {}
         parts = {k: saved[k] for k in ("seed_everything", "model", "data", "evaluation")}
+        asked = self._flags["data"] or self._setting("data.class_path")
+        if asked and _class_name(asked) != _class_name(saved["data"]["class_path"]):
+            del parts["data"]  # settings of one class mean something else in another
         trainer = {k: saved["trainer"].get(k) for k in ("callbacks", "precision")}
         return {**parts, "trainer": trainer}
 
@@ -357,8 +414,24 @@ def _config_file(config: dict[str, Any]) -> Iterator[str | None]:
 
 
 def _default_name(config: Any) -> str:
-    parts = (config[key].class_path.rpartition(".")[2].lower() for key in ("model", "data"))
-    return "_".join(parts)
+    return "_".join(_class_name(config[key].class_path).lower() for key in ("model", "data"))
+
+
+def _class_name(class_path: str) -> str:
+    return class_path.rpartition(".")[2]
+
+
+def _check_limits(trainer: Any) -> None:
+    """Refuses limits under which nothing would be trained, scored or logged.
+
+    Raises:
+        InputError: if a limit is 0, or negative without a meaning.
+    """
+    for name in ("max_steps", "limit_train_batches", "val_check_interval", "log_every_n_steps"):
+        value = trainer[name]
+        unlimited = name == "max_steps" and value == -1
+        if value is not None and not (value > 0 or unlimited):
+            raise InputError(f"trainer.{name} must be above 0, got {value}.")
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -441,6 +514,16 @@ def prepare(arguments: list[str]) -> None:
     Console(highlight=False).print(f"{type(data).__name__}: {found}")
 
 
+def _nothing_left(done: int, limit: int) -> NoReturn:
+    """Ends a run that has reached its end already, before it touches anything."""
+    Console(highlight=False).print(
+        f"nothing left to train: the checkpoint has {done:,} generator updates, and "
+        f"trainer.max_steps is {limit:,}",
+        soft_wrap=True,
+    )
+    sys.exit(0)
+
+
 @rank_zero_only
 def _complain(message: str) -> None:
     print(f"lightning-gans: error: {_one_line(message)}", file=sys.stderr)
@@ -463,6 +546,8 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    # Rows are logged all the same: updates are counted over epochs.
+    warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
     try:
         given = sys.argv[1:] if arguments is None else arguments
         if given[:1] == ["prepare"]:

@@ -36,6 +36,8 @@ from lightning_gans.randomness import EVALUATION, NOISE, reseed
 
 __all__ = ["GAN"]
 
+HALF = (torch.float16, torch.bfloat16)
+
 GeneratorSource = Callable[[int, tuple[int, ...]], nn.Module]
 """Makes a generator from Z and the shape of a sample; or is the generator itself."""
 DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
@@ -163,7 +165,7 @@ class GAN(CheckpointedModule):
                 that merely broadcast, (N, 1) and (N,), would make a loss of all N x N pairs.
         """
         logits = self.discriminator(x)
-        if logits.dtype in (torch.float16, torch.bfloat16):
+        if logits.dtype in HALF:
             logits = logits.float()  # losses and their means need more than half precision
         if logits.shape == (len(x), 1):
             return logits.squeeze(1)
@@ -216,9 +218,17 @@ class GAN(CheckpointedModule):
 
     @torch.no_grad()
     def sample(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents to samples as `generate` does, with the generator in evaluation mode."""
-        with evaluation_mode(self.generator):
-            return self.generate(latent, labels)
+        """Maps latents to samples as `generate` does, with the generator in evaluation mode.
+
+        Half precision would round the samples to steps that scores and pictures can see: it is
+        left out, and the result is in single precision or better.
+        """
+        with (
+            evaluation_mode(self.generator),
+            torch.autocast(latent.device.type, enabled=False),
+        ):
+            samples = self.generate(latent, labels)
+        return samples.float() if samples.dtype in HALF else samples
 
     @property
     def evaluated(self) -> "GAN":
@@ -385,7 +395,8 @@ class GAN(CheckpointedModule):
             rank_zero_warn(f"A batch of {len(real)} samples is too small for a round: left out.")
             return
         self._update = self.trainer.global_step + 1
-        self._logging = self._update % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        self._logging = every > 0 and self._update % every == 0
         self._seen = {}
         reseed(self.device, self.seed, NOISE, self._update, self.global_rank)
         optimizers = self.optimizers()
@@ -480,7 +491,7 @@ class GAN(CheckpointedModule):
         bad = [f"{name} = {value}" for name, value in values.items() if not isfinite(value)]
         raise DivergenceError(
             f"loss_{key} is not finite at update {self._update}: {', '.join(bad)}. Training was "
-            "stopped; the last checkpoint was written before. Try a lower learning rate."
+            "stopped, and earlier checkpoints are kept. Try a lower learning rate."
         )
 
 

@@ -58,7 +58,8 @@ def run_of(checkpoint: Path) -> Path | None:
     """Returns the run folder whose last checkpoint it is, so that the run can go on, or None."""
     folder = checkpoint.resolve().parent.parent
     is_last = checkpoint.name == "last.ckpt" and checkpoint.parent.name == "checkpoints"
-    return folder if is_last and (folder / "config.yaml").is_file() else None
+    is_run = re.fullmatch(r"version_\d+", folder.name) and (folder / "config.yaml").is_file()
+    return folder if is_last and is_run else None
 
 
 class _Rows:
@@ -184,6 +185,7 @@ class RunRecord(Callback):
         self.command = command
         self._record: dict[str, Any] = {}
         self._path: Path | None = None
+        self._begun = False
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -191,25 +193,15 @@ class RunRecord(Callback):
         if stage != "fit" or not runs or not trainer.is_global_zero:
             return
         folder = Path(runs[0].log_dir)
-        config = folder / "config.yaml"
-        text = yaml.safe_dump(self.config, sort_keys=False)
-        if config.is_file() and config.read_text() != text:
-            number = len(list(config.parent.glob("config*.yaml")))
-            config.rename(config.with_name(f"config_{number}.yaml"))
-        with replacing(config) as file:
-            file.write(text.encode())
-        for logger in trainer.loggers:
-            logger.log_hyperparams(self.config)
         self._path = folder / "run.json"
         self._start = time.monotonic()
         earlier = json.loads(self._path.read_text()) if self._path.is_file() else {}
         self._wall_time_before = earlier.get("wall_time_s", 0.0)
         self._record = {
+            **earlier,
             "command": shlex.join(self.command),
             "status": "running",
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "first_started": earlier.get("first_started"),
-            "resumed_at": earlier.get("resumed_at", []),
             "model": type(pl_module).__name__,
             "data": type(trainer.datamodule).__name__,  # type: ignore[attr-defined]
             "commit": code_version(),
@@ -218,7 +210,8 @@ class RunRecord(Callback):
             "processes": trainer.world_size,
             "precision": trainer.precision,
         }
-        self._record["first_started"] = self._record["first_started"] or self._record["started"]
+        self._record.setdefault("first_started", self._record["started"])
+        self._record.setdefault("resumed_at", [])
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -226,10 +219,25 @@ class RunRecord(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.cut_after(trainer.global_step)
-        if trainer.global_step > 0 and self._record:
+            if trainer.is_global_zero:
+                logger.log_hyperparams(self.config)
+        if self._path is None:
+            return
+        # Not before everything has been checked: a run that is refused leaves no trace.
+        self._write_config(self._path.with_name("config.yaml"))
+        self._begun = True
+        if trainer.global_step > 0:
             self._record["resumed_at"] = [*self._record["resumed_at"], trainer.global_step]
         self._record["seed"] = pl_module.seed
         self._write(trainer, pl_module)
+
+    def _write_config(self, path: Path) -> None:
+        text = yaml.safe_dump(self.config, sort_keys=False)
+        if path.is_file() and path.read_text() != text:
+            number = len(list(path.parent.glob("config*.yaml")))
+            path.rename(path.with_name(f"config_{number}.yaml"))
+        with replacing(path) as file:
+            file.write(text.encode())
 
     @override
     def on_save_checkpoint(
@@ -250,7 +258,7 @@ class RunRecord(Callback):
         self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, gan: LightningModule) -> None:
-        if self._path is None:
+        if self._path is None or not self._begun:
             return
         assert isinstance(gan, GAN)
         self._record["updates"] = trainer.global_step
@@ -259,7 +267,7 @@ class RunRecord(Callback):
             self._wall_time_before + time.monotonic() - self._start, 1
         )
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Evaluation):
+            if isinstance(callback, Evaluation) and callback.scores:
                 self._record["scores"] = callback.scores
                 self._record["floors"] = callback.floors
             if isinstance(callback, Checkpoint) and callback.best_update is not None:

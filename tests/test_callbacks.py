@@ -19,6 +19,7 @@ from lightning_gans.callbacks import (
     Progress,
 )
 from lightning_gans.callbacks.evaluation import fitting_metrics
+from lightning_gans.callbacks.progress import _total_updates
 from lightning_gans.metrics import SlicedWasserstein
 from lightning_gans.networks import MLPGenerator
 
@@ -385,6 +386,39 @@ def test_without_a_terminal_a_line_comes_now_and_then(capsys):
 def test_a_quick_run_prints_its_end_only(capsys):
     fitted(GAN(**SMALL), max_steps=3, enable_progress_bar=True, callbacks=[Progress()])
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"max_steps": 3, "max_epochs": 2}, 3),
+        ({"max_steps": 3, "max_epochs": 1}, 2),
+        ({"max_steps": 3}, 3),
+    ],
+)
+def test_the_total_is_the_nearest_limit(limits, expected):
+    trainer = fitted(GAN(**SMALL), limit_train_batches=2, **limits)
+    assert _total_updates(trainer) == expected
+
+
+def test_the_total_of_endless_data_is_unknown():
+    class Endless(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            while True:
+                yield torch.zeros(2)
+
+    loader = torch.utils.data.DataLoader(Endless(), batch_size=4)
+    trainer = fitted(
+        GAN(**SMALL),
+        loader,
+        max_steps=-1,
+        max_epochs=1,
+        max_time={"seconds": 1},
+        callbacks=[Progress()],
+        enable_progress_bar=True,
+    )
+    assert trainer.global_step > 0
+    assert _total_updates(trainer) is None
 
 
 def test_a_pause_that_is_none_is_refused():

@@ -1,5 +1,6 @@
 """The command line: precedence, checkpoints that bring their configuration, and bad input."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import wandb
 import yaml
 
 from lightning_gans.cli import GANCLI, main
@@ -231,6 +233,7 @@ def test_a_flag_wins_over_the_checkpoint_where_it_can(capsys):
         ),
         ("--model.scheduler", "torch.optim.lr_scheduler.ConstantLR", "model.init_args.scheduler"),
         ("--seed_everything", "9", "seed_everything: 0 -> 9"),
+        ("--data", "SwissRoll", "data.class_path: datamodules.GaussianRing -> datamodules.Swiss"),
     ],
 )
 def test_and_is_refused_where_it_could_not_take_effect(flag, value, change, capsys):
@@ -239,6 +242,73 @@ def test_and_is_refused_where_it_could_not_take_effect(flag, value, change, caps
     message = refused(capsys, "fit", "--name", "run", "--ckpt_path", "last", flag, value)
     assert message.startswith(change)
     assert "the checkpoint holds the state of this" in message
+
+
+def test_a_refused_resume_leaves_the_record_of_the_run_as_it_was(capsys):
+    main(RUN)
+    capsys.readouterr()
+    folder = Path("runs/run/version_0")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    refused(
+        capsys,
+        *("fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "6"),
+        *("--checkpoint.monitor", "val/foo"),
+    )
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_run_has_nothing_left_to_train(capsys):
+    main(RUN)
+    folder = Path("runs/run/version_0")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--name", "run", "--ckpt_path", "last"])
+    assert end.value.code == 0
+    assert "nothing left to train: the checkpoint has 3 generator" in capsys.readouterr().out
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "4"])
+    record = json.loads((folder / "run.json").read_text())
+    assert record["updates"] == 4
+    assert record["resumed_at"] == [3]
+    assert record["scores"]["modes"] >= 0
+    assert record["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--name", "other"), ("--trainer.default_root_dir", "elsewhere")]
+)
+def test_a_run_that_goes_on_cannot_move(flag, value, capsys):
+    main(RUN)
+    capsys.readouterr()
+    message = refused(capsys, "fit", "--ckpt_path", LAST, flag, value, "--trainer.max_steps", "6")
+    assert message.startswith(f"{flag.removeprefix('--')}: the run goes on in its own folder")
+    main(["fit", "--ckpt_path", LAST, "--name", "run", "--trainer.max_steps", "4"])
+    assert state()["global_step"] == 4
+
+
+def test_a_run_folder_of_another_name_is_gone_on_from_in_a_new_one():
+    main(RUN)
+    Path("runs/run/version_0").rename("kept")
+    main(["fit", "--ckpt_path", "kept/checkpoints/last.ckpt", "--trainer.max_steps", "4"])
+    assert state()["global_step"] == 4
+
+
+def test_other_data_to_score_on_brings_its_own_settings():
+    main(RUN)
+    command = ["validate", "--ckpt_path", LAST, "--data", "SwissRoll"]
+    cli = GANCLI([*command, "--data.num_eval_samples", "32"])
+    assert cli.datamodule.scale == 7.5
+    assert cli.datamodule.sd == 0.25 / 7.5
+
+
+def test_half_precision_rounds_no_sample():
+    main([*RUN, "--trainer.precision", "bf16-mixed"])
+    cli = GANCLI(["predict", "--ckpt_path", LAST])
+    samples = np.load("runs/run/version_0/samples/last.npy")
+    assert samples.dtype == np.float32
+    rounded = torch.from_numpy(samples).bfloat16().float().numpy()
+    assert (rounded != samples).mean() > 0.9
+    assert cli.trainer.precision == "bf16-mixed"
 
 
 def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, tmp_path):
@@ -347,3 +417,31 @@ def test_help_names_every_argument(capsys):
     printed = capsys.readouterr().out
     for argument in ("--model", "--data", "--name", "--checkpoint.monitor", "--ckpt_path"):
         assert argument in printed
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--trainer.max_steps", "0"), "trainer.max_steps must be above 0, got 0"),
+        (("--trainer.max_steps", "-5"), "trainer.max_steps must be above 0, got -5"),
+        (("--trainer.val_check_interval", "0"), "trainer.val_check_interval must be above 0"),
+        (("--trainer.log_every_n_steps", "0"), "trainer.log_every_n_steps must be above 0"),
+        (("--trainer.limit_train_batches", "0"), "trainer.limit_train_batches must be above 0"),
+        (("--seed_everything", "-1"), "seed_everything: "),
+        (("--trainer.default_root_dir", "file/runs"), "trainer.default_root_dir: the run's fold"),
+        (("--name", "../run"), "name: it must be the name of a folder, got '../run'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(flags, message, capsys):
+    Path("file").write_text("")
+    assert refused(capsys, *RUN, *flags).startswith(message)
+    assert not Path("runs").exists() or not any(Path("runs").iterdir())
+
+
+def test_a_refused_run_leaves_nothing_of_wandb_either(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*RUN, "--trainer.logger", "WandB", "--checkpoint.monitor", "val/foo"])
+    assert stopped.value.code == 2
+    assert "error: monitor: val/foo is not among the scores" in capsys.readouterr().err
+    wandb.teardown()
+    assert not any(Path("runs").iterdir())

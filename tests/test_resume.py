@@ -164,19 +164,23 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     assert pictures[0] == pictures[1]
 
 
-def test_a_run_that_is_interrupted_tells_how_to_go_on(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "kind"),
+    [(signal.SIGINT, 1, "KeyboardInterrupt"), (signal.SIGTERM, 143, "SIGTERMException")],
+)
+def test_a_run_that_is_told_to_stop_tells_how_to_go_on(number, code, kind, tmp_path):
     run = command(1, ["GaussianRing"], 40, 5, "--trainer.max_steps", "100000")
     script = Path(sys.executable).parent / "lightning-gans"
     process = subprocess.Popen([script, *run], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     folder = tmp_path / "runs" / "run" / "version_0"
     wait_for_row(folder, 20, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     printed, errors = (stream.decode() for stream in process.communicate(timeout=120))
-    assert process.returncode == 1
+    assert process.returncode == code
     assert "Traceback" not in errors
     assert (
         "to go on: lightning-gans fit --ckpt_path runs/run/version_0/checkpoints/last.ckpt"
         in printed
     )
     record = json.loads((folder / "run.json").read_text())
-    assert record["status"].startswith("stopped: KeyboardInterrupt")
+    assert record["status"].startswith(f"stopped: {kind}")

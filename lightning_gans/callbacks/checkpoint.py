@@ -87,14 +87,16 @@ class Checkpoint(ModelCheckpoint):
             # A run that goes on finds its own checkpoints.
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             super().setup(trainer, pl_module, stage)
+        if stage == "fit":
+            self._check_monitor(trainer)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         if trainer.is_global_zero and stage == "fit":
             for leftover in self._folder.glob(f"*{PARTIAL}"):
                 leftover.unlink()
 
-    @override
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _check_monitor(self, trainer: Trainer) -> None:
+        """Refuses a score that no evaluation of this data computes; they are set up by now."""
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             names = callback.known_scores() if isinstance(callback, Evaluation) else None
             if names is not None and self.monitor not in [None, *names]:

@@ -27,11 +27,11 @@ __all__ = ["MEANINGS", "Evaluation", "fitting_metrics"]
 
 MEANINGS = {
     "modes": "with 20 % of a fair share",
-    "modes_pacgan": "hit by the first 2,500",
+    "modes_pacgan": "hit by at most 2,500 samples",
     "high_quality": "share within 3 sd of a mode",
     "reverse_kl": "unevenness over modes, nats",
-    "w1": "exact W1 of 2,048 samples",
-    "w2": "exact W2 of 2,048 samples",
+    "w1": "exact W1, at most 2,048 samples",
+    "w2": "exact W2, at most 2,048 samples",
     "sliced_w": "sliced W2",
     "kl": "KL(real, generated), nats",
     "js": "Jensen-Shannon, at most 0.693",

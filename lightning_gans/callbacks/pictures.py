@@ -91,7 +91,8 @@ class Pictures(Callback):
     ) -> None:
         assert isinstance(pl_module, GAN)
         update = trainer.global_step
-        if update % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every > 0 and update % every == 0:
             self._rows.append((update, dict(pl_module.live)))
         if self.every_n_updates and update % self.every_n_updates == 0:
             self._draw(trainer, pl_module)

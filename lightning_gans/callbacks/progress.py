@@ -1,6 +1,7 @@
 """Progress on the screen: a live bar on a terminal, a line now and then elsewhere."""
 
 import time
+from math import inf, isfinite
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -142,11 +143,12 @@ class Progress(ProgressBar):
 
 
 def _total_updates(trainer: Trainer) -> int | None:
-    if trainer.max_steps > 0:
-        return trainer.max_steps
+    """Returns the updates that a run will have made in the end, if that can be told."""
+    limits = [float(trainer.max_steps)] if trainer.max_steps > 0 else []
     if trainer.max_epochs is not None and trainer.max_epochs > 0:
-        return int(trainer.max_epochs * trainer.num_training_batches)
-    return None
+        limits.append(trainer.max_epochs * trainer.num_training_batches)
+    limit = min(limits, default=inf)
+    return int(limit) if isfinite(limit) else None
 
 
 def _values(live: dict[str, float]) -> str:
