@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from distributed.score_images import metrics
 from reference import BATCH, GAMES, play
 from torch.testing import assert_close
 
@@ -37,3 +38,22 @@ def test_only_one_process_downloads():
     command = [sys.executable, str(SCRIPTS / "download_once.py")]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
     assert len(Path("downloads.txt").read_text().splitlines()) == 1
+
+
+def test_images_are_scored_in_two_processes_as_in_one(tmp_path):
+    command = [sys.executable, str(SCRIPTS / "score_images.py"), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
+    assert [len(rank["fake"]) for rank in ranks] == [21, 20]
+    assert not torch.equal(ranks[0]["fake"][:20], ranks[1]["fake"])
+    expected = {}
+    for metric in metrics():
+        for kind in ("real", "fake"):
+            metric.update(torch.cat([rank[kind] for rank in ranks]), real=kind == "real")
+        expected.update((name, float(value)) for name, value in metric.compute().items())
+    for rank in ranks:
+        assert rank["scores"] == pytest.approx(expected, rel=1e-6)
+        assert rank["num_samples"] == 41
+    assert ranks[0]["scores"] == ranks[1]["scores"]
+    assert ranks[0]["floors"] == ranks[1]["floors"]
+    assert ranks[0]["floors"].keys() == expected.keys()

@@ -1,0 +1,66 @@
+"""Scores generated digits in two processes with unequal shares; saves what each saw and found."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import lightning.pytorch as pl
+import torch
+from conftest import MadeImages
+from torch import Tensor, nn
+
+from lightning_gans import GAN
+from lightning_gans.callbacks import Evaluation
+from lightning_gans.metrics import DigitQuality, FeatureScores
+
+
+class Quarters(nn.Module):
+    """Four features of an image: the means of its quarters."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(images.mean(1, keepdim=True), 2).flatten(1)
+
+
+def metrics() -> list[Any]:
+    return [FeatureScores(Quarters(), "quarters"), DigitQuality()]
+
+
+class Outputs(pl.Callback):
+    def __init__(self) -> None:
+        self.real: list[Tensor] = []
+        self.fake: list[Tensor] = []
+
+    def on_validation_batch_end(self, trainer, module, outputs, *_) -> None:  # type: ignore[no-untyped-def]
+        self.real.append(outputs["real"])
+        self.fake.append(outputs["fake"])
+
+
+def main(folder: str) -> None:
+    torch.set_num_threads(1)
+    pl.seed_everything(0)
+    data = MadeImages((1, 28, 28), number=100, num_eval_samples=41)
+    data.eval_batch_size = 10  # 21 and 20 images: three batches and two
+    evaluation, outputs = Evaluation(metrics()), Outputs()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        callbacks=[evaluation, outputs],
+    )
+    trainer.validate(GAN(data_shape=(1, 28, 28)), data, verbose=False)
+    found = {
+        "real": torch.cat(outputs.real),
+        "fake": torch.cat(outputs.fake),
+        "scores": evaluation.scores,
+        "floors": evaluation.floors,
+        "num_samples": evaluation.num_samples,
+    }
+    torch.save(found, Path(folder) / f"rank{trainer.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
