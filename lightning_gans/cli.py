@@ -133,7 +133,7 @@ class GANCLI(LightningCLI):
             return
         config = self.config[request.command]
         if request.command == "fit":
-            _check_limits(config.trainer)
+            _check_trainer(config.trainer)
             request.check_place(checkpoint)
         config.name = config.name or request.name() or _default_name(config)
         if checkpoint is not None:
@@ -421,17 +421,22 @@ def _class_name(class_path: str) -> str:
     return class_path.rpartition(".")[2]
 
 
-def _check_limits(trainer: Any) -> None:
-    """Refuses limits under which nothing would be trained, scored or logged.
+def _check_trainer(trainer: Any) -> None:
+    """Refuses settings of the trainer under which nothing would be trained, scored or logged.
 
     Raises:
-        InputError: if a limit is 0, or negative without a meaning.
+        InputError: if one is, or the trainer is to clip gradients.
     """
     for name in ("max_steps", "limit_train_batches", "val_check_interval", "log_every_n_steps"):
         value = trainer[name]
         unlimited = name == "max_steps" and value == -1
         if value is not None and not (value > 0 or unlimited):
             raise InputError(f"trainer.{name} must be above 0, got {value}.")
+    if trainer.gradient_clip_val is not None:
+        raise InputError(
+            "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players; "
+            "give --model.gradient_clip_norm."
+        )
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -485,7 +490,8 @@ def _one_line(message: str) -> str:
     noise += r"|Expected a path but"
     lines = (line.strip(" -") for line in message.splitlines())
     kept = dict.fromkeys(line for line in lines if line and not re.match(noise, line))
-    text = " ".join(kept)
+    # The parser sees a flag as an entry of its command.
+    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", " ".join(kept))
     return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
 
 

@@ -428,6 +428,7 @@ def test_help_names_every_argument(capsys):
         (("--trainer.log_every_n_steps", "0"), "trainer.log_every_n_steps must be above 0"),
         (("--trainer.limit_train_batches", "0"), "trainer.limit_train_batches must be above 0"),
         (("--seed_everything", "-1"), "seed_everything: "),
+        (("--trainer.gradient_clip_val", "1"), "trainer.gradient_clip_val: the trainer cannot"),
         (("--trainer.default_root_dir", "file/runs"), "trainer.default_root_dir: the run's fold"),
         (("--name", "../run"), "name: it must be the name of a folder, got '../run'"),
     ],
@@ -445,3 +446,10 @@ def test_a_refused_run_leaves_nothing_of_wandb_either(capsys):
     assert "error: monitor: val/foo is not among the scores" in capsys.readouterr().err
     wandb.teardown()
     assert not any(Path("runs").iterdir())
+
+
+def test_what_is_missing_is_named_as_it_is_given(capsys):
+    message = refused(capsys, "fit")
+    assert "--model" in message
+    assert "--data" in message
+    assert "fit." not in message
