@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -265,8 +266,13 @@ class ImageFolder(ImageData):
                 return str(error)
             return None
 
+        def problems_of(rows: range) -> list[str | None]:
+            return [problem(row) for row in rows]
+
+        # In chunks: a task for each image would take more memory than small images do.
+        chunks = [range(start, min(start + 256, number)) for start in range(0, number, 256)]
         with ThreadPoolExecutor(max(1, self._workers)) as pool:
-            problems = list(pool.map(problem, range(number)))
+            problems = list(chain.from_iterable(pool.map(problems_of, chunks)))
         bad = [text for text in problems if text is not None]
         if bad and not self.skip_broken:
             raise ValueError(

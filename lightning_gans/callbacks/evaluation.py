@@ -30,8 +30,8 @@ MEANINGS = {
     "modes_pacgan": "hit by at most 2,500 samples",
     "high_quality": "share within 3 sd of a mode",
     "reverse_kl": "unevenness over modes, nats",
-    "w1": "exact W1, at most 2,048 samples",
-    "w2": "exact W2, at most 2,048 samples",
+    "w1": "exact W1, of 2,048 at most",
+    "w2": "exact W2, of 2,048 at most",
     "sliced_w": "sliced W2",
     "kl": "KL(real, generated), nats",
     "js": "Jensen-Shannon, at most 0.693",
@@ -248,7 +248,7 @@ class Evaluation(Callback):
 
 def _best(name: str) -> str:
     if name in LIKE_REAL_DATA:
-        return "as data"
+        return "same"
     return "high" if name in HIGHER_IS_BETTER or name.startswith("is_") else "low"
 
 
