@@ -7,10 +7,9 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,31 +36,21 @@ from lightning_gans.files import replacing
 from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
-from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, find_checkpoint, run_of
+from lightning_gans.request import (
+    COMMANDS,
+    InputError,
+    Request,
+    changes,
+    check_trainer,
+    class_name,
+    config_file,
+    configs_folder,
+)
+from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
 
 __all__ = ["GANCLI", "InputError", "configs_folder", "main", "prepare"]
 
-COMMANDS = ("fit", "validate", "test", "predict")
-
 EPILOG = "Beside these: lightning-gans prepare --data MNIST --data.data_dir D downloads a dataset."
-
-FIXED_BY_CHECKPOINT = ("model.class_path", "model.init_args.generator", "model.init_args.discrim")
-"""Beginnings of the keys that the weights of a checkpoint decide."""
-FIXED_BY_TRAINING = (
-    *("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler"),
-    "data.class_path",
-)
-"""Beginnings of the keys that a run cannot change on its way, since their state is saved."""
-
-
-class InputError(Exception):
-    """What the user gave cannot be used; the message says what, and what is allowed."""
-
-
-def configs_folder() -> Path:
-    """Returns the folder of the configurations that come with the package."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
 
 
 class GANCLI(LightningCLI):
@@ -116,7 +105,7 @@ class GANCLI(LightningCLI):
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         assert isinstance(args, list)
-        request = _Request(args)
+        request = Request(args)
         state: dict[str, Any] = {}
         try:
             checkpoint = request.checkpoint()
@@ -125,7 +114,7 @@ class GANCLI(LightningCLI):
         except (FileNotFoundError, ValueError) as error:
             raise InputError(f"ckpt_path: {error}") from error
         saved = state.get(CONFIG_KEY)
-        with _config_file(request.relevant(saved)) as file:
+        with config_file(request.relevant(saved)) as file:
             flags = ["--config", file] if file else []
             place = request.place + 1
             self.config = parser.parse_args([*args[:place], *flags, *args[place:]])
@@ -133,7 +122,7 @@ class GANCLI(LightningCLI):
             return
         config = self.config[request.command]
         if request.command == "fit":
-            _check_trainer(config.trainer)
+            check_trainer(config.trainer)
             request.check_place(checkpoint)
         config.name = config.name or request.name() or _default_name(config)
         if checkpoint is not None:
@@ -144,7 +133,7 @@ class GANCLI(LightningCLI):
         for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
             self.plain_config.pop(key, None)
         if saved is not None:
-            self._changes = _changes(request.relevant(saved), self.plain_config, request.command)
+            self._changes = changes(request.relevant(saved), self.plain_config, request.command)
         done = state.get("global_step", 0)
         if request.command == "fit" and 0 < config.trainer.max_steps <= done:
             _nothing_left(done, config.trainer.max_steps)
@@ -310,165 +299,8 @@ class GANCLI(LightningCLI):
                 console.print(f"{what}: {folder / name}", soft_wrap=True)
 
 
-class _Request:
-    """What has to be known of a command line before it can be parsed."""
-
-    def __init__(self, arguments: list[str]) -> None:
-        places = [i for i, argument in enumerate(arguments) if argument in COMMANDS]
-        self.place = places[0] if places else -1
-        self.command = arguments[self.place] if places else None
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        parser.add_argument("-c", "--config", action="append", default=[])
-        for flag in ("ckpt_path", "name", "trainer.default_root_dir", "data", "data.class_path"):
-            parser.add_argument(f"--{flag}", dest=flag)
-        try:
-            self._flags = vars(parser.parse_known_args(arguments)[0])
-        except argparse.ArgumentError as error:
-            raise InputError(str(error)) from error
-        self._configs = [Path(config) for config in self._flags["config"]]
-
-    def _setting(self, key: str) -> str | None:
-        """Returns a setting from the flags or from the last file that has it."""
-        if self._flags[key] is not None:
-            return str(self._flags[key])
-        for path in (*reversed(self._configs), configs_folder() / "default.yaml"):
-            try:
-                value = yaml.safe_load(path.read_text())
-            except (OSError, yaml.YAMLError):
-                continue  # the parser will tell
-            for part in key.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-            if value is not None:
-                return str(value)
-        return None
-
-    def name(self) -> str | None:
-        """Returns the name of the run, if the command line tells it."""
-        return self._setting("name") or (self._configs[-1].stem if self._configs else None)
-
-    def checkpoint(self) -> Path | None:
-        """Returns the checkpoint that is asked for.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if "last" or "best" is asked for, but of what run is not said.
-        """
-        asked = self._setting("ckpt_path")
-        if asked is None:
-            return None
-        if asked not in ("last", "best"):
-            return Path(asked)
-        name = self.name()
-        if name is None:
-            raise ValueError(f"{asked} of which run? Give --name or --config.")
-        root = self._setting("trainer.default_root_dir")
-        return find_checkpoint(Path(root or "."), name, asked)
-
-    def check_place(self, checkpoint: Path | None) -> None:
-        """Refuses flags that would put a run elsewhere that goes on in its own folder.
-
-        Raises:
-            InputError: if one does, or the name is no name.
-        """
-        name, root = self._flags["name"], self._flags["trainer.default_root_dir"]
-        if name is not None and name != Path(name).name:
-            raise InputError(f"name: it must be the name of a folder, got {name!r}.")
-        run = None if checkpoint is None else run_of(checkpoint)
-        if run is None:
-            return
-        for flag, given, own in (
-            ("name", name, run.parent.name),
-            (
-                "trainer.default_root_dir",
-                root and str(Path(root).resolve()),
-                str(run.parent.parent),
-            ),
-        ):
-            if given is not None and given != own:
-                raise InputError(
-                    f"{flag}: the run goes on in its own folder, {run}: leave {flag} out, or give "
-                    "a copy of the checkpoint to begin a new run from."
-                )
-
-    def relevant(self, saved: dict[str, Any] | None) -> dict[str, Any]:
-        """Returns the parts of a checkpoint's configuration that matter to the command."""
-        if saved is None or self.command == "fit":
-            return saved or {}
-        parts = {k: saved[k] for k in ("seed_everything", "model", "data", "evaluation")}
-        asked = self._flags["data"] or self._setting("data.class_path")
-        if asked and _class_name(asked) != _class_name(saved["data"]["class_path"]):
-            del parts["data"]  # settings of one class mean something else in another
-        trainer = {k: saved["trainer"].get(k) for k in ("callbacks", "precision")}
-        return {**parts, "trainer": trainer}
-
-
-@contextmanager
-def _config_file(config: dict[str, Any]) -> Iterator[str | None]:
-    if not config:
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint.yaml"
-        path.write_text(yaml.safe_dump(config))
-        yield str(path)
-
-
 def _default_name(config: Any) -> str:
-    return "_".join(_class_name(config[key].class_path).lower() for key in ("model", "data"))
-
-
-def _class_name(class_path: str) -> str:
-    return class_path.rpartition(".")[2]
-
-
-def _check_trainer(trainer: Any) -> None:
-    """Refuses settings of the trainer under which nothing would be trained, scored or logged.
-
-    Raises:
-        InputError: if one is, or the trainer is to clip gradients.
-    """
-    for name in ("max_steps", "limit_train_batches", "val_check_interval", "log_every_n_steps"):
-        value = trainer[name]
-        unlimited = name == "max_steps" and value == -1
-        if value is not None and not (value > 0 or unlimited):
-            raise InputError(f"trainer.{name} must be above 0, got {value}.")
-    if trainer.gradient_clip_val is not None:
-        raise InputError(
-            "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players; "
-            "give --model.gradient_clip_norm."
-        )
-
-
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        parts = {f"{key}.{name}" if key else str(name): inner for name, inner in value.items()}
-    elif isinstance(value, list):
-        parts = {f"{key}[{index}]": inner for index, inner in enumerate(value)}
-    else:
-        return {key: value}
-    return {k: v for name, inner in parts.items() for k, v in _flat(inner, name).items()}
-
-
-def _changes(saved: dict[str, Any], given: dict[str, Any], command: str) -> list[str]:
-    """Returns what the user changes of a checkpoint's configuration.
-
-    Raises:
-        InputError: if a change could not take effect.
-    """
-    old, new = _flat(saved), _flat({key: given.get(key) for key in saved})
-    fixed = FIXED_BY_CHECKPOINT + (FIXED_BY_TRAINING if command == "fit" else ())
-    changes = []
-    for key in dict.fromkeys((*old, *new)):
-        if old.get(key) == new.get(key):
-            continue
-        change = f"{key}: {old.get(key)} -> {new.get(key)}"
-        if key.startswith(fixed):
-            raise InputError(
-                f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
-                "Leave it out, or start a new run."
-            )
-        changes.append(change)
-    return changes
+    return "_".join(class_name(config[key].class_path).lower() for key in ("model", "data"))
 
 
 def _size(network: nn.Module) -> str:

@@ -357,7 +357,6 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
         (["--model.prior", "NormalPrior"], "the following arguments are required: dim"),
         (["--checkpoint.monitor", "val/fid"], "monitor: val/fid is not among the scores"),
         (["--trainer.accelerator", "abacus"], "accelerator='abacus'"),
-        (["--trainer.gradient_clip_val", "1"], "Automatic gradient clipping is not supported"),
     ],
 )
 def test_bad_input_is_explained_in_one_line(arguments, message, capsys):

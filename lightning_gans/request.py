@@ -1,0 +1,213 @@
+"""What is known of a command line before it is parsed, and what a checkpoint allows it to ask."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_gans.runs import find_checkpoint, run_of
+
+__all__ = [
+    "COMMANDS",
+    "InputError",
+    "Request",
+    "changes",
+    "check_trainer",
+    "class_name",
+    "config_file",
+    "configs_folder",
+]
+
+COMMANDS = ("fit", "validate", "test", "predict")
+
+FIXED_BY_CHECKPOINT = ("model.class_path", "model.init_args.generator", "model.init_args.discrim")
+"""Beginnings of the keys that the weights of a checkpoint decide."""
+FIXED_BY_TRAINING = (
+    *("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler"),
+    "data.class_path",
+)
+"""Beginnings of the keys that a run cannot change on its way, since their state is saved."""
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the message says what, and what is allowed."""
+
+
+def configs_folder() -> Path:
+    """Returns the folder of the configurations that come with the package."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
+
+
+class Request:
+    """What has to be known of a command line before it can be parsed.
+
+    Attributes:
+        command: one of `COMMANDS`, or None if there is none.
+        place: its index among the arguments, or -1.
+
+    Args:
+        arguments: the command line after the program's name.
+
+    Raises:
+        InputError: if a flag lacks its value.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        places = [i for i, argument in enumerate(arguments) if argument in COMMANDS]
+        self.place = places[0] if places else -1
+        self.command = arguments[self.place] if places else None
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        parser.add_argument("-c", "--config", action="append", default=[])
+        for flag in ("ckpt_path", "name", "trainer.default_root_dir", "data", "data.class_path"):
+            parser.add_argument(f"--{flag}", dest=flag)
+        try:
+            self._flags = vars(parser.parse_known_args(arguments)[0])
+        except argparse.ArgumentError as error:
+            raise InputError(str(error)) from error
+        self._configs = [Path(config) for config in self._flags["config"]]
+
+    def _setting(self, key: str) -> str | None:
+        """Returns a setting from the flags or from the last file that has it."""
+        if self._flags[key] is not None:
+            return str(self._flags[key])
+        for path in (*reversed(self._configs), configs_folder() / "default.yaml"):
+            try:
+                value = yaml.safe_load(path.read_text())
+            except (OSError, yaml.YAMLError):
+                continue  # the parser will tell
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is not None:
+                return str(value)
+        return None
+
+    def name(self) -> str | None:
+        """Returns the name of the run, if the command line tells it."""
+        return self._setting("name") or (self._configs[-1].stem if self._configs else None)
+
+    def checkpoint(self) -> Path | None:
+        """Returns the checkpoint that is asked for.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if "last" or "best" is asked for, but of what run is not said.
+        """
+        asked = self._setting("ckpt_path")
+        if asked is None:
+            return None
+        if asked not in ("last", "best"):
+            return Path(asked)
+        name = self.name()
+        if name is None:
+            raise ValueError(f"{asked} of which run? Give --name or --config.")
+        root = self._setting("trainer.default_root_dir")
+        return find_checkpoint(Path(root or "."), name, asked)
+
+    def check_place(self, checkpoint: Path | None) -> None:
+        """Refuses flags that would put a run elsewhere that goes on in its own folder.
+
+        Raises:
+            InputError: if one does, or the name is no name.
+        """
+        name, root = self._flags["name"], self._flags["trainer.default_root_dir"]
+        if name is not None and name != Path(name).name:
+            raise InputError(f"name: it must be the name of a folder, got {name!r}.")
+        run = None if checkpoint is None else run_of(checkpoint)
+        if run is None:
+            return
+        for flag, given, own in (
+            ("name", name, run.parent.name),
+            (
+                "trainer.default_root_dir",
+                root and str(Path(root).resolve()),
+                str(run.parent.parent),
+            ),
+        ):
+            if given is not None and given != own:
+                raise InputError(
+                    f"{flag}: the run goes on in its own folder, {run}: leave {flag} out, or give "
+                    "a copy of the checkpoint to begin a new run from."
+                )
+
+    def relevant(self, saved: dict[str, Any] | None) -> dict[str, Any]:
+        """Returns the parts of a checkpoint's configuration that matter to the command."""
+        if saved is None or self.command == "fit":
+            return saved or {}
+        parts = {k: saved[k] for k in ("seed_everything", "model", "data", "evaluation")}
+        asked = self._flags["data"] or self._setting("data.class_path")
+        if asked and class_name(asked) != class_name(saved["data"]["class_path"]):
+            del parts["data"]  # settings of one class mean something else in another
+        trainer = {k: saved["trainer"].get(k) for k in ("callbacks", "precision")}
+        return {**parts, "trainer": trainer}
+
+
+@contextmanager
+def config_file(config: dict[str, Any]) -> Iterator[str | None]:
+    """Holds a configuration in a temporary file; gives its path, or None for an empty one."""
+    if not config:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.yaml"
+        path.write_text(yaml.safe_dump(config))
+        yield str(path)
+
+
+def class_name(class_path: str) -> str:
+    """Returns the last part of a class path."""
+    return class_path.rpartition(".")[2]
+
+
+def check_trainer(trainer: Any) -> None:
+    """Refuses settings of the trainer under which nothing would be trained, scored or logged.
+
+    Raises:
+        InputError: if one is, or the trainer is to clip gradients.
+    """
+    for name in ("max_steps", "limit_train_batches", "val_check_interval", "log_every_n_steps"):
+        value = trainer[name]
+        unlimited = name == "max_steps" and value == -1
+        if value is not None and not (value > 0 or unlimited):
+            raise InputError(f"trainer.{name} must be above 0, got {value}.")
+    if trainer.gradient_clip_val is not None:
+        raise InputError(
+            "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players; "
+            "give --model.gradient_clip_norm."
+        )
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        parts = {f"{key}.{name}" if key else str(name): inner for name, inner in value.items()}
+    elif isinstance(value, list):
+        parts = {f"{key}[{index}]": inner for index, inner in enumerate(value)}
+    else:
+        return {key: value}
+    return {k: v for name, inner in parts.items() for k, v in _flat(inner, name).items()}
+
+
+def changes(saved: dict[str, Any], given: dict[str, Any], command: str) -> list[str]:
+    """Returns what the user changes of a checkpoint's configuration.
+
+    Raises:
+        InputError: if a change could not take effect.
+    """
+    old, new = _flat(saved), _flat({key: given.get(key) for key in saved})
+    fixed = FIXED_BY_CHECKPOINT + (FIXED_BY_TRAINING if command == "fit" else ())
+    changes = []
+    for key in dict.fromkeys((*old, *new)):
+        if old.get(key) == new.get(key):
+            continue
+        change = f"{key}: {old.get(key)} -> {new.get(key)}"
+        if key.startswith(fixed):
+            raise InputError(
+                f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
+                "Leave it out, or start a new run."
+            )
+        changes.append(change)
+    return changes
