@@ -8,9 +8,10 @@ import os
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import MadeImages, fitted
+from conftest import MadeImages, fitted, quiet_trainer
 from torch import nn
 from torch.testing import assert_close
+from torch.utils.data import DataLoader
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from datamodules import MNIST
@@ -319,6 +320,21 @@ def test_real_images_go_through_the_network_once(sanity, monkeypatch):
     trainer.test(trainer.lightning_module, datamodule=data, verbose=False)
     assert Counted.count == 16 * 8 + 10 * sanity
     assert evaluation.num_samples == 16
+
+
+def test_real_images_of_a_loader_that_may_shuffle_are_read_anew(monkeypatch):
+    monkeypatch.setattr(Counted, "count", 0)
+    data = DataLoader(2 * torch.rand(16, 1, 16, 16) - 1, batch_size=4, shuffle=True)
+    trainer = quiet_trainer(
+        2,
+        limit_val_batches=1.0,
+        val_check_interval=1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        callbacks=[Evaluation([FeatureScores(Counted(), "x")])],
+    )
+    trainer.fit(GAN(data_shape=(1, 16, 16)), data, data)
+    assert Counted.count == 2 * (16 + 16)
 
 
 def test_the_judge_forgets_generated_digits_only():

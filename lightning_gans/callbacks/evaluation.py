@@ -37,7 +37,7 @@ MEANINGS = {
     "js": "Jensen-Shannon, at most 0.693",
     "cross_entropy": "of fake for real cells, nats",
     "pattern_error": "largest deviation, any entry",
-    "fd_digits": "Frechet distance, digit judge",
+    "fd_digits": "Frechet, digits' judge",
     "digit_tv": "classes against the data's",
     "digit_entropy": "of the classes, nats",
     "digit_ones": "share of the digit 1",
@@ -148,7 +148,7 @@ class Evaluation(Callback):
             metric.to(gan.device)
 
     def _keeps_real(self, metric: Metric, stage: str) -> bool:
-        """Tells whether a metric still holds the real samples, which are always the same."""
+        """Tells whether a metric still holds the real samples, the same ones as before."""
         return self._known_real == stage and hasattr(metric, "reset_generated")
 
     @override
@@ -197,8 +197,10 @@ class Evaluation(Callback):
         self.num_samples = int(trainer.strategy.reduce(number, reduce_op="sum"))
         self.scores = _compute(self._active)
         self._scored_at = trainer.global_step
-        self._known_real = stage
-        if not self.floors and hasattr(trainer.datamodule, "floor_dataloader"):  # type: ignore[attr-defined]
+        # Any other loader may shuffle: its real samples are read anew every time.
+        fixed = hasattr(trainer.datamodule, "floor_dataloader")  # type: ignore[attr-defined]
+        self._known_real = stage if fixed else None
+        if fixed and not self.floors:
             self.floors = self._score_real_data(trainer, gan, stage)
         row = {f"{stage}/{name}": value for name, value in self.scores.items()}
         gan.live.update(row)
