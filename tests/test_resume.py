@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made import fill, make_digits
 
 from lightning_gans.callbacks import AtomicCheckpointIO
 from lightning_gans.cli import main
@@ -78,6 +79,11 @@ def written(monkeypatch, tmp_path):
 
 
 ARRAY = ["ArrayData", "--data.path", "points.npy"]  # 90 rows to train on
+FOLDER = [
+    *("ImageFolder", "--data.path", "photos", "--data.image_size", "8", "--data.cache", "false"),
+    *("--data.num_workers", "2", "--data.horizontal_flip", "true"),  # 90 images to train on
+]
+DIGITS = ["MNIST", "--data.data_dir", "digits"]  # 60 images to train on
 BY_EPOCHS = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "3"]
 
 
@@ -89,12 +95,16 @@ BY_EPOCHS = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "3"]
         (2, ARRAY, 6, 2, [], 17),  # epochs of 5 batches
         (2, ARRAY, 5, 5, [], 17),  # validation where epochs end
         (2, ARRAY, 4, 1, BY_EPOCHS, 15),
+        (2, FOLDER, 6, 4, [], 17),  # decoded ahead by workers
+        (5, DIGITS, 4, 3, [], 17),  # epochs of one batch
     ],
 )
 def test_every_checkpoint_leads_to_the_same_end(
     n_critic, data, validate_every, save_every, more, last, written, tmp_path
 ):
     np.save("points.npy", np.random.default_rng(0).normal(size=(100, 2)))
+    fill("photos", 100)
+    make_digits("digits")
     main(command(n_critic, data, validate_every, save_every, *more))
     whole = tmp_path / "runs" / "run" / "version_0"
     due = {*range(save_every, last, save_every), *range(validate_every, last, validate_every)}
@@ -134,9 +144,10 @@ def wait_for_row(folder, step, process):
     raise AssertionError(process.stderr.read().decode())
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    more = ["--trainer.max_steps", "300"]
-    run = command(2, ["GaussianRing"], 40, 30, *more)
+@pytest.mark.parametrize("data", [["GaussianRing"], FOLDER], ids=lambda data: data[0])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
+    fill("photos", 100)
+    run = command(2, data, 40, 30, "--trainer.max_steps", "300")
     process = start([*run, "--name", "whole"])
     assert process.wait(timeout=240) == 0, process.stderr.read().decode()
     whole = tmp_path / "runs" / "whole" / "version_0"
