@@ -116,8 +116,7 @@ class GANCLI(LightningCLI):
         saved = state.get(CONFIG_KEY)
         with config_file(request.relevant(saved)) as file:
             flags = ["--config", file] if file else []
-            place = request.place + 1
-            self.config = parser.parse_args([*args[:place], *flags, *args[place:]])
+            self.config = parser.parse_args([*request.before, *flags, *request.after])
         if request.command is None:
             return
         config = self.config[request.command]

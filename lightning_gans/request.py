@@ -48,7 +48,8 @@ class Request:
 
     Attributes:
         command: one of `COMMANDS`, or None if there is none.
-        place: its index among the arguments, or -1.
+        before: the command line up to its command.
+        after: what follows: files first, so that flags win over them in any order.
 
     Args:
         arguments: the command line after the program's name.
@@ -59,17 +60,22 @@ class Request:
 
     def __init__(self, arguments: list[str]) -> None:
         places = [i for i, argument in enumerate(arguments) if argument in COMMANDS]
-        self.place = places[0] if places else -1
-        self.command = arguments[self.place] if places else None
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        parser.add_argument("-c", "--config", action="append", default=[])
+        place = places[0] + 1 if places else 0
+        self.command = arguments[places[0]] if places else None
+        options: dict[str, Any] = {"add_help": False, "allow_abbrev": False, "exit_on_error": False}
+        files = argparse.ArgumentParser(**options)
+        files.add_argument("-c", "--config", action="append", default=[])
+        parser = argparse.ArgumentParser(**options)
         for flag in ("ckpt_path", "name", "trainer.default_root_dir", "data", "data.class_path"):
             parser.add_argument(f"--{flag}", dest=flag)
         try:
-            self._flags = vars(parser.parse_known_args(arguments)[0])
+            found, flags = files.parse_known_args(arguments[place:])
+            self._flags = vars(parser.parse_known_args(flags)[0])
         except argparse.ArgumentError as error:
             raise InputError(str(error)) from error
-        self._configs = [Path(config) for config in self._flags["config"]]
+        self._configs = [Path(config) for config in found.config]
+        self.before = arguments[:place]
+        self.after = [*(part for file in found.config for part in ("--config", file)), *flags]
 
     def _setting(self, key: str) -> str | None:
         """Returns a setting from the flags or from the last file that has it."""

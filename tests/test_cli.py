@@ -69,6 +69,20 @@ def test_files_win_over_defaults_and_flags_over_files():
     assert found["checkpoint"]["monitor"] == "val/sliced_w"  # configs/default.yaml
 
 
+def test_flags_win_over_files_that_follow_them():
+    Path("mine.yaml").write_text(
+        "model: {class_path: WGANGP, init_args: {n_critic: 3, penalty_weight: 0.5}}\n"
+        "data: {class_path: GaussianRing, init_args: {sd: 0.03}}\n"
+    )
+    flags = ["--data.num_modes", "5", "--model.n_critic", "2"]
+    main(["fit", *flags, "--config=mine.yaml", *QUICK])
+    found = config(name="mine")
+    assert found["model"]["init_args"]["n_critic"] == 2
+    assert found["model"]["init_args"]["penalty_weight"] == 0.5
+    assert found["data"]["init_args"]["num_modes"] == 5
+    assert found["data"]["init_args"]["sd"] == 0.03
+
+
 def test_parts_are_chosen_by_flags_alone():
     main(
         [

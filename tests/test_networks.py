@@ -129,6 +129,38 @@ def test_dcgan_refuses_what_does_not_halve_twice(shape):
             network()
 
 
+@pytest.mark.parametrize(
+    ("shape", "depth", "first"),
+    [
+        ((1, 28, 28), 3, (32, 3, 3)),  # 28, 14, 7, 3
+        ((3, 33, 20), 2, (16, 8, 5)),
+        ((3, 47, 50), 4, (64, 2, 3)),  # 47, 23, 11, 5, 2 and 50, 25, 12, 6, 3
+        ((1, 32, 32), 2, (16, 8, 8)),
+    ],
+)
+def test_dcgan_of_a_given_depth_halves_odd_sides_too(shape, depth, first):
+    generator = DCGANGenerator(10, shape, 8, depth=depth)
+    discriminator = DCGANDiscriminator(shape, 8, depth=depth)
+    upward, downward = [], []
+    for network, sizes in ((generator, upward), (discriminator, downward)):
+        for layer in network.layers:
+            if isinstance(layer, nn.Unflatten | nn.ConvTranspose2d | nn.Conv2d):
+                layer.register_forward_hook(lambda _, __, out, to=sizes: to.append(out.shape[1:]))
+    images = generator(torch.randn(2, 10))
+    assert images.shape == (2, *shape)
+    assert discriminator(images).shape == (2,)
+    assert upward[0] == first
+    assert upward[:-1] == downward[::-1]
+    assert len(upward) == depth + 1
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_dcgan_refuses_a_depth_that_leaves_nothing(depth):
+    for network in (DCGANDiscriminator, partial(DCGANGenerator, 10)):
+        with pytest.raises(ValueError, match=rf"depth: .* 28 x 28 .* got {depth}\."):
+            network((1, 28, 28), depth=depth)
+
+
 def test_dcgan_draws_its_weights_as_published():
     network = DCGANGenerator(100, (3, 64, 64), 64)
     weights = [m for m in network.modules() if isinstance(m, (nn.ConvTranspose2d))]

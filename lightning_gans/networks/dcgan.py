@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import prod
 
 from torch import Tensor, nn
 from typing_extensions import override
@@ -11,22 +12,29 @@ from lightning_gans.networks.shapes import image_shape
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
 
-def _halvings(data_shape: tuple[int, ...]) -> int:
-    """Returns how often both sides of an image can be halved and keep at least 4 pixels.
+def _pyramid(data_shape: tuple[int, ...], depth: int | None) -> list[tuple[int, int]]:
+    """Returns the sides of an image and of its halves, rounded down, the largest first.
 
     Raises:
-        ValueError: if that is less than twice, or the data is no image.
+        ValueError: if they cannot be halved so often, or the data is no image.
     """
     _, height, width = image_shape(data_shape)
-    times = 0
-    while height % 2 == width % 2 == 0 and min(height, width) >= 8:
-        height, width, times = height // 2, width // 2, times + 1
-    if times < 2:
+    if depth is None:
+        depth = 0
+        while (height | width) % 2 ** (depth + 1) == 0 and min(height, width) >> depth >= 8:
+            depth += 1
+        if depth < 2:
+            raise ValueError(
+                "data_shape: DCGAN halves both sides of an image at least twice, to 4 pixels or "
+                f"more; {height} x {width} pixels do not. Give the data another size, or the "
+                "networks a depth: then odd sides are halved too."
+            )
+    if depth < 2 or min(height, width) >> depth < 2:
         raise ValueError(
-            "data_shape: DCGAN halves both sides of an image at least twice, to 4 pixels or more; "
-            f"{data_shape[1]} x {data_shape[2]} pixels do not. Give the data another size."
+            f"depth: the sides of {height} x {width} pixels are halved at least twice, to 2 pixels "
+            f"or more, got {depth}."
         )
-    return times
+    return [(height >> times, width >> times) for times in range(depth + 1)]
 
 
 def _initialize(module: nn.Module) -> None:
@@ -60,13 +68,14 @@ class DCGANGenerator(nn.Module):
 
     Args:
         latent_dim: Z, the number of entries of one latent.
-        data_shape: (C, H, W) of one image; both sides must halve at least twice.
+        data_shape: (C, H, W) of one image; without a ``depth`` both sides must halve at least twice.
         width: channels before the last layer, at least 1.
         normalization: called with the number of channels, after every layer but the last.
         output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
+        depth: how often the sides are doubled; see `DCGANDiscriminator`.
 
     Raises:
-        ValueError: if the image cannot be made, or ``width`` is out of range.
+        ValueError: if the image cannot be made, or ``width`` or ``depth`` is out of range.
 
     Example:
         >>> import torch
@@ -82,23 +91,24 @@ class DCGANGenerator(nn.Module):
         width: int = 64,
         normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
         output: Callable[[], nn.Module] | None = nn.Tanh,
+        depth: int | None = None,
     ) -> None:
         super().__init__()
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}.")
-        times = _halvings(data_shape)
-        sides = [side // 2**times for side in data_shape[1:]]
-        channels = [width * 2**power for power in reversed(range(times))]
+        sides = _pyramid(data_shape, depth)[::-1]
+        channels = [width * 2**power for power in reversed(range(len(sides) - 1))]
         bias = normalization is None
         layers: list[nn.Module] = [
-            nn.Linear(latent_dim, channels[0] * sides[0] * sides[1], bias=bias),
-            nn.Unflatten(1, (channels[0], *sides)),
+            nn.Linear(latent_dim, channels[0] * prod(sides[0]), bias=bias),
+            nn.Unflatten(1, (channels[0], *sides[0])),
             *_activated(channels[0], normalization, nn.ReLU()),
         ]
-        for inputs, outputs in pairwise(channels):
-            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias))
+        odd = [(height % 2, width % 2) for height, width in sides[1:]]
+        for (inputs, outputs), more in zip(pairwise(channels), odd[:-1], strict=True):
+            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, more, bias=bias))
             layers += _activated(outputs, normalization, nn.ReLU())
-        layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1))
+        layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1, odd[-1]))
         if output is not None:
             layers.append(output())
         self.layers = nn.Sequential(*layers)
@@ -119,15 +129,18 @@ class DCGANDiscriminator(nn.Module):
         layer is not normalised, as there; the kernels have 4 x 4 pixels in place of 5 x 5.
 
     Args:
-        data_shape: (C, H, W) of one image; both sides must halve at least twice.
+        data_shape: (C, H, W) of one image; without a ``depth`` both sides must halve at least twice.
         width: channels after the first layer, at least 1; every further layer doubles them.
         normalization: called with the number of channels, after every layer but the first and the
             last. With a penalty on the gradient of each sample it must not use the statistics of
             the batch: give None.
         output: after the last layer; logits if it is not given.
+        depth: how often the sides are halved, at least 2, rounding down where they are odd, to at
+            least 2 pixels. By default as often as it needs no rounding and leaves 4 pixels.
 
     Raises:
-        ValueError: if the image cannot be halved often enough, or ``width`` is out of range.
+        ValueError: if the image cannot be halved so often, or ``width`` or ``depth`` is out of
+            range.
 
     Example:
         >>> import torch
@@ -142,18 +155,18 @@ class DCGANDiscriminator(nn.Module):
         width: int = 64,
         normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
         output: Callable[[], nn.Module] | None = None,
+        depth: int | None = None,
     ) -> None:
         super().__init__()
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}.")
-        times = _halvings(data_shape)
-        channels = [width * 2**power for power in range(times)]
+        sides = _pyramid(data_shape, depth)
+        channels = [width * 2**power for power in range(len(sides) - 1)]
         layers: list[nn.Module] = [nn.Conv2d(data_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=normalization is None))
             layers += _activated(outputs, normalization, nn.LeakyReLU(0.2))
-        pixels = (data_shape[1] >> times) * (data_shape[2] >> times)
-        layers += [nn.Flatten(), nn.Linear(channels[-1] * pixels, 1)]
+        layers += [nn.Flatten(), nn.Linear(channels[-1] * prod(sides[-1]), 1)]
         if output is not None:
             layers.append(output())
         self.layers = nn.Sequential(*layers, nn.Flatten(0))
