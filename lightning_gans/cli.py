@@ -36,6 +36,7 @@ from lightning_gans.files import replacing
 from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
+from lightning_gans.parsing import own_defaults
 from lightning_gans.request import (
     COMMANDS,
     InputError,
@@ -114,7 +115,7 @@ class GANCLI(LightningCLI):
         except (FileNotFoundError, ValueError) as error:
             raise InputError(f"ckpt_path: {error}") from error
         saved = state.get(CONFIG_KEY)
-        with config_file(request.relevant(saved)) as file:
+        with config_file(request.relevant(saved)) as file, own_defaults():
             flags = ["--config", file] if file else []
             self.config = parser.parse_args([*request.before, *flags, *request.after])
         if request.command is None:

@@ -62,7 +62,11 @@ class Request:
         places = [i for i, argument in enumerate(arguments) if argument in COMMANDS]
         place = places[0] + 1 if places else 0
         self.command = arguments[places[0]] if places else None
-        options: dict[str, Any] = {"add_help": False, "allow_abbrev": False, "exit_on_error": False}
+        options: dict[str, Any] = {
+            "add_help": False,
+            "allow_abbrev": False,
+            "exit_on_error": False,
+        }
         files = argparse.ArgumentParser(**options)
         files.add_argument("-c", "--config", action="append", default=[])
         parser = argparse.ArgumentParser(**options)

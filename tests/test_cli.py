@@ -83,6 +83,31 @@ def test_flags_win_over_files_that_follow_them():
     assert found["data"]["init_args"]["sd"] == 0.03
 
 
+def test_another_class_has_its_own_defaults_and_keeps_what_was_chosen():
+    Path("mine.yaml").write_text(
+        "model: {class_path: WDCGANGP, init_args: {n_critic: 2, generator: "
+        "{class_path: DCGANGenerator, init_args: {output: torch.nn.Identity}}}}\n"
+        "data: GaussianRing\n"
+    )
+    discriminator = ["--model.discriminator", "MLPDiscriminator"]
+    networks = ["--model.generator", "MLPGenerator", *discriminator]
+    main(["fit", "--config", "mine.yaml", "--model", "WDCGANGP", *networks, *QUICK])
+    main(
+        ["fit", "--name", "flags", "--model", "WDCGANGP", "--data=GaussianRing", *networks, *QUICK]
+    )
+    for name, output in (("mine", {"class_path": "torch.nn.Identity"}), ("flags", None)):
+        generator = config(name=name)["model"]["init_args"]["generator"]["init_args"]
+        assert generator["normalization"] is None  # BatchNorm2d in DCGAN's generator
+        assert generator["output"] == output  # Tanh in DCGAN's generator
+    main([*RUN, "--model.optimizer_d", "torch.optim.Adam"])
+    optimizer = config()["model"]["init_args"]["optimizer_d"]["init_args"]
+    assert optimizer["lr"] == 1e-4  # WGANGP gives it to GANAdam
+    assert optimizer["eps"] == 1e-8
+    assert tuple(optimizer["betas"]) == (0.9, 0.999)
+    main(["fit", "--config", "mine.yaml", "--model", "WGAN", *networks, *QUICK])
+    assert config(name="mine", version=1)["model"]["init_args"]["n_critic"] == 2
+
+
 def test_parts_are_chosen_by_flags_alone():
     main(
         [

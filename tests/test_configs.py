@@ -1,5 +1,6 @@
 """Every configuration through the real command line, shrunk by flags."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from made import fill, make_digits, make_photos
 
+from lightning_gans import networks
 from lightning_gans.cli import configs_folder, main
 
 CONFIGS = sorted(path for path in configs_folder().glob("*.yaml") if path.stem != "default")
@@ -21,6 +23,20 @@ def test_the_configurations_of_the_founding_systems_are_there():
         *("wdcgan_gp_mnist", "dcgan_cifar10", "wdcgan_gp_cifar10"),
         *("gan_folder", "wdcgan_gp_folder"),
     }
+
+
+def assert_defaults(used, asked):
+    """What the file does not say of a network is the default of this very network."""
+    asked = {} if isinstance(asked, str) else asked.get("init_args", {})
+    network = getattr(networks, used["class_path"].rpartition(".")[2])
+    for name, value in used["init_args"].items():
+        default = inspect.signature(network).parameters[name].default
+        if name in asked:
+            continue
+        if inspect.isclass(default):
+            assert value["class_path"].endswith(f".{default.__name__}"), name
+        else:
+            assert value == (list(default) if isinstance(default, tuple) else default), name
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -39,8 +55,13 @@ def test_it_trains_scores_and_draws(path):
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["updates"] == 2
-    monitor = yaml.safe_load((folder / "config.yaml").read_text())["checkpoint"]["monitor"]
-    assert monitor.removeprefix("val/") in record["scores"]
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["checkpoint"]["monitor"].removeprefix("val/") in record["scores"]
+    for player in ("generator", "discriminator"):
+        assert_defaults(
+            config["model"]["init_args"][player],
+            yaml.safe_load(path.read_text())["model"]["init_args"][player],
+        )
     for name in ("checkpoints/best.ckpt", "figures/training.gif", "samples/0000002.png"):
         assert (folder / name).is_file()
 

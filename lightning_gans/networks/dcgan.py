@@ -31,8 +31,8 @@ def _pyramid(data_shape: tuple[int, ...], depth: int | None) -> list[tuple[int, 
             )
     if depth < 2 or min(height, width) >> depth < 2:
         raise ValueError(
-            f"depth: the sides of {height} x {width} pixels are halved at least twice, to 2 pixels "
-            f"or more, got {depth}."
+            f"depth: the sides of {height} x {width} pixels are halved at least twice, to 2 "
+            f"pixels or more, got {depth}."
         )
     return [(height >> times, width >> times) for times in range(depth + 1)]
 
@@ -68,7 +68,7 @@ class DCGANGenerator(nn.Module):
 
     Args:
         latent_dim: Z, the number of entries of one latent.
-        data_shape: (C, H, W) of one image; without a ``depth`` both sides must halve at least twice.
+        data_shape: (C, H, W) of one image; both sides must halve at least twice.
         width: channels before the last layer, at least 1.
         normalization: called with the number of channels, after every layer but the last.
         output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
@@ -129,7 +129,7 @@ class DCGANDiscriminator(nn.Module):
         layer is not normalised, as there; the kernels have 4 x 4 pixels in place of 5 x 5.
 
     Args:
-        data_shape: (C, H, W) of one image; without a ``depth`` both sides must halve at least twice.
+        data_shape: (C, H, W) of one image; both sides must halve at least twice.
         width: channels after the first layer, at least 1; every further layer doubles them.
         normalization: called with the number of channels, after every layer but the first and the
             last. With a penalty on the gradient of each sample it must not use the statistics of
