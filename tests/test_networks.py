@@ -129,38 +129,6 @@ def test_dcgan_refuses_what_does_not_halve_twice(shape):
             network()
 
 
-@pytest.mark.parametrize(
-    ("shape", "depth", "first"),
-    [
-        ((1, 28, 28), 3, (32, 3, 3)),  # 28, 14, 7, 3
-        ((3, 33, 20), 2, (16, 8, 5)),
-        ((3, 47, 50), 4, (64, 2, 3)),  # 47, 23, 11, 5, 2 and 50, 25, 12, 6, 3
-        ((1, 32, 32), 2, (16, 8, 8)),
-    ],
-)
-def test_dcgan_of_a_given_depth_halves_odd_sides_too(shape, depth, first):
-    generator = DCGANGenerator(10, shape, 8, depth=depth)
-    discriminator = DCGANDiscriminator(shape, 8, depth=depth)
-    upward, downward = [], []
-    for network, sizes in ((generator, upward), (discriminator, downward)):
-        for layer in network.layers:
-            if isinstance(layer, nn.Unflatten | nn.ConvTranspose2d | nn.Conv2d):
-                layer.register_forward_hook(lambda _, __, out, to=sizes: to.append(out.shape[1:]))
-    images = generator(torch.randn(2, 10))
-    assert images.shape == (2, *shape)
-    assert discriminator(images).shape == (2,)
-    assert upward[0] == first
-    assert upward[:-1] == downward[::-1]
-    assert len(upward) == depth + 1
-
-
-@pytest.mark.parametrize("depth", [1, 4])
-def test_dcgan_refuses_a_depth_that_leaves_nothing(depth):
-    for network in (DCGANDiscriminator, partial(DCGANGenerator, 10)):
-        with pytest.raises(ValueError, match=rf"depth: .* 28 x 28 .* got {depth}\."):
-            network((1, 28, 28), depth=depth)
-
-
 def test_dcgan_draws_its_weights_as_published():
     network = DCGANGenerator(100, (3, 64, 64), 64)
     weights = [m for m in network.modules() if isinstance(m, (nn.ConvTranspose2d))]
@@ -185,6 +153,40 @@ def test_dcgan_normalises_where_it_is_said_to():
     grouped = DCGANDiscriminator((3, 32, 32), 16, normalization=partial(nn.GroupNorm, 4))
     assert not has_batch_statistics(grouped)
     assert sum(isinstance(m, nn.GroupNorm) for m in grouped.modules()) == 2
+
+
+def test_dcgan_with_a_hidden_layer_is_the_network_of_infogan():
+    generator = DCGANGenerator(74, (1, 28, 28), hidden=1024)
+    discriminator = DCGANDiscriminator((1, 28, 28), hidden=1024)
+    found = [
+        (type(layer).__name__, tuple(layer.weight.shape))
+        for network in (generator, discriminator)
+        for layer in network.layers
+        if getattr(layer, "weight", None) is not None
+    ]
+    assert found == [
+        *(("Linear", (1024, 74)), ("BatchNorm2d", (1024,))),
+        *(("Linear", (6272, 1024)), ("BatchNorm2d", (128,))),
+        *(("ConvTranspose2d", (128, 64, 4, 4)), ("BatchNorm2d", (64,))),
+        ("ConvTranspose2d", (64, 1, 4, 4)),
+        ("Conv2d", (64, 1, 4, 4)),
+        *(("Conv2d", (128, 64, 4, 4)), ("BatchNorm2d", (128,))),
+        *(("Linear", (1024, 6272)), ("BatchNorm2d", (1024,)), ("Linear", (1, 1024))),
+    ]
+    latent = torch.randn(8, 74)
+    linear, _, normalization = generator.layers[:3]
+    expected = nn.functional.batch_norm(
+        linear(latent), None, None, normalization.weight, normalization.bias, training=True
+    )
+    assert_close(generator.layers[:5](latent), expected.relu())
+    assert discriminator(generator(latent)).shape == (8,)
+
+
+@pytest.mark.parametrize("size", ["width", "hidden"])
+def test_dcgan_refuses_layers_of_no_units(size):
+    for network in (DCGANDiscriminator, partial(DCGANGenerator, 10)):
+        with pytest.raises(ValueError, match=rf"^{size} must be at least 1, got 0\."):
+            network((1, 28, 28), **{size: 0})
 
 
 def test_the_max_pool_pair_has_the_layers_of_the_tutorial():

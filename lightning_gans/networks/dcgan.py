@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from math import prod
 
 from torch import Tensor, nn
 from typing_extensions import override
@@ -12,29 +11,28 @@ from lightning_gans.networks.shapes import image_shape
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
 
-def _pyramid(data_shape: tuple[int, ...], depth: int | None) -> list[tuple[int, int]]:
-    """Returns the sides of an image and of its halves, rounded down, the largest first.
+def _halvings(data_shape: tuple[int, ...]) -> int:
+    """Returns how often both sides of an image can be halved and keep at least 4 pixels.
 
     Raises:
-        ValueError: if they cannot be halved so often, or the data is no image.
+        ValueError: if that is less than twice, or the data is no image.
     """
     _, height, width = image_shape(data_shape)
-    if depth is None:
-        depth = 0
-        while (height | width) % 2 ** (depth + 1) == 0 and min(height, width) >> depth >= 8:
-            depth += 1
-        if depth < 2:
-            raise ValueError(
-                "data_shape: DCGAN halves both sides of an image at least twice, to 4 pixels or "
-                f"more; {height} x {width} pixels do not. Give the data another size, or the "
-                "networks a depth: then odd sides are halved too."
-            )
-    if depth < 2 or min(height, width) >> depth < 2:
+    times = 0
+    while height % 2 == width % 2 == 0 and min(height, width) >= 8:
+        height, width, times = height // 2, width // 2, times + 1
+    if times < 2:
         raise ValueError(
-            f"depth: the sides of {height} x {width} pixels are halved at least twice, to 2 "
-            f"pixels or more, got {depth}."
+            "data_shape: DCGAN halves both sides of an image at least twice, to 4 pixels or more; "
+            f"{data_shape[1]} x {data_shape[2]} pixels do not. Give the data another size."
         )
-    return [(height >> times, width >> times) for times in range(depth + 1)]
+    return times
+
+
+def _check_positive(**sizes: int | None) -> None:
+    for name, size in sizes.items():
+        if size is not None and size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}.")
 
 
 def _initialize(module: nn.Module) -> None:
@@ -52,6 +50,21 @@ def _activated(
     channels: int, normalization: Callable[[int], nn.Module] | None, activation: nn.Module
 ) -> list[nn.Module]:
     return [activation] if normalization is None else [normalization(channels), activation]
+
+
+def _dense(
+    inputs: int,
+    outputs: int,
+    normalization: Callable[[int], nn.Module] | None,
+    activation: nn.Module,
+) -> list[nn.Module]:
+    """Returns a fully connected layer; it is normalised as an image of one pixel."""
+    return [
+        nn.Linear(inputs, outputs, bias=normalization is None),
+        nn.Unflatten(1, (outputs, 1, 1)),
+        *_activated(outputs, normalization, activation),
+        nn.Flatten(),
+    ]
 
 
 class DCGANGenerator(nn.Module):
@@ -72,10 +85,12 @@ class DCGANGenerator(nn.Module):
         width: channels before the last layer, at least 1.
         normalization: called with the number of channels, after every layer but the last.
         output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
-        depth: how often the sides are doubled; see `DCGANDiscriminator`.
+        hidden: units of a fully connected layer before the small image, as in InfoGAN's network
+            for MNIST (Chen et al., 2016, table 1, https://arxiv.org/abs/1606.03657), which has
+            1024; at least 1, or None for no such layer.
 
     Raises:
-        ValueError: if the image cannot be made, or ``width`` or ``depth`` is out of range.
+        ValueError: if the image cannot be made, or ``width`` or ``hidden`` is out of range.
 
     Example:
         >>> import torch
@@ -91,24 +106,26 @@ class DCGANGenerator(nn.Module):
         width: int = 64,
         normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
         output: Callable[[], nn.Module] | None = nn.Tanh,
-        depth: int | None = None,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be at least 1, got {width}.")
-        sides = _pyramid(data_shape, depth)[::-1]
-        channels = [width * 2**power for power in reversed(range(len(sides) - 1))]
+        _check_positive(width=width, hidden=hidden)
+        times = _halvings(data_shape)
+        sides = [side // 2**times for side in data_shape[1:]]
+        channels = [width * 2**power for power in reversed(range(times))]
         bias = normalization is None
-        layers: list[nn.Module] = [
-            nn.Linear(latent_dim, channels[0] * prod(sides[0]), bias=bias),
-            nn.Unflatten(1, (channels[0], *sides[0])),
+        layers: list[nn.Module] = []
+        if hidden is not None:
+            layers += _dense(latent_dim, hidden, normalization, nn.ReLU())
+        layers += [
+            nn.Linear(hidden or latent_dim, channels[0] * sides[0] * sides[1], bias=bias),
+            nn.Unflatten(1, (channels[0], *sides)),
             *_activated(channels[0], normalization, nn.ReLU()),
         ]
-        odd = [(height % 2, width % 2) for height, width in sides[1:]]
-        for (inputs, outputs), more in zip(pairwise(channels), odd[:-1], strict=True):
-            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, more, bias=bias))
+        for inputs, outputs in pairwise(channels):
+            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias))
             layers += _activated(outputs, normalization, nn.ReLU())
-        layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1, odd[-1]))
+        layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1))
         if output is not None:
             layers.append(output())
         self.layers = nn.Sequential(*layers)
@@ -135,12 +152,11 @@ class DCGANDiscriminator(nn.Module):
             last. With a penalty on the gradient of each sample it must not use the statistics of
             the batch: give None.
         output: after the last layer; logits if it is not given.
-        depth: how often the sides are halved, at least 2, rounding down where they are odd, to at
-            least 2 pixels. By default as often as it needs no rounding and leaves 4 pixels.
+        hidden: units of a fully connected layer before the logit, as in `DCGANGenerator`.
 
     Raises:
-        ValueError: if the image cannot be halved so often, or ``width`` or ``depth`` is out of
-            range.
+        ValueError: if the image cannot be halved often enough, or ``width`` or ``hidden`` is out
+            of range.
 
     Example:
         >>> import torch
@@ -155,18 +171,21 @@ class DCGANDiscriminator(nn.Module):
         width: int = 64,
         normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
         output: Callable[[], nn.Module] | None = None,
-        depth: int | None = None,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be at least 1, got {width}.")
-        sides = _pyramid(data_shape, depth)
-        channels = [width * 2**power for power in range(len(sides) - 1)]
+        _check_positive(width=width, hidden=hidden)
+        times = _halvings(data_shape)
+        channels = [width * 2**power for power in range(times)]
         layers: list[nn.Module] = [nn.Conv2d(data_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=normalization is None))
             layers += _activated(outputs, normalization, nn.LeakyReLU(0.2))
-        layers += [nn.Flatten(), nn.Linear(channels[-1] * prod(sides[-1]), 1)]
+        layers.append(nn.Flatten())
+        features = channels[-1] * (data_shape[1] >> times) * (data_shape[2] >> times)
+        if hidden is not None:
+            layers += _dense(features, hidden, normalization, nn.LeakyReLU(0.2))
+        layers.append(nn.Linear(hidden or features, 1))
         if output is not None:
             layers.append(output())
         self.layers = nn.Sequential(*layers, nn.Flatten(0))
