@@ -24,7 +24,7 @@ from trained import ROOT, RUNS, finished, record, train_all, write_results
 DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
     *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
-    "wdcgan_gp_mnist",
+    *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned"),
 )
 PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder")
 COLUMNS = {"fd_digits": 2, "digit_tv": 3, "digit_ones": 3, "digit_confidence": 3}

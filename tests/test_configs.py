@@ -20,7 +20,7 @@ def test_the_configurations_of_the_founding_systems_are_there():
         *("wgan_ring", "wgan_gp_ring", "wgan_gp_ring_tuned", "wgan_gp_grid_tuned"),
         *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
         *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
-        *("wdcgan_gp_mnist", "dcgan_cifar10", "wdcgan_gp_cifar10"),
+        *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "dcgan_cifar10", "wdcgan_gp_cifar10"),
         *("gan_folder", "wdcgan_gp_folder"),
     }
 
