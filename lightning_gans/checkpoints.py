@@ -8,6 +8,7 @@ import inspect
 import os
 import pickle
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
+from lightning.pytorch.core.saving import _load_state
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from typing_extensions import Self, override
+
+from lightning_gans.exports import export_bytes, is_export, read_export
 
 if TYPE_CHECKING:
     from lightning_gans.gan import GAN
@@ -44,6 +48,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint at {path}.")
+    if is_export(path):
+        raise ValueError(f"{path} is an export: it holds no state to train or evaluate with.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -60,8 +66,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 def load(path: str | os.PathLike[str], *, averaged: bool = True, **arguments: Any) -> "GAN":
     """Returns the model of a checkpoint, on the CPU, in evaluation mode, its networks rebuilt.
 
+    Of a generator that was exported, the model has the weights and an untrained discriminator.
+
     Args:
-        path: the checkpoint.
+        path: a checkpoint, or a safetensors file made by ``lightning-gans export``.
         averaged: give the generator its averaged weights, if the checkpoint has any.
         arguments: constructor arguments that win over the saved ones. Networks, priors and
             penalties that were handed to the constructor as objects are not in the checkpoint and
@@ -72,6 +80,11 @@ def load(path: str | os.PathLike[str], *, averaged: bool = True, **arguments: An
         ValueError: if the file is not a checkpoint of this package, its class has not been
             imported, or an argument is missing.
     """
+    if Path(path).is_file() and is_export(path):
+        exported = read_export(path)
+        if RECORD_KEY not in exported:
+            raise ValueError(f"{path} was not exported by lightning_gans.")
+        return cast("GAN", _saved_class(exported, path)._rebuilt(exported, path, arguments)).eval()
     checkpoint = read_checkpoint(path)
     model = cast("GAN", _saved_class(checkpoint, path).load_from_checkpoint(path, **arguments))
     average = checkpoint.get("callbacks", {}).get(AVERAGE_KEY)
@@ -86,12 +99,15 @@ class CheckpointedModule(LightningModule):
     Attributes:
         seed: of the run, known once a trainer has set the model up.
         images_seen: real samples that the discriminator was shown, over all processes.
+        value_range: least and greatest value that a picture of the data should show, if the data
+            module that the model was trained on has one.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.seed = 0
         self.images_seen = 0
+        self.value_range: tuple[float, float] | None = None
         self._objects: list[str] = []
 
     def save_plain_hyperparameters(self) -> None:
@@ -137,6 +153,7 @@ class CheckpointedModule(LightningModule):
             "class_path": _class_path(type(self)),
             "seed": self.seed,
             "images_seen": self.images_seen,
+            "value_range": self.value_range,
             "objects": self._objects,
         }
 
@@ -157,6 +174,8 @@ class CheckpointedModule(LightningModule):
                 f"{_class_path(type(self))}: give --model the class of the checkpoint."
             )
         saved, own = checkpoint["state_dict"], self.state_dict()
+        networks = record.get("networks")
+        own = {k: v for k, v in own.items() if networks is None or k.split(".")[0] in networks}
         for name in saved.keys() | own.keys():
             shapes = [tuple(s[name].shape) if name in s else "none" for s in (saved, own)]
             if shapes[0] != shapes[1]:
@@ -174,6 +193,8 @@ class CheckpointedModule(LightningModule):
         if given is None or fitting:
             self.seed = record["seed"]
         self.images_seen = record["images_seen"]
+        if self.value_range is None and record.get("value_range"):
+            self.value_range = (record["value_range"][0], record["value_range"][1])
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -196,21 +217,47 @@ class CheckpointedModule(LightningModule):
                 f"{checkpoint_path} is of a {saved.__name__}, not of a {cls.__name__}: open it "
                 f"with lightning_gans.load or {saved.__name__}.load_from_checkpoint."
             )
-        missing = sorted(set(checkpoint[RECORD_KEY]["objects"]) - set(arguments))
+        return cls._rebuilt(checkpoint, checkpoint_path, arguments)
+
+    @classmethod
+    def _rebuilt(
+        cls, saved: dict[str, Any], path: str | os.PathLike[str], arguments: dict[str, Any]
+    ) -> Self:
+        """Returns the model of an opened checkpoint or export."""
+        missing = sorted(set(saved[RECORD_KEY]["objects"]) - set(arguments))
         if missing:
             raise ValueError(
-                f"{checkpoint_path} does not hold the objects that the model was made from: give "
+                f"{path} does not hold the objects that the model was made from: give "
                 f"{', '.join(f'{name}=...' for name in missing)}."
             )
-        hyperparameters = checkpoint.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
-        _check_class_paths(hyperparameters, checkpoint_path)
-        arguments = {"map_location": "cpu", "weights_only": True, **arguments}
-        model = super().load_from_checkpoint(Path(checkpoint_path), **arguments)
+        hyperparameters = saved.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        _check_class_paths(hyperparameters, path)
+        if "networks" in saved[RECORD_KEY]:
+            given = {cls.CHECKPOINT_HYPER_PARAMS_KEY: {**hyperparameters, **arguments}}
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Found keys that are in the model state dict")
+                loaded = _load_state(cls, {**saved, **given}, strict=False, **arguments)
+            model = cast(Self, loaded)
+        else:
+            arguments = {"map_location": "cpu", "weights_only": True, **arguments}
+            model = super().load_from_checkpoint(Path(path), **arguments)
         # Lightning puts the objects it built in their place, and the next checkpoint would lack
         # what they were built from.
         model._replace_hyperparameters(hyperparameters)
-        model._objects = checkpoint[RECORD_KEY]["objects"]
+        model._objects = saved[RECORD_KEY]["objects"]
         return model
+
+    def export(self, *names: str) -> bytes:
+        """Returns a safetensors file of some networks, from which `load` rebuilds the model.
+
+        Args:
+            names: attributes of the model, such as ``"generator"``.
+        """
+        checkpoint: dict[str, Any] = {self.CHECKPOINT_HYPER_PARAMS_KEY: dict(self.hparams)}
+        self.on_save_checkpoint(checkpoint)
+        checkpoint[RECORD_KEY]["networks"] = names
+        weights = {k: v for k, v in self.state_dict().items() if k.split(".")[0] in names}
+        return export_bytes(weights, checkpoint)
 
 
 def _constructor_call(instance: object) -> dict[str, Any]:

@@ -26,6 +26,7 @@ __all__ = [
     "level_sets",
     "points",
     "profiles",
+    "read_png",
     "save_gif",
     "save_png",
     "side_by_side",
@@ -186,17 +187,28 @@ def save_png(picture: Picture, path: Path) -> None:
         Image.fromarray(picture).save(file, "PNG", optimize=True)
 
 
-def save_gif(frames: Sequence[Path], path: Path, *, seconds: float = 8.0) -> None:
-    """Writes an animation that repeats for ever and rests on its last frame.
+def read_png(path: Path) -> Picture:
+    """Returns the picture that a file holds."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def save_gif(
+    frames: Sequence[Picture], path: Path, *, seconds: float = 8.0, rest: float = 2.0
+) -> None:
+    """Writes an animation that repeats for ever, the whole file or nothing.
 
     Args:
         frames: pictures of equal size, at least one.
         path: where to.
         seconds: from the first frame to the last.
+        rest: seconds that the last frame is shown.
     """
-    pictures = [Image.open(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
+    pictures = [
+        Image.fromarray(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames
+    ]
     durations = [max(40, round(1000 * seconds / len(pictures)))] * len(pictures)
-    durations[-1] = 2000
+    durations[-1] = round(1000 * rest)
     with replacing(path) as file:
         pictures[0].save(
             file, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0

@@ -273,6 +273,8 @@ class GAN(CheckpointedModule):
         """Takes the run's seed over and checks that the networks fit each other and the data."""
         if stage == "fit" and not any(part.training for part in self.modules()):
             self.train()  # a model that was loaded to be evaluated
+        data = getattr(self.trainer, "datamodule", None)
+        self.value_range = getattr(data, "value_range", self.value_range)
         strategy = self.trainer.strategy
         if isinstance(strategy, DDPStrategy):
             # Each backward pass reaches the parameters of one player only.

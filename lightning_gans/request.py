@@ -4,26 +4,26 @@ import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lightning_gans.catalogue import config_path, configs, configs_folder
+from lightning_gans.errors import InputError
 from lightning_gans.runs import find_checkpoint, run_of
 
-__all__ = [
-    "COMMANDS",
-    "InputError",
-    "Request",
-    "changes",
-    "check_trainer",
-    "class_name",
-    "config_file",
-    "configs_folder",
-]
+__all__ = ["COMMANDS", "Request", "changes", "check_trainer", "class_name", "config_file"]
 
 COMMANDS = ("fit", "validate", "test", "predict")
 
+DEMO = "wgan_gp_ring_tuned"
+"""The configuration that ``fit`` trains if nothing else is asked for."""
+FLAGS = (
+    *("ckpt_path", "name", "trainer.default_root_dir"),
+    *("model", "model.class_path", "data", "data.class_path"),
+)
 FIXED_BY_CHECKPOINT = ("model.class_path", "model.init_args.generator", "model.init_args.discrim")
 """Beginnings of the keys that the weights of a checkpoint decide."""
 FIXED_BY_TRAINING = (
@@ -31,16 +31,6 @@ FIXED_BY_TRAINING = (
     "data.class_path",
 )
 """Beginnings of the keys that a run cannot change on its way, since their state is saved."""
-
-
-class InputError(Exception):
-    """What the user gave cannot be used; the message says what, and what is allowed."""
-
-
-def configs_folder() -> Path:
-    """Returns the folder of the configurations that come with the package."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
 
 
 class Request:
@@ -67,19 +57,30 @@ class Request:
             "allow_abbrev": False,
             "exit_on_error": False,
         }
-        files = argparse.ArgumentParser(**options)
-        files.add_argument("-c", "--config", action="append", default=[])
+        parser_of_files = argparse.ArgumentParser(**options)
+        parser_of_files.add_argument("-c", "--config", action="append", default=[])
         parser = argparse.ArgumentParser(**options)
-        for flag in ("ckpt_path", "name", "trainer.default_root_dir", "data", "data.class_path"):
+        for flag in FLAGS:
             parser.add_argument(f"--{flag}", dest=flag)
         try:
-            found, flags = files.parse_known_args(arguments[place:])
+            found, flags = parser_of_files.parse_known_args(arguments[place:])
             self._flags = vars(parser.parse_known_args(flags)[0])
         except argparse.ArgumentError as error:
             raise InputError(str(error)) from error
-        self._configs = [Path(config) for config in found.config]
+        self._configs = [config_path(config) for config in found.config]
+        if self.command == "fit" and not (self._configs or self._chosen()):
+            self._configs = [config_path(DEMO)]
+        for path in self._configs:
+            if not path.is_file():
+                raise InputError(_unknown_config(path))
+        files = [part for path in self._configs for part in ("--config", str(path))]
         self.before = arguments[:place]
-        self.after = [*(part for file in found.config for part in ("--config", file)), *flags]
+        self.after = [*files, *flags]
+
+    def _chosen(self) -> bool:
+        """Tells whether a flag says what to train."""
+        names = ("model", "model.class_path", "data", "data.class_path", "ckpt_path")
+        return any(self._flags[name] is not None for name in names)
 
     def _setting(self, key: str) -> str | None:
         """Returns a setting from the flags or from the last file that has it."""
@@ -166,6 +167,12 @@ def config_file(config: dict[str, Any]) -> Iterator[str | None]:
         path = Path(folder) / "checkpoint.yaml"
         path.write_text(yaml.safe_dump(config))
         yield str(path)
+
+
+def _unknown_config(path: Path) -> str:
+    near = get_close_matches(path.stem, configs(), 1)
+    hint = f": did you mean {near[0]}?" if near else "; lightning-gans list names those there are."
+    return f"config: there is no file and no configuration {path}{hint}"
 
 
 def class_name(class_path: str) -> str:

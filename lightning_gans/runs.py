@@ -27,7 +27,7 @@ from lightning_gans.files import replacing
 from lightning_gans.gan import GAN
 from lightning_gans.provenance import code_version, machine, versions
 
-__all__ = ["RunLogger", "RunRecord", "find_checkpoint", "run_of"]
+__all__ = ["RunLogger", "RunRecord", "checkpoint_in", "find_checkpoint", "run_of"]
 
 CONFIG_KEY = "config"
 """Key of the run's configuration in the package's record of a checkpoint."""
@@ -44,14 +44,39 @@ def find_checkpoint(root: Path, name: str, which: str) -> Path:
     Raises:
         FileNotFoundError: if no run of this name has one.
     """
+    for run in _newest_first(root / name):
+        if (run / "checkpoints" / f"{which}.ckpt").is_file():
+            return run / "checkpoints" / f"{which}.ckpt"
+    raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
+
+
+def checkpoint_in(path: Path) -> Path:
+    """Returns the checkpoint that a path stands for.
+
+    Args:
+        path: a file, or the folder of a run or of all runs of a name, of which the newest counts.
+            In a run the best checkpoint is taken, or else the last one.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    if path.is_file():
+        return path
+    for run in (path, *_newest_first(path)):
+        for which in ("best", "last"):
+            if (run / "checkpoints" / f"{which}.ckpt").is_file():
+                return run / "checkpoints" / f"{which}.ckpt"
+    what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
+    raise FileNotFoundError(f"There is no {what} at {path}.")
+
+
+def _newest_first(folder: Path) -> list[Path]:
     found = [
         (int(match[1]), path)
-        for path in (root / name).glob(f"version_*/checkpoints/{which}.ckpt")
-        if (match := re.fullmatch(r"version_(\d+)", path.parts[-3]))
+        for path in folder.glob("version_*")
+        if (match := re.fullmatch(r"version_(\d+)", path.name))
     ]
-    if not found:
-        raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
-    return max(found)[1]
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 def run_of(checkpoint: Path) -> Path | None:

@@ -12,7 +12,8 @@ import torch
 import wandb
 import yaml
 
-from lightning_gans.cli import GANCLI, main
+from lightning_gans.cli import main
+from lightning_gans.gancli import GANCLI
 
 QUICK = [
     *("--data.batch_size", "8", "--data.num_eval_samples", "32", "--trainer.max_steps", "3"),
@@ -106,6 +107,11 @@ def test_another_class_has_its_own_defaults_and_keeps_what_was_chosen():
     assert tuple(optimizer["betas"]) == (0.9, 0.999)
     main(["fit", "--config", "mine.yaml", "--model", "WGAN", *networks, *QUICK])
     assert config(name="mine", version=1)["model"]["init_args"]["n_critic"] == 2
+
+
+def test_a_configuration_that_comes_along_is_found_by_its_name():
+    main(["fit", "--config", "gan_ring", *QUICK])
+    assert config(name="gan_ring")["model"]["class_path"] == "lightning_gans.GAN"
 
 
 def test_parts_are_chosen_by_flags_alone():
@@ -375,15 +381,21 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
     [
         (["--model.n_critic", "0"], "n_critic must be at least 1, got 0."),
         (["--model.n_critic", "x"], "Expected a <class 'int'>. Got value: x"),
-        (["--model.n_critics", "2"], "Option 'n_critics' is not accepted"),
-        (["--trainer.max_step", "2"], "unrecognized arguments: --trainer.max_step 2"),
-        (["--config", "nothing.yaml"], "File does not exist"),
+        (["--model.n_critics", "2"], "'n_critics' is not accepted: did you mean n_critic?"),
+        (["--trainer.max_step", "2"], "--trainer.max_step 2: did you mean trainer.max_steps?"),
+        (
+            ["--config", "nothing.yaml"],
+            "there is no file and no configuration nothing.yaml; light",
+        ),
+        (["--config", "gan_rng"], "no configuration gan_rng: did you mean gan_ring?"),
         (["--config", "unknown.yaml"], "does not accept option 'modle'"),
         (["--config", "broken.yaml"], "Problems parsing config"),
         (["--ckpt_path", "nothing.ckpt"], "ckpt_path: There is no checkpoint at nothing.ckpt."),
         (["--ckpt_path", "last"], "ckpt_path: No run in runs/run has a checkpoint last.ckpt."),
         (["--ckpt_path", "broken.yaml"], "broken.yaml holds more than plain data and tensors"),
-        (["--model", "WGANPG"], "there is no class WGANPG"),
+        (["--model", "WGANPG"], "there is no class WGANPG: did you mean WGANGP?"),
+        (["--model", "torch.nn.Nothing"], "has no attribute 'Nothing'"),
+        (["--model.generator", "MLPGenertor"], "MLPGenertor: did you mean MLPGenerator?"),
         (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be above 0, got 0.0."),
         (
             ["--model.penalty_weight", "-1"],
@@ -409,9 +421,9 @@ def test_bad_input_is_explained_in_one_line(arguments, message, capsys):
     assert not os.path.exists("runs/run") or not os.listdir("runs/run")
 
 
-def test_no_command_and_an_unknown_one_are_explained(capsys):
-    assert "{fit,validate,test,predict}" in refused(capsys)
-    assert "invalid choice: 'train'" in refused(capsys, "train")
+def test_an_unknown_command_and_what_one_lacks_are_explained(capsys):
+    assert refused(capsys, "training").startswith("there is no command training: there are fit,")
+    assert refused(capsys, "validat") == "there is no command validat: did you mean validate?"
     assert "predict needs a checkpoint" in refused(
         capsys, "predict", "--model", "GAN", "--data", "GaussianRing"
     )
@@ -487,7 +499,7 @@ def test_a_refused_run_leaves_nothing_of_wandb_either(capsys):
 
 
 def test_what_is_missing_is_named_as_it_is_given(capsys):
-    message = refused(capsys, "fit")
+    message = refused(capsys, "validate")
     assert "--model" in message
     assert "--data" in message
-    assert "fit." not in message
+    assert "validate." not in message

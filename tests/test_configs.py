@@ -9,7 +9,8 @@ import yaml
 from made import fill, make_digits, make_photos
 
 from lightning_gans import networks
-from lightning_gans.cli import configs_folder, main
+from lightning_gans.catalogue import configs_folder
+from lightning_gans.cli import main
 
 CONFIGS = sorted(path for path in configs_folder().glob("*.yaml") if path.stem != "default")
 

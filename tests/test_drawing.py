@@ -116,8 +116,8 @@ def test_files_hold_what_was_drawn(tmp_path):
     for index in range(3):
         picture = np.full((8, 8, 3), 80 * index, np.uint8)
         drawing.save_png(picture, tmp_path / "deep" / f"{index}.png")
-        frames.append(tmp_path / "deep" / f"{index}.png")
-        assert (np.asarray(Image.open(frames[-1])) == picture).all()
+        frames.append(drawing.read_png(tmp_path / "deep" / f"{index}.png"))
+        assert (frames[-1] == picture).all()
     drawing.save_gif(frames, tmp_path / "all.gif", seconds=1.2)
     with Image.open(tmp_path / "all.gif") as animation:
         assert animation.n_frames == 3

@@ -139,7 +139,7 @@ class Pictures(Callback):
         frames = sorted(figures.glob("level_sets_*.png")) or sorted(
             (self._folder / "samples").glob("*.png")
         )
-        drawing.save_gif(frames, figures / "training.gif")
+        drawing.save_gif([drawing.read_png(frame) for frame in frames], figures / "training.gif")
 
     def _samples(self, gan: GAN) -> tuple[Tensor, Tensor]:
         """Returns generated samples of the fixed latents and as many real ones."""

@@ -1,0 +1,1 @@
+"""The commands that work with what a training has left: a checkpoint or a run folder."""

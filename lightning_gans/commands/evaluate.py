@@ -1,0 +1,57 @@
+"""``lightning-gans evaluate``: every score that fits the data, as a table and as JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_gans.callbacks import Evaluation
+from lightning_gans.errors import InputError
+from lightning_gans.files import replacing
+from lightning_gans.gancli import run
+from lightning_gans.provenance import code_version, machine, versions
+from lightning_gans.runs import checkpoint_in
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    checkpoint: Path, out: Path, *, split: str = "validation", flags: Sequence[str] = ()
+) -> None:
+    """Scores a checkpoint, prints the table and writes the scores.
+
+    Args:
+        checkpoint: file or run folder.
+        out: a ``.json`` file.
+        split: "validation" or "test", the samples that are compared with.
+        flags: further arguments, as for ``lightning-gans validate``.
+
+    Raises:
+        InputError: if an argument cannot be used; nothing has been written then.
+    """
+    if out.suffix != ".json":
+        raise InputError(f"out: {out} must end in .json.")
+    try:
+        file = checkpoint_in(checkpoint)
+    except FileNotFoundError as error:
+        raise InputError(f"ckpt_path: {error}") from error
+    command = "test" if split == "test" else "validate"
+    cli = run([command, "--ckpt_path", str(file), *flags])
+    assert cli is not None
+    callbacks = cli.trainer.callbacks  # type: ignore[attr-defined]
+    (evaluation,) = (c for c in callbacks if isinstance(c, Evaluation))
+    if not cli.trainer.is_global_zero:
+        return
+    found = {
+        "checkpoint": str(file),
+        "model": type(cli.model).__name__,
+        "data": type(cli.datamodule).__name__,
+        "split": split,
+        "samples": evaluation.num_samples,
+        "scores": evaluation.scores,
+        "floors": evaluation.floors,
+        "commit": code_version(),
+        "versions": versions(),
+        "machine": machine(cli.trainer.strategy.root_device),
+    }
+    with replacing(out) as target:
+        target.write(json.dumps(found, indent=2).encode() + b"\n")

@@ -1,0 +1,109 @@
+"""``lightning-gans export``: the generator as a file that other programs open."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from lightning_gans.checkpoints import load
+from lightning_gans.commands.opening import generated, latents, opened
+from lightning_gans.errors import InputError, RunError
+from lightning_gans.files import replacing
+from lightning_gans.gan import GAN
+
+__all__ = ["FORMATS", "export"]
+
+FORMATS = ("safetensors", "onnx")
+TOLERANCE = 1e-5
+"""Largest difference of an entry between the samples of the model and of its export."""
+
+
+class _Sampler(nn.Module):
+    """The way from latents to samples, as a network."""
+
+    def __init__(self, model: GAN) -> None:
+        super().__init__()
+        self.model = model
+
+    @override
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.model.generate(latent)
+
+
+def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = None) -> float:
+    """Writes the generator of a checkpoint and compares what is written with it.
+
+    Args:
+        checkpoint: file or run folder.
+        out: the file.
+        format: ``safetensors``, which `lightning_gans.load` opens, or ``onnx`` with the input
+            ``latent`` and the output ``sample``, of any number of samples.
+        weights: see `opened`.
+
+    Returns:
+        The largest difference of an entry of 16 samples.
+
+    Raises:
+        InputError: if an argument cannot be used, or a package for the format is not there.
+        RunError: if the export does not make the samples of the original. Nothing is written.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format must be {' or '.join(FORMATS)}, got {format!r}.")
+    model = opened(checkpoint, weights)
+    latent = latents(model, 16, seed=0)
+    with replacing(out) as file:
+        if format == "onnx":
+            content = _onnx(model, latent)
+            file.write(content)
+            made = _run_onnx(content, latent)
+        else:
+            file.write(model.export("generator"))
+            file.flush()
+            made = generated(load(Path(file.name)), latent)
+        difference = (made - generated(model, latent)).abs().max().item()
+        if not difference <= TOLERANCE:
+            raise RunError(
+                f"The export was not kept: its samples differ by {difference:.1e} from those of "
+                f"the checkpoint, more than {TOLERANCE:.0e}."
+            )
+    return difference
+
+
+def _onnx(model: GAN, latent: Tensor) -> bytes:
+    try:
+        import onnxscript  # noqa: F401  which torch.onnx needs
+    except ImportError as error:
+        raise _missing(error) from error
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about packages that nothing here uses
+        program = torch.onnx.export(
+            _Sampler(model).eval(),
+            (latent,),
+            dynamo=True,
+            verbose=False,
+            input_names=["latent"],
+            output_names=["sample"],
+            dynamic_shapes={"latent": {0: torch.export.Dim("n")}},
+        )
+    assert program is not None
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def _run_onnx(content: bytes, latent: Tensor) -> Tensor:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise _missing(error) from error
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["sample"], {"latent": latent.numpy()})[0])
+
+
+def _missing(error: ImportError) -> InputError:
+    return InputError(
+        f"format: onnx needs the package {error.name}: pip install 'lightning-gans[onnx]'."
+    )

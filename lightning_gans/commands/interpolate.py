@@ -1,0 +1,60 @@
+"""``lightning-gans interpolate``: what lies between two latents."""
+
+from pathlib import Path
+
+import torch
+
+from lightning_gans.commands.opening import generated, latents, opened, picture
+from lightning_gans.drawing import save_gif, save_png
+from lightning_gans.errors import InputError
+from lightning_gans.priors import spherical_interpolation
+
+__all__ = ["interpolate"]
+
+
+def interpolate(
+    checkpoint: Path,
+    out: Path,
+    *,
+    n: int = 6,
+    steps: int = 10,
+    mode: str = "spherical",
+    seed: int = 0,
+    weights: str | None = None,
+) -> None:
+    """Draws the samples on the ways between pairs of latents.
+
+    Args:
+        checkpoint: file or run folder.
+        out: a ``.png`` with a row of ``steps`` images for every pair, or a ``.gif`` of ``steps``
+            frames there and back, with all pairs in each.
+        n: pairs of latents, at least 1.
+        steps: latents of a way with both its ends, at least 2.
+        mode: "linear" or "spherical"; the latter keeps the length that a normal prior's latents
+            have, see `spherical_interpolation`.
+        seed: decides the latents.
+        weights: see `opened`.
+
+    Raises:
+        InputError: if an argument cannot be used; nothing has been written then.
+    """
+    for name, value, least in (("n", n, 1), ("steps", steps, 2)):
+        if value < least:
+            raise InputError(f"{name} must be at least {least}, got {value}.")
+    if out.suffix not in (".png", ".gif"):
+        raise InputError(f"out: {out} must end in .png or .gif.")
+    model = opened(checkpoint, weights)
+    start, end = latents(model, 2 * n, seed).chunk(2)
+    between = torch.lerp if mode == "linear" else spherical_interpolation
+    ways = [
+        generated(model, between(start, end, torch.full((n, 1), share)))
+        for share in torch.linspace(0, 1, steps).tolist()
+    ]
+    if out.suffix == ".png":
+        rows = torch.stack(ways, 1).flatten(0, 1)
+        save_png(picture(model, rows, columns=steps), out)
+        return
+    columns = min(n, 8)
+    frames = [picture(model, way, columns=columns) for way in ways]
+    there_and_back = [*frames, *frames[-2:0:-1]]
+    save_gif(there_and_back, out, seconds=0.1 * len(there_and_back), rest=0.1)

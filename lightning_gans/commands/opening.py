@@ -1,0 +1,92 @@
+"""How the commands open a checkpoint, and draw samples and pictures from its model."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lightning_gans.checkpoints import AVERAGE_KEY, load, read_checkpoint
+from lightning_gans.drawing import Picture, image_grid, points, profiles
+from lightning_gans.errors import InputError
+from lightning_gans.gan import GAN
+from lightning_gans.randomness import EVALUATION, reseed
+from lightning_gans.runs import checkpoint_in
+
+__all__ = ["generated", "import_modules", "latents", "opened", "picture", "value_range"]
+
+BATCH = 250
+"""Samples that are generated at a time."""
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Imports the modules that classes of the user's own are in.
+
+    Raises:
+        InputError: if there is no such module.
+    """
+    for name in names:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise InputError(f"import: {name} cannot be imported: {error}.") from error
+
+
+def opened(path: Path, weights: str | None = None) -> GAN:
+    """Returns the model of a checkpoint, in evaluation mode.
+
+    Args:
+        path: a checkpoint or a folder; see `checkpoint_in`.
+        weights: "averaged" or "raw"; if it is not given the averaged ones where there are any.
+
+    Raises:
+        InputError: if it cannot be opened, or has no averaged weights.
+    """
+    try:
+        file = checkpoint_in(path)
+        if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file)["callbacks"]:
+            raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
+        return load(file, averaged=weights != "raw")
+    except (FileNotFoundError, ValueError) as error:
+        message = str(error).replace("import it first", "give --import and its module")
+        raise InputError(f"ckpt_path: {message}") from error
+
+
+def latents(model: GAN, n: int, seed: int) -> Tensor:
+    """Draws latents, shape (n, Z), that depend on the seed and their number only."""
+    reseed(model.device, seed, EVALUATION)
+    return model.sample_latent(n)
+
+
+def generated(model: GAN, latent: Tensor) -> Tensor:
+    """Maps latents, shape (N, Z), to samples, shape (N, ...), on the CPU."""
+    return torch.cat([model.sample(part).cpu() for part in torch.split(latent, BATCH)])
+
+
+def value_range(model: GAN) -> tuple[float, float]:
+    """Returns what a picture shows as black and white, or at its edges."""
+    return model.value_range or (-1.0, 1.0)
+
+
+def picture(model: GAN, samples: Tensor, *, columns: int, title: str = "") -> Picture:
+    """Returns a grid of images, a scatter plot of points or the profiles of vectors.
+
+    Args:
+        model: that made the samples.
+        samples: shape (N, ...).
+        columns: images in a row.
+        title: above a plot; images have none.
+
+    Raises:
+        InputError: if there is no picture of samples of this shape.
+    """
+    none = samples[:0]
+    if samples.ndim == 4 and samples.shape[1] in (1, 3):
+        return image_grid(samples, value_range(model), columns=columns)
+    if samples.ndim == 2:
+        draw = points if samples.shape[1] == 2 else profiles
+        return draw(samples, none, value_range(model), title=title)
+    raise InputError(
+        f"out: there is no picture of shape {tuple(samples.shape[1:])}; give a .npy file."
+    )

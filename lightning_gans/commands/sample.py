@@ -1,0 +1,86 @@
+"""``lightning-gans sample``: a picture, a folder of images, an array or an animation."""
+
+import shutil
+from collections.abc import Sequence
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from lightning_gans.commands.opening import generated, latents, opened, picture, value_range
+from lightning_gans.drawing import save_gif, save_png, to_bytes
+from lightning_gans.errors import InputError
+from lightning_gans.files import PARTIAL, replacing
+
+__all__ = ["sample"]
+
+ENDINGS = (".png", ".npy", ".gif", "")
+
+
+def sample(
+    checkpoints: Sequence[Path],
+    out: Path,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    weights: str | None = None,
+) -> None:
+    """Generates samples of the same latents with every checkpoint, and writes them.
+
+    Args:
+        checkpoints: files or run folders; more than one for a ``.gif``, of a frame each.
+        out: a ``.png`` of all samples, a ``.npy`` array in the range of the data, a ``.gif``, or
+            a new folder with one ``.png`` an image.
+        n: number of samples, at least 1.
+        seed: decides the latents.
+        weights: see `opened`.
+
+    Raises:
+        InputError: if an argument cannot be used; nothing has been written then.
+    """
+    if n < 1:
+        raise InputError(f"n must be at least 1, got {n}.")
+    if out.suffix not in ENDINGS:
+        raise InputError(f"out: {out} must end in .png, .npy or .gif, or name a new folder.")
+    if len(checkpoints) > 1 and out.suffix != ".gif":
+        raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
+    if out.suffix == "" and out.exists():
+        raise InputError(f"out: there is a {out} already; name a new folder.")
+    models = [opened(path, weights) for path in checkpoints]
+    samples = [generated(model, latents(model, n, seed)) for model in models]
+    if out.suffix == ".npy":
+        with replacing(out) as file:
+            np.save(file, samples[0].numpy())
+    elif out.suffix == "":
+        _save_images(samples[0], value_range(models[0]), out)
+    else:
+        if len({part.shape for part in samples}) > 1:
+            raise InputError("ckpt_path: the checkpoints make samples of different shapes.")
+        columns = isqrt(n - 1) + 1
+        frames = [
+            picture(model, part, columns=columns, title=f"{type(model).__name__}, {path}")
+            for model, part, path in zip(models, samples, checkpoints, strict=True)
+        ]
+        if out.suffix == ".gif":
+            save_gif(frames, out)
+        else:
+            save_png(frames[0], out)
+
+
+def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> None:
+    """Writes every image into a file of its own; the folder is whole or not there."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise InputError(
+            f"out: samples of shape {tuple(images.shape[1:])} are no images; give a .npy file."
+        )
+    partial = folder.with_name(folder.name + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        pixels = to_bytes(images, limits).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+        for index, image in enumerate(pixels):
+            save_png(image, partial / f"{index:06d}.png")
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

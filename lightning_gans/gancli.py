@@ -1,0 +1,382 @@
+"""The commands that train and score: ``lightning-gans {fit,validate,test,predict,prepare}``."""
+
+import argparse
+import logging
+import re
+import shutil
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+import wandb
+import yaml
+from jsonargparse import ArgumentParser
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+from torch import nn
+from typing_extensions import override
+
+import datamodules  # noqa: F401  so that its classes are found by name
+import lightning_gans.variants  # noqa: F401  likewise
+from datamodules.folder import UnreadableImageError
+from lightning_gans.catalogue import configs_folder
+from lightning_gans.checkpoints import read_checkpoint
+from lightning_gans.errors import InputError, RunError
+from lightning_gans.files import replacing
+from lightning_gans.game import DivergenceError
+from lightning_gans.gan import GAN
+from lightning_gans.hints import SECTIONS, with_hint
+from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
+from lightning_gans.parsing import own_defaults
+from lightning_gans.request import (
+    COMMANDS,
+    Request,
+    changes,
+    check_trainer,
+    class_name,
+    config_file,
+)
+from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
+
+__all__ = ["GANCLI", "prepare", "run"]
+
+EPILOG = "Beside these: lightning-gans prepare --data MNIST --data.data_dir D downloads a dataset."
+
+
+class GANCLI(LightningCLI):
+    """LightningCLI with run folders, and with checkpoints that bring their configuration along.
+
+    What holds, the later the stronger: ``configs/default.yaml``, the configuration in the
+    checkpoint, files given with ``--config``, flags.
+
+    Args:
+        arguments: the command line after the program's name.
+
+    Raises:
+        InputError: if something the user gave cannot be used.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        strict: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
+        defaults = {**strict, "default_config_files": [str(configs_folder() / "default.yaml")]}
+        self._run: RunLogger | None = None
+        self._changes: list[str] = []
+        super().__init__(
+            GAN,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            parser_kwargs={**strict, "epilog": EPILOG, **dict.fromkeys(COMMANDS, defaults)},
+            args=arguments,
+        )
+
+    # Parsing -------------------------------------------------------------------------------------
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--name", type=str | None, help="Name of the run and of its folder.")
+        for key, callback in SECTIONS.items():
+            parser.add_lightning_class_args(callback, key)
+        parser.link_arguments(
+            "data",
+            "model.init_args.data_shape",
+            compute_fn=lambda data: getattr(data, "data_shape", None),
+            apply_on="instantiate",
+        )
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        assert isinstance(args, list)
+        request = Request(args)
+        state: dict[str, Any] = {}
+        try:
+            checkpoint = request.checkpoint()
+            if checkpoint is not None:
+                state = read_checkpoint(checkpoint)
+        except (FileNotFoundError, ValueError) as error:
+            raise InputError(f"ckpt_path: {error}") from error
+        saved = state.get(CONFIG_KEY)
+        with config_file(request.relevant(saved)) as file, own_defaults():
+            flags = ["--config", file] if file else []
+            self.config = parser.parse_args([*request.before, *flags, *request.after])
+        if request.command is None:
+            return
+        config = self.config[request.command]
+        if request.command == "fit":
+            check_trainer(config.trainer)
+            request.check_place(checkpoint)
+        config.name = config.name or request.name() or _default_name(config)
+        if checkpoint is not None:
+            config.ckpt_path = str(checkpoint)
+        self.plain_config: dict[str, Any] = yaml.safe_load(
+            self._subcommand_parsers[request.command].dump(config, skip_none=False)
+        )
+        for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
+            self.plain_config.pop(key, None)
+        if saved is not None:
+            self._changes = changes(request.relevant(saved), self.plain_config, request.command)
+        done = state.get("global_step", 0)
+        if request.command == "fit" and 0 < config.trainer.max_steps <= done:
+            _nothing_left(done, config.trainer.max_steps)
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Does nothing: `parse_arguments` has taken the checkpoint's configuration in."""
+
+    # Making --------------------------------------------------------------------------------------
+
+    @override
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
+            raise InputError(str(_reason(error))) from error
+
+    @override
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise InputError(f"seed_everything: {error}") from error
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
+        self.trainer_defaults["callbacks"] = [RunRecord(self.plain_config, sys.argv)]
+        return super().instantiate_trainer(**kwargs)
+
+    def _loggers(self) -> list[Logger] | bool:
+        """Returns ``metrics.csv`` first, and what the user asks for beside it."""
+        trainer = self._get(self.config_init, "trainer")
+        given = trainer.logger
+        if trainer.fast_dev_run:
+            return False
+        others = given if isinstance(given, list) else [given] if given else []
+        others = [logger for logger in others if logger is not True]
+        run = run_of(Path(self._checkpoint)) if self._checkpoint else None
+        if run is not None:
+            number = int(run.name.removeprefix("version_"))
+            self._run = RunLogger(str(run.parent.parent), run.parent.name, number)
+        else:
+            self._run = RunLogger(trainer.default_root_dir, self._get(self.config, "name"))
+        for logger in others:
+            if isinstance(logger, WandbLogger):
+                go_offline_without_key()
+            if isinstance(logger, TensorBoard | WandB):
+                logger.follow(self._run.log_dir)
+        return [self._run, *others]
+
+    @property
+    def _checkpoint(self) -> str | None:
+        return self._get(self.config, "ckpt_path")
+
+    # Running -------------------------------------------------------------------------------------
+
+    def fit(self, model: GAN, **kwargs: Any) -> None:
+        """Trains a model."""
+        if self.trainer.is_global_zero:
+            try:
+                self._introduce(model)
+            except OSError as error:
+                raise InputError(
+                    f"trainer.default_root_dir: the run's folder cannot be made: {error}"
+                ) from error
+        kwargs["weights_only"] = True
+        try:
+            self._run_guarded(self.trainer.fit, model, **kwargs)
+        except InputError:
+            self._leave_no_trace()
+            raise
+        except SystemExit as end:  # how Lightning ends a run that is told to stop
+            self._tell_how_to_go_on()
+            if self.trainer.received_sigterm:
+                raise SystemExit(128 + signal.SIGTERM) from end
+            raise
+        if self._run is not None and self.trainer.is_global_zero:
+            self._sum_up(Path(self._run.log_dir))
+
+    def validate(self, model: GAN, **kwargs: Any) -> None:
+        """Scores a model on the validation data."""
+        kwargs.update(weights_only=True, verbose=False)
+        self._run_guarded(self.trainer.validate, model, **kwargs)
+
+    def test(self, model: GAN, **kwargs: Any) -> None:
+        """Scores a model on the test data."""
+        kwargs.update(weights_only=True, verbose=False)
+        self._run_guarded(self.trainer.test, model, **kwargs)
+
+    def predict(self, model: GAN, **kwargs: Any) -> None:
+        """Generates as many samples as the validation data has, into an array file."""
+        if self._checkpoint is None:
+            raise InputError("ckpt_path: predict needs a checkpoint, give --ckpt_path.")
+        if self.trainer.world_size > 1:
+            raise InputError("trainer.devices: predict writes one file, use one process.")
+        kwargs.update(weights_only=True, return_predictions=True)
+        samples = torch.cat(self._run_guarded(self.trainer.predict, model, **kwargs))
+        checkpoint = Path(self._checkpoint)
+        target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
+        with replacing(target) as file:
+            np.save(file, samples.float().cpu().numpy())
+        console = Console(highlight=False)
+        console.print(f"{len(samples):,} samples as one array: {target}", soft_wrap=True)
+
+    def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
+        """Runs, and blames what fails before the first update on the input."""
+        try:
+            return run(model, **kwargs)
+        except (ValueError, ImportError, MisconfigurationException, FileNotFoundError) as error:
+            if model.training_begun:
+                raise
+            raise InputError(str(error)) from error
+
+    @rank_zero_only
+    def _leave_no_trace(self) -> None:
+        """Removes the folder of a run that could not begin."""
+        if self._run is not None and self._run.is_new:
+            folder = Path(self._run.log_dir)
+            if any(isinstance(logger, WandbLogger) for logger in self.trainer.loggers):
+                wandb.finish(exit_code=2)  # it would write into the folder again
+            shutil.rmtree(folder)
+            with suppress(OSError):  # other runs of this name
+                folder.parent.rmdir()
+
+    @rank_zero_only
+    def _tell_how_to_go_on(self) -> None:
+        if self._run is not None:
+            path = Path(self._run.log_dir) / "checkpoints" / "last.ckpt"
+            console = Console(highlight=False)
+            console.print(f"stopped after {self.trainer.global_step:,} updates", soft_wrap=True)
+            if path.exists():
+                console.print(f"to go on: lightning-gans fit --ckpt_path {path}", soft_wrap=True)
+
+    def _introduce(self, model: GAN) -> None:
+        console = Console(highlight=False)
+        device = self.trainer.strategy.root_device
+        sizes = [_size(network) for network in (model.generator, model.discriminator)]
+        console.print(
+            f"{type(model).__name__} on {type(self.datamodule).__name__}, "
+            f"{sizes[0]} + {sizes[1]} parameters, {self.trainer.world_size} x {device.type}, "
+            f"seed {self._get(self.config, 'seed_everything')}",
+            soft_wrap=True,
+        )
+        if self._checkpoint:
+            console.print(f"going on from {self._checkpoint}", soft_wrap=True)
+        for change in self._changes:
+            console.print(f"changed from the checkpoint: {change}", soft_wrap=True)
+        if self._run is not None:
+            console.print(f"run folder: {self._run.log_dir}", soft_wrap=True)
+
+    def _sum_up(self, folder: Path) -> None:
+        console = Console(highlight=False)
+        for name, what in (
+            ("figures/real_and_generated.png", "real beside generated samples"),
+            ("figures/training.gif", "the training as an animation"),
+            ("figures/curves.png", "losses"),
+            ("metrics.csv", "every logged value"),
+            ("checkpoints/best.ckpt", "the best state"),
+            ("checkpoints/last.ckpt", "the last state, to go on from: --ckpt_path last"),
+        ):
+            if (folder / name).exists():
+                console.print(f"{what}: {folder / name}", soft_wrap=True)
+
+
+def _default_name(config: Any) -> str:
+    return "_".join(class_name(config[key].class_path).lower() for key in ("model", "data"))
+
+
+def _size(network: nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Returns what a parser's error stems from: the first that says what value is wrong."""
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    ours = [cause for cause in causes[1:] if isinstance(cause, ValueError)]
+    return ours[0] if ours else causes[-1]
+
+
+def _one_line(message: str) -> str:
+    """Returns the part of a parser's message that says what is wrong, in one line."""
+    noise = r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
+    noise += r"|Expected a path but|Expected a <class 'collections.abc|Expected a <class 'bool'>"
+    lines = (line.strip(" -") for line in message.splitlines())
+    kept = dict.fromkeys(line for line in lines if line and not re.match(noise, line))
+    # The parser sees a flag as an entry of its command.
+    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", " ".join(kept))
+    return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
+
+
+def prepare(arguments: list[str]) -> None:
+    """Downloads and checks a dataset, for machines that train where there is no network.
+
+    Args:
+        arguments: the command line after ``prepare``.
+
+    Raises:
+        InputError: if the data is not complete in the end.
+    """
+    parser = ArgumentParser(prog="lightning-gans prepare", description="Get a dataset ready.")
+    parser.exit_on_error = False
+    parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+    try:
+        data = parser.instantiate_classes(parser.parse_args(arguments)).data
+    except (ValueError, TypeError, ImportError) as error:
+        raise InputError(str(_reason(error))) from error
+    try:
+        data.prepare_data()
+        data.setup("fit")
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    found = f"{len(data.training):,} images to train on" if hasattr(data, "training") else "ready"
+    Console(highlight=False).print(f"{type(data).__name__}: {found}")
+
+
+def _nothing_left(done: int, limit: int) -> NoReturn:
+    """Ends a run that has reached its end already, before it touches anything."""
+    Console(highlight=False).print(
+        f"nothing left to train: the checkpoint has {done:,} generator updates, and "
+        f"trainer.max_steps is {limit:,}",
+        soft_wrap=True,
+    )
+    sys.exit(0)
+
+
+def run(arguments: list[str]) -> GANCLI | None:
+    """Runs one of these commands; returns what ran it, or None for ``prepare``.
+
+    Args:
+        arguments: the command and what follows it.
+
+    Raises:
+        InputError: if something the user gave cannot be used.
+        RunError: if the run is stopped on its way by what it comes to, or by a broken image.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    # Rows are logged all the same: updates are counted over epochs.
+    warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
+    try:
+        if arguments[0] != "prepare":
+            return GANCLI(arguments)
+        prepare(arguments[1:])
+        return None
+    except (argparse.ArgumentError, InputError) as error:
+        raise InputError(with_hint(_one_line(str(error)))) from error
+    except (DivergenceError, UnreadableImageError) as error:
+        raise RunError(str(error)) from error
