@@ -24,17 +24,25 @@ def finished(root: Path, name: str) -> Path | None:
     return done[-1].parent if done else None
 
 
+def begun(root: Path, name: str) -> Path | None:
+    """Returns the last checkpoint of the newest run of a name, if it was stopped on its way."""
+    found = sorted((root / name).glob("version_*/checkpoints/last.ckpt"), key=os.path.getmtime)
+    return found[-1] if found else None
+
+
 def train(config: str, seed: int, root: Path, threads: int, flags: Iterable[str]) -> None:
-    """Trains one configuration with one seed on the CPU, unless that has been done."""
+    """Trains one configuration with one seed on the CPU, or what has been left to do of that."""
     name = f"{config}_seed{seed}"
     if finished(root, name) is not None:
         return
-    command = [
-        *(sys.executable, str(ROOT / "cli.py"), "fit"),
-        *("--config", str(ROOT / "configs" / f"{config}.yaml"), "--seed_everything", str(seed)),
-        *("--name", name, "--trainer.default_root_dir", str(root)),
-        *("--trainer.accelerator", "cpu", *flags),
-    ]
+    checkpoint = begun(root, name)
+    if checkpoint is not None:
+        start = ["--ckpt_path", str(checkpoint)]
+    else:
+        path = ROOT / "configs" / f"{config}.yaml"
+        start = ["--config", str(path), "--seed_everything", str(seed), "--name", name]
+        start += ["--trainer.default_root_dir", str(root), "--trainer.accelerator", "cpu", *flags]
+    command = [sys.executable, str(ROOT / "cli.py"), "fit", *start]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     print("training", name, flush=True)
     result = subprocess.run(command, env=environment, capture_output=True, text=True)

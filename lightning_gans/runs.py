@@ -269,6 +269,7 @@ class RunRecord(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint[CONFIG_KEY] = self.config
+        self._write(trainer, pl_module)  # a run that is killed has the time up to here on record
 
     @override
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -157,7 +157,11 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
         wait_for_row(folder, step, process)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        assert content(folder / "checkpoints" / "last.ckpt")["global_step"] < 300
+        saved = content(folder / "checkpoints" / "last.ckpt")["global_step"]
+        assert saved < 300
+        record = json.loads((folder / "run.json").read_text())
+        assert record["updates"] >= saved
+        assert record["wall_time_s"] > 0
     # A kill in the middle of a write leaves part of a row and of a checkpoint.
     with (folder / "metrics.csv").open("a") as file:
         file.write("299,0.1")
