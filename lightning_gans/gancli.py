@@ -291,6 +291,10 @@ class GANCLI(LightningCLI):
         ):
             if (folder / name).exists():
                 console.print(f"{what}: {folder / name}", soft_wrap=True)
+        for logger in self.trainer.loggers:
+            command = logger.to_upload() if isinstance(logger, WandB) else None
+            if command is not None:
+                console.print(f"to upload it to W&B: {command}", soft_wrap=True)
 
 
 def _default_name(config: Any) -> str:

@@ -2,10 +2,17 @@
 
 import netrc
 import os
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from typing_extensions import override
+
+from lightning_gans.files import replacing
+from lightning_gans.metrics import better
 
 __all__ = ["TensorBoard", "WandB", "go_offline_without_key"]
 
@@ -45,23 +52,89 @@ class TensorBoard(TensorBoardLogger):
 class WandB(WandbLogger):
     """Lightning's Weights & Biases logger, keeping its files in the run's folder.
 
-    Without a key it records offline and never asks for one.
+    Without a key it records offline and never asks for one. A run that goes on continues its W&B
+    run, which is named after its folder. At the end the checkpoints become an artifact; the
+    summary has the best of each score.
 
     Args:
         save_dir: another folder for its files.
         project: where the run appears.
+        name: of the run, in place of that of its folder.
+        group: runs of the same group are shown together, such as the seeds of an experiment.
+        tags: words to find the run by.
+        job_type: what the run does in its group.
+        log_model: make artifacts of the checkpoints: at the end, never, or "all" the time.
+        offline: record only, to upload later.
         **kwargs: as for Lightning's ``WandbLogger``.
     """
 
     def __init__(
-        self, save_dir: str | None = None, project: str = "lightning_gans", **kwargs: Any
+        self,
+        save_dir: str | None = None,
+        project: str = "lightning_gans",
+        name: str | None = None,
+        group: str | None = None,
+        tags: list[str] | None = None,
+        job_type: str | None = None,
+        log_model: bool | Literal["all"] = True,
+        offline: bool = False,
+        **kwargs: Any,
     ) -> None:
         go_offline_without_key()
-        super().__init__(save_dir=save_dir or ".", project=project, **kwargs)
+        if offline:  # Lightning's own way forbids artifacts, which are recorded offline too
+            os.environ["WANDB_MODE"] = "offline"
+        about: dict[str, Any] = {"group": group, "tags": tags, "job_type": job_type}
+        super().__init__(
+            name=name,
+            save_dir=save_dir or ".",
+            project=project,
+            log_model=log_model,
+            **about,
+            **kwargs,
+        )
         self.follows_run = save_dir is None
+        self._described: set[str] = set()
 
     def follow(self, folder: str) -> None:
-        """Keeps its files in a run's folder, unless another one was given."""
+        """Takes its name from a run's folder, and keeps its files and its identity there.
+
+        Files are kept elsewhere if another folder was given.
+        """
+        run = Path(folder)
         if self.follows_run:
             self._save_dir = folder
             self._wandb_init["dir"] = folder
+        if self._name is None:
+            self._wandb_init["name"] = self._name = f"{run.parent.name}/{run.name}"
+        self._identify(run / "wandb" / "id")
+
+    @rank_zero_only
+    def _identify(self, path: Path) -> None:
+        """Takes the identity that the run has had, or gives it one."""
+        known = path.read_text().strip() if path.is_file() else None
+        identity = self._id or os.environ.get("WANDB_RUN_ID") or known or secrets.token_hex(4)
+        if identity != known:
+            with replacing(path) as file:
+                file.write(identity.encode())
+        self._wandb_init["id"] = self._id = identity
+
+    @override
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Logs values; of a score the best becomes its summary."""
+        for key in [key for key in metrics if key not in self._described]:
+            stage, _, score = key.partition("/")
+            summary = {"low": "min", "high": "max", "same": "last"}[better(score)]
+            if stage in ("val", "test"):
+                self.experiment.define_metric(
+                    key, step_metric="trainer/global_step", summary=summary
+                )
+            self._described.add(key)
+        super().log_metrics(metrics, step)
+
+    def to_upload(self) -> str | None:
+        """Returns the command that uploads what was recorded offline, if anything was."""
+        if self._experiment is None or not self._experiment.offline:
+            return None
+        assert self._save_dir is not None
+        return f"wandb sync {Path(self._save_dir, 'wandb', 'offline-run-*')}"

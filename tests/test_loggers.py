@@ -23,6 +23,7 @@ RUN = [
     *("--trainer.log_every_n_steps", "2", "--trainer.val_check_interval", "3"),
     *("--pictures.every_n_updates", "3"),
 ]
+ROOT = Path(__file__).parents[1]
 FOLDER = Path("runs/run/version_0")
 PICTURES = {
     "media/samples": {0: "samples/0000000", 3: "samples/0000003", 6: "samples/0000006"},
@@ -118,6 +119,68 @@ def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_
     assert len(pictures) == len(drawn)
     shown = {np.asarray(Image.open(picture)).tobytes() for picture in pictures}
     assert shown == {np.asarray(Image.open(picture)).tobytes() for picture in drawn}
+
+
+def test_a_wandb_run_is_named_grouped_summed_up_and_continued(capsys):
+    about = ["--trainer.logger.group", "rings", "--trainer.logger.tags", "[a,b]"]
+    about += ["--trainer.logger.job_type", "train", "--trainer.logger.offline", "true"]
+    main([*RUN, "--trainer.logger", "WandB", *about])
+    wandb.finish()
+    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "9"])
+    wandb.finish()
+    wandb.teardown()
+    printed = capsys.readouterr().out
+    assert printed.count("to upload it to W&B: wandb sync ") == 2
+    assert printed.count(f"{FOLDER}/wandb/offline-run-*\n") == 2
+    paths = sorted(FOLDER.glob("wandb/offline-run-*/*.wandb"), key=os.path.getmtime)
+    assert len(paths) == 2
+    identity = (FOLDER / "wandb" / "id").read_text()
+    steps = []
+    for path in paths:
+        records = list(wandb_records(path))
+        (run,) = (r.run for r in records if r.WhichOneof("record_type") == "run")
+        assert (run.run_id, run.display_name) == (identity, "run/version_0")
+        assert (run.run_group, list(run.tags), run.job_type) == ("rings", ["a", "b"], "train")
+        metrics = {r.metric.name: r.metric for r in records if r.metric.name}
+        assert metrics["val/w1"].summary.min
+        assert metrics["val/high_quality"].summary.max
+        assert metrics["val/w1"].step_metric == "trainer/global_step"
+        artifacts = [r.artifact for r in records if r.WhichOneof("record_type") == "artifact"]
+        assert {a.type for a in artifacts} == {"model"}
+        kept = {json.loads(a.metadata)["original_filename"]: list(a.aliases) for a in artifacts}
+        assert kept["last.ckpt"] == ["latest"]
+        history = [r.history for r in records if r.WhichOneof("record_type") == "history"]
+        steps.append(
+            {
+                json.loads(item.value_json)
+                for row in history
+                for item in row.item
+                if "/".join(item.nested_key) == "trainer/global_step"
+            }
+        )
+    assert max(steps[0]) == 6
+    assert min(steps[1]) > 6
+    assert max(steps[1]) == 9
+
+
+def test_the_sweep_asks_for_what_the_command_line_knows(capsys):
+    sweep = yaml.safe_load((ROOT / "docs" / "sweep.yaml").read_text())
+    assert sweep["program"] == "lightning-gans"
+    assert sweep["metric"]["name"] == "val/w1"
+    for choose in (min, max):
+        flags = [f"--{k}={choose(spec['values'])}" for k, spec in sweep["parameters"].items()]
+        fixed = [p for p in sweep["command"] if not p.startswith("${")]
+        with pytest.raises(SystemExit) as done:
+            main([*fixed, *flags, "--print_config"])
+        assert done.value.code == 0
+        found = yaml.safe_load(capsys.readouterr().out)
+        for key, spec in sweep["parameters"].items():
+            value = found
+            for part in key.split("."):
+                value = value.get("init_args", value)[part] if part not in value else value[part]
+            assert value == choose(spec["values"])
+        assert found["trainer"]["logger"]["class_path"].endswith("WandB")
+        assert found["checkpoint"]["monitor"] == sweep["metric"]["name"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing_extensions import override
 from lightning_gans.game import split_batch
 from lightning_gans.gan import GAN
 from lightning_gans.metrics import (
+    MEANINGS,
     DigitQuality,
     HistogramDivergence,
     InceptionScores,
@@ -21,35 +22,10 @@ from lightning_gans.metrics import (
     PatternError,
     SlicedWasserstein,
     Wasserstein,
+    better,
 )
 
-__all__ = ["MEANINGS", "Evaluation", "fitting_metrics"]
-
-MEANINGS = {
-    "modes": "with 20 % of a fair share",
-    "modes_pacgan": "hit by at most 2,500 samples",
-    "high_quality": "share within 3 sd of a mode",
-    "reverse_kl": "unevenness over modes, nats",
-    "w1": "exact W1, of 2,048 at most",
-    "w2": "exact W2, of 2,048 at most",
-    "sliced_w": "sliced W2",
-    "kl": "KL(real, generated), nats",
-    "js": "Jensen-Shannon, at most 0.693",
-    "cross_entropy": "of fake for real cells, nats",
-    "pattern_error": "largest deviation, any entry",
-    "fd_digits": "Frechet, digits' judge",
-    "digit_tv": "classes against the data's",
-    "digit_entropy": "of the classes, nats",
-    "digit_ones": "share of the digit 1",
-    "digit_confidence": "of the digit judge",
-    "fid": "Inception, squared",
-    "kid": "Inception, squared",
-    "is": "Inception Score",
-}
-"""A few words on each score, for tables."""
-
-HIGHER_IS_BETTER = frozenset({"modes", "modes_pacgan", "high_quality", "digit_entropy", "is"})
-LIKE_REAL_DATA = frozenset({"digit_ones", "digit_confidence"})
+__all__ = ["Evaluation", "fitting_metrics"]
 
 
 def fitting_metrics(data: object) -> list[Metric]:
@@ -244,14 +220,8 @@ class Evaluation(Callback):
         table.add_column("what it is")
         for name, value in self.scores.items():
             floor = f"{self.floors[name]:.4g}" if name in self.floors else "-"
-            table.add_row(name, f"{value:.6g}", floor, _best(name), MEANINGS.get(name, ""))
+            table.add_row(name, f"{value:.6g}", floor, better(name), MEANINGS.get(name, ""))
         Console().print(table)
-
-
-def _best(name: str) -> str:
-    if name in LIKE_REAL_DATA:
-        return "same"
-    return "high" if name in HIGHER_IS_BETTER or name.startswith("is_") else "low"
 
 
 def _compute(metrics: Iterable[Metric]) -> dict[str, float]:

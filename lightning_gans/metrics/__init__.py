@@ -13,6 +13,7 @@ from lightning_gans.metrics.divergence import (
 )
 from lightning_gans.metrics.features import FeatureScores, InceptionScores
 from lightning_gans.metrics.frechet import frechet_distance
+from lightning_gans.metrics.meanings import MEANINGS, better
 from lightning_gans.metrics.modes import ModeCoverage, mode_counts
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.transport import (
@@ -23,6 +24,7 @@ from lightning_gans.metrics.transport import (
 )
 
 __all__ = [
+    "MEANINGS",
     "DigitJudge",
     "DigitQuality",
     "FeatureScores",
@@ -32,6 +34,7 @@ __all__ = [
     "PatternError",
     "SlicedWasserstein",
     "Wasserstein",
+    "better",
     "cross_entropy",
     "digit_judge",
     "frechet_distance",
