@@ -1,0 +1,70 @@
+"""What the pages under docs/ show does what they say."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import fill
+
+from lightning_gans.cli import main
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+def code(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(page):
+    """Returns the commands of a page, those in its tables included."""
+    found = [line for block in code(page, "bash") for line in block.splitlines()]
+    found += re.findall(r"`(lightning-gans [^`]+)`", page.read_text())
+    return [line for line in found if line.startswith("lightning-gans ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_trains_is_understood(page, capsys):
+    fill("photos")
+    np.save("points.npy", np.zeros((30, 3)))
+    (source,) = code(DOCS / "variants.md", "python")
+    Path("hinge.py").write_text(source)
+    for line in commands(page):
+        arguments = shlex.split(line, comments=True)[1:]
+        if arguments[0] != "fit" or "--ckpt_path" in arguments:
+            continue
+        if "--print_config" not in arguments:
+            arguments.append("--print_config")
+        with pytest.raises(SystemExit) as done:
+            main(arguments)
+        assert done.value.code == 0, line
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", ["start.md", "data.md"])
+def test_the_examples_in_python_run_as_they_stand(name):
+    (example,) = code(DOCS / name, "python")
+    names = {}
+    exec(compile(example, name, "exec"), names)
+    assert names["trainer"].global_step == (20 if name == "data.md" else 200)
+
+
+def test_the_variant_that_is_shown_trains(capsys):
+    (source,) = code(DOCS / "variants.md", "python")
+    assert 25 <= len(source.splitlines()) <= 45
+    Path("hinge.py").write_text(source)
+    (plain, penalised) = (line for line in commands(DOCS / "variants.md"))
+    brief = "--trainer.max_steps 3 --data.num_eval_samples 32 --pictures.every_n_updates 0"
+    for line in (plain, penalised):
+        main([*shlex.split(line)[1:], *brief.split()])
+    assert "HingeGAN on GaussianRing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["start", "tutorials"])
+def test_both_languages_have_the_same_commands(name):
+    pages = (DOCS / f"{name}.md", DOCS / f"{name}.zh.md")
+    english, chinese = ([line.split(" #")[0].strip() for line in commands(p)] for p in pages)
+    assert english == chinese
+    assert code(pages[0], "python") == code(pages[1], "python")
