@@ -45,7 +45,7 @@ def opened(path: Path, weights: str | None = None) -> GAN:
     """
     try:
         file = checkpoint_in(path)
-        if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file)["callbacks"]:
+        if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
         return load(file, averaged=weights != "raw")
     except (FileNotFoundError, ValueError) as error:
