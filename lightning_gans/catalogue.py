@@ -20,10 +20,11 @@ def config_path(name: str) -> Path:
     """Returns the file of a configuration.
 
     Args:
-        name: a path or, from any folder, a name as `configs` gives it.
+        name: a path or, from any folder, a name as `configs` gives it, also as in a checkout.
     """
-    shipped = configs_folder() / f"{name}.yaml"
-    return shipped if not Path(name).exists() and name in configs() else Path(name)
+    short = name.removeprefix("configs/").removesuffix(".yaml")
+    shipped = configs_folder() / f"{short}.yaml"
+    return shipped if not Path(name).exists() and short in configs() else Path(name)
 
 
 def configs() -> dict[str, str]:

@@ -9,6 +9,7 @@ import os
 import pickle
 import sys
 import warnings
+from argparse import ArgumentError
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -56,9 +57,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(
             f"{path} holds more than plain data and tensors, or is damaged; it was not opened."
         ) from error
-    except (EOFError, OSError, RuntimeError) as error:
+    except Exception as error:  # there is no telling what the reader stumbles over
         raise ValueError(f"{path} is not a whole checkpoint: it may be cut off.") from error
-    if not isinstance(checkpoint, dict) or RECORD_KEY not in checkpoint:
+    if not _has_record(checkpoint):
         raise ValueError(f"{path} was not written by a model of lightning_gans.")
     return checkpoint
 
@@ -82,7 +83,7 @@ def load(path: str | os.PathLike[str], *, averaged: bool = True, **arguments: An
     """
     if Path(path).is_file() and is_export(path):
         exported = read_export(path)
-        if RECORD_KEY not in exported:
+        if not _has_record(exported):
             raise ValueError(f"{path} was not exported by lightning_gans.")
         return cast("GAN", _saved_class(exported, path)._rebuilt(exported, path, arguments)).eval()
     checkpoint = read_checkpoint(path)
@@ -232,15 +233,18 @@ class CheckpointedModule(LightningModule):
             )
         hyperparameters = saved.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
         _check_class_paths(hyperparameters, path)
-        if "networks" in saved[RECORD_KEY]:
-            given = {cls.CHECKPOINT_HYPER_PARAMS_KEY: {**hyperparameters, **arguments}}
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Found keys that are in the model state dict")
-                loaded = _load_state(cls, {**saved, **given}, strict=False, **arguments)
-            model = cast(Self, loaded)
-        else:
-            arguments = {"map_location": "cpu", "weights_only": True, **arguments}
-            model = super().load_from_checkpoint(Path(path), **arguments)
+        try:
+            if "networks" in saved[RECORD_KEY]:
+                given = {cls.CHECKPOINT_HYPER_PARAMS_KEY: {**hyperparameters, **arguments}}
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "Found keys that are in the model state")
+                    loaded = _load_state(cls, {**saved, **given}, strict=False, **arguments)
+                model = cast(Self, loaded)
+            else:
+                arguments = {"map_location": "cpu", "weights_only": True, **arguments}
+                model = super().load_from_checkpoint(Path(path), **arguments)
+        except (ArgumentError, AttributeError, KeyError, RuntimeError, TypeError) as error:
+            raise ValueError(f"{path}: its model cannot be built again: {error}") from error
         # Lightning puts the objects it built in their place, and the next checkpoint would lack
         # what they were built from.
         model._replace_hyperparameters(hyperparameters)
@@ -258,6 +262,12 @@ class CheckpointedModule(LightningModule):
         checkpoint[RECORD_KEY]["networks"] = names
         weights = {k: v for k, v in self.state_dict().items() if k.split(".")[0] in names}
         return export_bytes(weights, checkpoint)
+
+
+def _has_record(saved: object) -> bool:
+    """Tells whether this package's record is there, with what is always read of it."""
+    record = saved.get(RECORD_KEY) if isinstance(saved, dict) else None
+    return isinstance(record, dict) and record.keys() >= {"class_path", "seed", "objects"}
 
 
 def _constructor_call(instance: object) -> dict[str, Any]:

@@ -6,6 +6,7 @@ errors in the short commands are there at once.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ TRAINING = {
     "prepare": "download and check a dataset",
 }
 """Commands that know their own arguments; to ask them takes seconds."""
+FORMATS = ("safetensors", "onnx")
 SHORT = ("sample", "interpolate", "evaluate", "export", "list", "completion")
 """Commands whose arguments are known here."""
 
@@ -37,6 +39,14 @@ class _Parser(argparse.ArgumentParser):
     @override
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells defaults where there are any."""
+
+    @override
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
 
 
 def _parser() -> _Parser:
@@ -57,7 +67,7 @@ def _parser() -> _Parser:
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
             allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Formatter,
         )
 
     sample = add("sample", "generate a picture, a folder of images, an array or an animation")
@@ -75,13 +85,16 @@ def _parser() -> _Parser:
     _add_out(interpolate, "interpolation.png", ".png or .gif")
 
     evaluate = add("evaluate", "score a checkpoint with all that fits its data, into a file too")
+    evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
     _add_checkpoint(evaluate, "what to score")
     evaluate.add_argument("--split", choices=("validation", "test"), default="validation")
     _add_out(evaluate, "scores.json", ".json")
 
     export = add("export", "write the generator in a form that other programs open")
     _add_checkpoint(export, "what to export")
-    export.add_argument("--format", choices=("safetensors", "onnx"), default="safetensors")
+    export.add_argument(
+        "--format", choices=FORMATS, help="by the ending of --out, or else safetensors"
+    )
     _add_weights(export)
     _add_out(export, None, "the file; generator.<format> if it is not given")
 
@@ -111,7 +124,7 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
 
 
 def _add_latents(parser: _Parser) -> None:
-    parser.add_argument("--seed", type=int, default=0, help="decides the latents")
+    parser.add_argument("--seed", type=_seed, default=0, help="decides the latents")
     _add_weights(parser)
 
 
@@ -121,6 +134,12 @@ def _add_weights(parser: _Parser) -> None:
         choices=("averaged", "raw"),
         help="of the generator; averaged where there are any, if it is not given",
     )
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"it must be from 0 to 4294967295, got {text}")
+    return int(text)
 
 
 def _add_out(parser: _Parser, default: str | None, text: str) -> None:
@@ -139,10 +158,13 @@ def _list() -> None:
         print()
 
 
-def _check_command(given: str, known: Sequence[str]) -> None:
-    """Refuses what is neither a command nor a flag, and names what is near."""
-    if given in known or given.startswith("-"):
+def _check_command(given: str) -> None:
+    """Refuses what is no command, and names what is near."""
+    known = (*TRAINING, *SHORT)
+    if given in (*known, "-h", "--help", "--version"):
         return
+    if given.startswith("-"):
+        raise InputError(f"a command comes first, not {given}: {', '.join(known)}.")
     near = get_close_matches(given, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
     raise InputError(f"there is no command {given}: {hint}")
@@ -151,7 +173,7 @@ def _check_command(given: str, known: Sequence[str]) -> None:
 def _run(given: Sequence[str]) -> None:
     """Does what a command line asks for."""
     parser = _parser()
-    _check_command(given[0] if given else "--help", (*TRAINING, *SHORT))
+    _check_command(given[0] if given else "--help")
     if given and given[0] in TRAINING:
         from lightning_gans.gancli import run
 
@@ -174,37 +196,34 @@ def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
     from lightning_gans.commands.opening import import_modules
 
     import_modules(asked.modules)
-    try:
-        if asked.command == "sample":
-            from lightning_gans.commands.sample import sample
+    if asked.command == "sample":
+        from lightning_gans.commands.sample import sample
 
-            sample(asked.ckpt_path, asked.out, n=asked.n, seed=asked.seed, weights=asked.weights)
-        elif asked.command == "interpolate":
-            from lightning_gans.commands.interpolate import interpolate
+        sample(asked.ckpt_path, asked.out, n=asked.n, seed=asked.seed, weights=asked.weights)
+    elif asked.command == "interpolate":
+        from lightning_gans.commands.interpolate import interpolate
 
-            interpolate(
-                asked.ckpt_path,
-                asked.out,
-                n=asked.n,
-                steps=asked.steps,
-                mode=asked.mode,
-                seed=asked.seed,
-                weights=asked.weights,
-            )
-        elif asked.command == "evaluate":
-            from lightning_gans.commands.evaluate import evaluate
+        interpolate(
+            asked.ckpt_path,
+            asked.out,
+            n=asked.n,
+            steps=asked.steps,
+            mode=asked.mode,
+            seed=asked.seed,
+            weights=asked.weights,
+        )
+    elif asked.command == "evaluate":
+        from lightning_gans.commands.evaluate import evaluate
 
-            evaluate(asked.ckpt_path, asked.out, split=asked.split, flags=flags)
-        else:
-            from lightning_gans.commands.export import export
+        evaluate(asked.ckpt_path, asked.out, split=asked.split, flags=flags)
+    else:
+        from lightning_gans.commands.export import export
 
-            asked.out = asked.out or Path(f"generator.{asked.format}")
-            difference = export(
-                asked.ckpt_path, asked.out, format=asked.format, weights=asked.weights
-            )
-            print(f"its samples differ from the checkpoint's by {difference:.1e} at most")
-    except OSError as error:
-        raise InputError(f"out: {asked.out} cannot be written: {error}") from error
+        ending = asked.out.suffix[1:] if asked.out else None
+        asked.format = asked.format or (ending if ending in FORMATS else FORMATS[0])
+        asked.out = asked.out or Path(f"generator.{asked.format}")
+        difference = export(asked.ckpt_path, asked.out, format=asked.format, weights=asked.weights)
+        print(f"its samples differ from the checkpoint's by {difference:.1e} at most")
     print(asked.out)
 
 
@@ -246,3 +265,7 @@ def main(arguments: list[str] | None = None) -> None:
         if all(rank == "0" for rank in ranks):
             print(f"lightning-gans: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        if os.environ.get("LIGHTNING_GANS_DEBUG"):
+            raise
+        sys.exit(128 + signal.SIGINT)

@@ -43,6 +43,7 @@ def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is no whole safetensors file: {error}") from error
-    if description is None:
-        raise ValueError(f"{path} was not exported by lightning_gans.")
-    return {**json.loads(description), "state_dict": weights}
+    try:
+        return {**json.loads(description or ""), "state_dict": weights}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} was not exported by lightning_gans.") from error

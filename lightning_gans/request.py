@@ -71,8 +71,7 @@ class Request:
         if self.command == "fit" and not (self._configs or self._chosen()):
             self._configs = [config_path(DEMO)]
         for path in self._configs:
-            if not path.is_file():
-                raise InputError(_unknown_config(path))
+            _check_config(path)
         files = [part for path in self._configs for part in ("--config", str(path))]
         self.before = arguments[:place]
         self.after = [*files, *flags]
@@ -111,6 +110,10 @@ class Request:
         asked = self._setting("ckpt_path")
         if asked is None:
             return None
+        if Path(asked).is_dir():
+            raise ValueError(
+                f"{asked} is a folder; give a file in it, or --name and last or best."
+            )
         if asked not in ("last", "best"):
             return Path(asked)
         name = self.name()
@@ -126,8 +129,9 @@ class Request:
             InputError: if one does, or the name is no name.
         """
         name, root = self._flags["name"], self._flags["trainer.default_root_dir"]
-        if name is not None and name != Path(name).name:
-            raise InputError(f"name: it must be the name of a folder, got {name!r}.")
+        asked = self._setting("name")
+        if asked is not None and (asked != Path(asked).name or asked in ("", "..")):
+            raise InputError(f"name: it must be the name of a folder, got {asked!r}.")
         run = None if checkpoint is None else run_of(checkpoint)
         if run is None:
             return
@@ -169,10 +173,18 @@ def config_file(config: dict[str, Any]) -> Iterator[str | None]:
         yield str(path)
 
 
-def _unknown_config(path: Path) -> str:
-    near = get_close_matches(path.stem, configs(), 1)
-    hint = f": did you mean {near[0]}?" if near else "; lightning-gans list names those there are."
-    return f"config: there is no file and no configuration {path}{hint}"
+def _check_config(path: Path) -> None:
+    """Refuses what is no file of settings."""
+    if not path.is_file():
+        near = get_close_matches(path.stem, configs(), 1)
+        hint = f": did you mean {near[0]}?" if near else "; lightning-gans list names them."
+        raise InputError(f"config: there is no file and no configuration {path}{hint}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"config: {path} is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"config: {path} holds no settings.")
 
 
 def class_name(class_path: str) -> str:

@@ -42,6 +42,7 @@ def test_every_configuration_is_listed_and_found_by_name(monkeypatch, tmp_path):
     assert catalogue.configs().keys() == stems - {"default"}
     assert all(catalogue.configs().values())
     assert catalogue.config_path("gan_ring") == catalogue.configs_folder() / "gan_ring.yaml"
+    assert catalogue.config_path("configs/gan_ring.yaml") == catalogue.config_path("gan_ring")
     assert catalogue.config_path("default") == Path("default")
     Path("gan_ring").write_text("own")
     assert catalogue.config_path("gan_ring") == Path("gan_ring")

@@ -387,9 +387,12 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
             ["--config", "nothing.yaml"],
             "there is no file and no configuration nothing.yaml; light",
         ),
+        (["--config", "empty.yaml"], "config: empty.yaml holds no settings."),
+        (["--name", ".."], "name: it must be the name of a folder, got '..'."),
+        (["--ckpt_path", "folder"], "ckpt_path: folder is a folder; give a file in it"),
         (["--config", "gan_rng"], "no configuration gan_rng: did you mean gan_ring?"),
         (["--config", "unknown.yaml"], "does not accept option 'modle'"),
-        (["--config", "broken.yaml"], "Problems parsing config"),
+        (["--config", "broken.yaml"], "config: broken.yaml is no YAML: while parsing"),
         (["--ckpt_path", "nothing.ckpt"], "ckpt_path: There is no checkpoint at nothing.ckpt."),
         (["--ckpt_path", "last"], "ckpt_path: No run in runs/run has a checkpoint last.ckpt."),
         (["--ckpt_path", "broken.yaml"], "broken.yaml holds more than plain data and tensors"),
@@ -413,6 +416,8 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
 def test_bad_input_is_explained_in_one_line(arguments, message, capsys):
     Path("unknown.yaml").write_text("modle: GAN\n")
     Path("broken.yaml").write_text("model: [\n")
+    Path("empty.yaml").touch()
+    Path("folder").mkdir()
     np.save("nan.npy", np.array([[0.0, np.nan]] + [[0.0, 0.0]] * 30))
     run = [flag for flag in RUN if not (flag.startswith("--data.") and "--data" in arguments)]
     if "--data" in arguments:
@@ -421,8 +426,16 @@ def test_bad_input_is_explained_in_one_line(arguments, message, capsys):
     assert not os.path.exists("runs/run") or not os.listdir("runs/run")
 
 
+def test_a_file_cannot_put_a_run_elsewhere_either(capsys):
+    Path("placed.yaml").write_text("name: a/b\nmodel: WGANGP\ndata: GaussianRing\n")
+    message = refused(capsys, "fit", "--config", "placed.yaml", *QUICK)
+    assert message == "name: it must be the name of a folder, got 'a/b'."
+    assert not os.path.exists("runs")
+
+
 def test_an_unknown_command_and_what_one_lacks_are_explained(capsys):
     assert refused(capsys, "training").startswith("there is no command training: there are fit,")
+    assert refused(capsys, "--foo").startswith("a command comes first, not --foo: fit, validate,")
     assert refused(capsys, "validat") == "there is no command validat: did you mean validate?"
     assert "predict needs a checkpoint" in refused(
         capsys, "predict", "--model", "GAN", "--data", "GaussianRing"

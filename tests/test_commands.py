@@ -14,6 +14,7 @@ import torch
 from made import make_digits
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from lightning_gans import drawing, load
@@ -91,6 +92,14 @@ def test_a_picture_and_a_folder_show_the_same_images(last):
         top, left = 2 + 30 * (index // 3), 2 + 30 * (index % 3)
         assert np.array_equal(grid[top : top + 28, left : left + 28, 0], expected[index])
         assert np.array_equal(np.asarray(Image.open(f"images/{name}"))[..., 0], expected[index])
+
+
+def test_a_folder_beside_is_left_alone(last):
+    Path("images.part").mkdir()
+    Path("images.part/mine.txt").write_text("mine")
+    run("sample", "--ckpt_path", last, "--n", 2, "--out", "images")
+    assert sorted(os.listdir()) == ["images", "images.part"]
+    assert os.listdir("images.part") == ["mine.txt"]
 
 
 def test_several_checkpoints_make_an_animation(root):
@@ -208,7 +217,7 @@ def test_a_safetensors_export_holds_the_generator_and_how_to_build_it(last, caps
 
 
 def test_an_onnx_export_runs_without_pytorch_for_any_number_of_samples(last):
-    run("export", "--ckpt_path", last, "--format", "onnx", "--weights", "raw", "--out", "g.onnx")
+    run("export", "--ckpt_path", last, "--weights", "raw", "--out", "g.onnx")
     session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
     model = load(last, averaged=False)
     for number in (1, 7):
@@ -243,33 +252,46 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
     run("sample", "--ckpt_path", "runs/own", "--import", "own_gan", "--out", "own.npy")
     assert np.load("own.npy").shape == (64, 2)
     message = refused(capsys, "sample", "--ckpt_path", "runs/own", "--import", "no_such_module")
-    assert message.startswith("import: no_such_module cannot be imported")
+    assert message.startswith("import: 'no_such_module' cannot be imported")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sample", "--n", "0"], "n must be at least 1, got 0."),
+        (["sample", "--n", "0"], "n must be at least 1 and at most 1,000,000, got 0."),
+        (["sample", "--n", "100000000000000000000"], "at most 1,000,000, got 1000000"),
+        (["sample", "--seed", "-1"], "argument --seed: it must be from 0 to 4294967295, got -1"),
+        (["sample", "--seed", "4294967296"], "argument --seed: it must be from 0 to 4294967295"),
         (["sample", "--n", "x"], "argument --n: invalid int value: 'x'"),
-        (["sample", "--out", "a.jpg"], "out: a.jpg must end in .png, .npy or .gif"),
+        (["sample", "--out", "a.jpg"], "out: 'a.jpg' must end in .png or .npy or .gif or nothing"),
+        (["sample", "--out", ".png"], "out: '.png' must end in"),
+        (["sample", "--out", "."], "out: '.' must end in"),
+        (["sample", "--import", ""], "import: '' cannot be imported"),
+        (["sample", "--import", "zero"], "import: 'zero' cannot be imported: division by zero."),
         (["sample", "--out", "there"], "out: there is a there already"),
-        (["sample", "--out", "there/file/a.png"], "out: there/file/a.png cannot be written"),
+        (["sample", "--out", "there/file/a.png"], "there/file/a.png cannot be written there."),
+        (["sample", "--out", "/proc/a.npy"], "out: /proc/a.npy cannot be written"),
         (["sample", "--weights", "best"], "argument --weights: invalid choice: 'best'"),
         (["sample", "--nn", "3"], "sample does not know --nn 3: see --help."),
-        (["interpolate", "--steps", "1"], "steps must be at least 2, got 1."),
-        (["interpolate", "--n", "0"], "n must be at least 1, got 0."),
-        (["interpolate", "--out", "a.npy"], "out: a.npy must end in .png or .gif."),
-        (["evaluate", "--out", "a.csv"], "out: a.csv must end in .json."),
+        (["interpolate", "--steps", "1"], "steps must be at least 2 and at most 1,000, got 1."),
+        (["interpolate", "--n", "0"], "n must be at least 1 and at most 1,000, got 0."),
+        (["interpolate", "--out", "a.npy"], "out: 'a.npy' must end in .png or .gif."),
+        (["evaluate", "--out", "a.csv"], "out: 'a.csv' must end in .json."),
+        (["evaluate", "--trainer.limit_val_batches", "0"], "nothing was scored"),
         (["evaluate", "--data.sd", "1"], "Option 'sd' is not accepted"),
         (["export", "--format", "pickle"], "argument --format: invalid choice: 'pickle'"),
-        (["export", "--out", "there/file/a.onnx"], "out: there/file/a.onnx cannot be written"),
+        (["export", "--out", "a.png"], "out: 'a.png' must end in .safetensors."),
+        (["export", "--format", "onnx", "--out", "a.safetensors"], "must end in .onnx."),
+        (["export", "--out", "there/file/a.onnx"], "there/file/a.onnx cannot be written there."),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, last, capsys):
     Path("there").mkdir()
     Path("there/file").touch()
+    Path("zero.py").write_text("1 / 0")
     assert message in refused(capsys, *arguments, "--ckpt_path", last)
-    assert sorted(str(path) for path in Path().rglob("*")) == ["there", "there/file"]
+    shutil.rmtree("__pycache__", ignore_errors=True)
+    assert sorted(map(str, Path().rglob("*"))) == ["there", "there/file", "zero.py"]
 
 
 @pytest.mark.parametrize("command", ["sample", "interpolate", "evaluate", "export"])
@@ -277,15 +299,24 @@ def test_what_is_no_checkpoint_is_named(command, capsys):
     Path("empty").mkdir()
     Path("cut.ckpt").write_bytes(b"PK\x03\x04")
     Path("none.ckpt").touch()
+    Path("text.ckpt").write_text("hello, this is a text")
+    torch.save({"lightning_gans": {}}, "bare.ckpt")
+    for name, header in (("a", "[1]"), ("b", "no JSON"), ("c", '{"lightning_gans": {}}')):
+        save_file({"x": torch.zeros(1)}, f"{name}.safetensors", {"lightning_gans": header})
+    save_file({"x": torch.zeros(1)}, "d.safetensors")
+    files = set(os.listdir())
     for path, message in (
         ("nothing", "ckpt_path: There is no checkpoint and no run folder at nothing."),
         ("empty", "ckpt_path: There is no folder of a run with a checkpoint at empty."),
         ("cut.ckpt", "ckpt_path: cut.ckpt "),
         ("none.ckpt", "ckpt_path: none.ckpt "),
+        ("text.ckpt", "ckpt_path: text.ckpt "),
+        ("bare.ckpt", "ckpt_path: bare.ckpt was not written by a model of lightning_gans."),
+        *((f"{name}.safetensors", f"ckpt_path: {name}.safetensors ") for name in "abcd"),
     ):
         assert message in refused(capsys, command, "--ckpt_path", path)
     assert refused(capsys, command) == "the following arguments are required: --ckpt_path"
-    assert sorted(os.listdir()) == ["cut.ckpt", "empty", "none.ckpt"]
+    assert set(os.listdir()) == files
 
 
 def test_points_have_no_images_and_no_average(root, capsys):
@@ -293,6 +324,16 @@ def test_points_have_no_images_and_no_average(root, capsys):
     assert "are no images" in refused(capsys, "sample", "--ckpt_path", ring, "--out", "folder")
     message = refused(capsys, "sample", "--ckpt_path", ring, "--weights", "averaged")
     assert "has no averaged generator" in message
+    run("export", "--ckpt_path", ring)
+    message = refused(capsys, "sample", "--ckpt_path", "generator.safetensors", "--weights", "raw")
+    assert message == (
+        "weights: generator.safetensors is an export, which has one set of weights only."
+    )
+    run("sample", "--ckpt_path", "generator.safetensors", "--out", "again.npy")
+    run("sample", "--ckpt_path", ring, "--out", "first.npy")
+    assert np.array_equal(np.load("again.npy"), np.load("first.npy"))
+    for name in ("generator.safetensors", "again.npy", "first.npy"):
+        Path(name).unlink()
     message = refused(capsys, "sample", "--ckpt_path", ring, ring, "--out", "a.png")
     assert message == "out: of 2 checkpoints a .gif is made, got a.png."
     assert os.listdir() == []

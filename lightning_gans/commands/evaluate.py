@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_gans.callbacks import Evaluation
+from lightning_gans.commands.opening import check_out, writing
 from lightning_gans.errors import InputError
 from lightning_gans.files import replacing
 from lightning_gans.gancli import run
@@ -28,8 +29,7 @@ def evaluate(
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
     """
-    if out.suffix != ".json":
-        raise InputError(f"out: {out} must end in .json.")
+    check_out(out, ".json")
     try:
         file = checkpoint_in(checkpoint)
     except FileNotFoundError as error:
@@ -41,6 +41,8 @@ def evaluate(
     (evaluation,) = (c for c in callbacks if isinstance(c, Evaluation))
     if not cli.trainer.is_global_zero:
         return
+    if not evaluation.scores:
+        raise InputError("nothing was scored: the settings leave no samples or no metric.")
     found = {
         "checkpoint": str(file),
         "model": type(cli.model).__name__,
@@ -53,5 +55,5 @@ def evaluate(
         "versions": versions(),
         "machine": machine(cli.trainer.strategy.root_device),
     }
-    with replacing(out) as target:
+    with writing(out), replacing(out) as target:
         target.write(json.dumps(found, indent=2).encode() + b"\n")

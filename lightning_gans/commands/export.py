@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.checkpoints import load
-from lightning_gans.commands.opening import generated, latents, opened
+from lightning_gans.commands.opening import check_out, generated, latents, opened, writing
 from lightning_gans.errors import InputError, RunError
 from lightning_gans.files import replacing
 from lightning_gans.gan import GAN
@@ -52,9 +52,10 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
     """
     if format not in FORMATS:
         raise InputError(f"format must be {' or '.join(FORMATS)}, got {format!r}.")
+    check_out(out, f".{format}")
     model = opened(checkpoint, weights)
     latent = latents(model, 16, seed=0)
-    with replacing(out) as file:
+    with writing(out), replacing(out) as file:
         if format == "onnx":
             content = _onnx(model, latent)
             file.write(content)

@@ -4,9 +4,16 @@ from pathlib import Path
 
 import torch
 
-from lightning_gans.commands.opening import generated, latents, opened, picture
+from lightning_gans.commands.opening import (
+    check_number,
+    check_out,
+    generated,
+    latents,
+    opened,
+    picture,
+    writing,
+)
 from lightning_gans.drawing import save_gif, save_png
-from lightning_gans.errors import InputError
 from lightning_gans.priors import spherical_interpolation
 
 __all__ = ["interpolate"]
@@ -38,11 +45,9 @@ def interpolate(
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
     """
-    for name, value, least in (("n", n, 1), ("steps", steps, 2)):
-        if value < least:
-            raise InputError(f"{name} must be at least {least}, got {value}.")
-    if out.suffix not in (".png", ".gif"):
-        raise InputError(f"out: {out} must end in .png or .gif.")
+    check_number("n", n, 1, 1000)
+    check_number("steps", steps, 2, 1000)
+    check_out(out, ".png", ".gif")
     model = opened(checkpoint, weights)
     start, end = latents(model, 2 * n, seed).chunk(2)
     between = torch.lerp if mode == "linear" else spherical_interpolation
@@ -52,9 +57,11 @@ def interpolate(
     ]
     if out.suffix == ".png":
         rows = torch.stack(ways, 1).flatten(0, 1)
-        save_png(picture(model, rows, columns=steps), out)
+        with writing(out):
+            save_png(picture(model, rows, columns=steps), out)
         return
     columns = min(n, 8)
     frames = [picture(model, way, columns=columns) for way in ways]
     there_and_back = [*frames, *frames[-2:0:-1]]
-    save_gif(there_and_back, out, seconds=0.1 * len(there_and_back), rest=0.1)
+    with writing(out):
+        save_gif(there_and_back, out, seconds=0.1 * len(there_and_back), rest=0.1)

@@ -1,6 +1,8 @@
 """How the commands open a checkpoint, and draw samples and pictures from its model."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -10,11 +12,22 @@ from torch import Tensor
 from lightning_gans.checkpoints import AVERAGE_KEY, load, read_checkpoint
 from lightning_gans.drawing import Picture, image_grid, points, profiles
 from lightning_gans.errors import InputError
+from lightning_gans.exports import is_export
 from lightning_gans.gan import GAN
 from lightning_gans.randomness import EVALUATION, reseed
 from lightning_gans.runs import checkpoint_in
 
-__all__ = ["generated", "import_modules", "latents", "opened", "picture", "value_range"]
+__all__ = [
+    "check_number",
+    "check_out",
+    "generated",
+    "import_modules",
+    "latents",
+    "opened",
+    "picture",
+    "value_range",
+    "writing",
+]
 
 BATCH = 250
 """Samples that are generated at a time."""
@@ -29,8 +42,51 @@ def import_modules(names: Sequence[str]) -> None:
     for name in names:
         try:
             import_module(name)
-        except ImportError as error:
-            raise InputError(f"import: {name} cannot be imported: {error}.") from error
+        except Exception as error:  # whatever the module does
+            raise InputError(f"import: {name!r} cannot be imported: {error}.") from error
+
+
+def check_number(name: str, value: int, least: int, most: int) -> None:
+    """Refuses a number out of its range.
+
+    Raises:
+        InputError: if it is.
+    """
+    if not least <= value <= most:
+        raise InputError(f"{name} must be at least {least} and at most {most:,}, got {value}.")
+
+
+def check_out(out: Path, *endings: str) -> None:
+    """Refuses a file that cannot be made, before any work is done for it.
+
+    Args:
+        out: the file.
+        endings: those that it may have.
+
+    Raises:
+        InputError: if it has another one, or there is no place for it.
+    """
+    if out.suffix not in endings or out.name.startswith(".") or not out.name:
+        allowed = " or ".join(ending or "nothing, for a new folder" for ending in endings)
+        raise InputError(f"out: {str(out)!r} must end in {allowed}.")
+    place = out.absolute().parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK)) or out.is_dir():
+        raise InputError(f"out: {out} cannot be written there.")
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Explains why a file could not be written.
+
+    Raises:
+        InputError: in the place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"out: {out} cannot be written: {error}.") from error
 
 
 def opened(path: Path, weights: str | None = None) -> GAN:
@@ -45,11 +101,14 @@ def opened(path: Path, weights: str | None = None) -> GAN:
     """
     try:
         file = checkpoint_in(path)
+        if weights is not None and is_export(file):
+            raise InputError(f"weights: {file} is an export, which has one set of weights only.")
         if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
         return load(file, averaged=weights != "raw")
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         message = str(error).replace("import it first", "give --import and its module")
+        message = message.replace("made from: give ", "made from: in Python, give load(...) ")
         raise InputError(f"ckpt_path: {message}") from error
 
 

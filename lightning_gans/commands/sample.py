@@ -4,18 +4,29 @@ import shutil
 from collections.abc import Sequence
 from math import isqrt
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 from torch import Tensor
 
-from lightning_gans.commands.opening import generated, latents, opened, picture, value_range
+from lightning_gans.commands.opening import (
+    check_number,
+    check_out,
+    generated,
+    latents,
+    opened,
+    picture,
+    value_range,
+    writing,
+)
 from lightning_gans.drawing import save_gif, save_png, to_bytes
 from lightning_gans.errors import InputError
 from lightning_gans.files import PARTIAL, replacing
 
 __all__ = ["sample"]
 
-ENDINGS = (".png", ".npy", ".gif", "")
+MOST = 1_000_000
+"""Samples of one call."""
 
 
 def sample(
@@ -39,21 +50,20 @@ def sample(
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
     """
-    if n < 1:
-        raise InputError(f"n must be at least 1, got {n}.")
-    if out.suffix not in ENDINGS:
-        raise InputError(f"out: {out} must end in .png, .npy or .gif, or name a new folder.")
+    check_number("n", n, 1, MOST)
+    if out.name and out.suffix == "" and out.exists():
+        raise InputError(f"out: there is a {out} already; name a new folder.")
+    check_out(out, ".png", ".npy", ".gif", "")
     if len(checkpoints) > 1 and out.suffix != ".gif":
         raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
-    if out.suffix == "" and out.exists():
-        raise InputError(f"out: there is a {out} already; name a new folder.")
     models = [opened(path, weights) for path in checkpoints]
     samples = [generated(model, latents(model, n, seed)) for model in models]
     if out.suffix == ".npy":
-        with replacing(out) as file:
+        with writing(out), replacing(out) as file:
             np.save(file, samples[0].numpy())
     elif out.suffix == "":
-        _save_images(samples[0], value_range(models[0]), out)
+        with writing(out):
+            _save_images(samples[0], value_range(models[0]), out)
     else:
         if len({part.shape for part in samples}) > 1:
             raise InputError("ckpt_path: the checkpoints make samples of different shapes.")
@@ -62,10 +72,11 @@ def sample(
             picture(model, part, columns=columns, title=f"{type(model).__name__}, {path}")
             for model, part, path in zip(models, samples, checkpoints, strict=True)
         ]
-        if out.suffix == ".gif":
-            save_gif(frames, out)
-        else:
-            save_png(frames[0], out)
+        with writing(out):
+            if out.suffix == ".gif":
+                save_gif(frames, out)
+            else:
+                save_png(frames[0], out)
 
 
 def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> None:
@@ -74,9 +85,10 @@ def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> N
         raise InputError(
             f"out: samples of shape {tuple(images.shape[1:])} are no images; give a .npy file."
         )
-    partial = folder.with_name(folder.name + PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))
     try:
+        partial.chmod(0o755)
         pixels = to_bytes(images, limits).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
         for index, image in enumerate(pixels):
             save_png(image, partial / f"{index:06d}.png")
