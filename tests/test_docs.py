@@ -25,7 +25,10 @@ def commands(page):
     return [line for line in found if line.startswith("lightning-gans ")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+ENGLISH = [page for page in PAGES if ".zh." not in page.name]  # the others have the same commands
+
+
+@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.name)
 def test_every_command_that_trains_is_understood(page, capsys):
     fill("photos")
     np.save("points.npy", np.zeros((30, 3)))

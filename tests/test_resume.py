@@ -186,7 +186,13 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
 def test_a_run_that_is_told_to_stop_tells_how_to_go_on(number, code, kind, tmp_path):
     run = command(1, ["GaussianRing"], 40, 5, "--trainer.max_steps", "100000")
     script = Path(sys.executable).parent / "lightning-gans"
-    process = subprocess.Popen([script, *run], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [script, *run],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell lets what it runs in the background ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     folder = tmp_path / "runs" / "run" / "version_0"
     wait_for_row(folder, 20, process)
     process.send_signal(number)
