@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check install
+.PHONY: demo test check soak install
 
 # Trains a Wasserstein GAN on eight Gaussians, on the CPU, in about two minutes.
 demo: .venv/installed
@@ -12,6 +12,10 @@ demo: .venv/installed
 # Every check and every test.
 test: .venv/installed check
 	$(BIN)/python -m pytest
+
+# Kills runs at random moments and opens 10,000 damaged files: takes long.
+soak: .venv/installed
+	$(BIN)/python tests/soak.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -13,7 +13,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "benchmarks"
 RESULTS = ROOT / "benchmarks" / "results"
-KEPT = ("seed", "updates", "wall_time_s", "scores", "floors", "commit", "versions", "machine")
+KEPT = (
+    *("seed", "updates", "wall_time_s", "scores", "floors"),
+    *("precision", "commit", "versions", "machine"),
+)
 """What the results keep of the record of a run."""
 
 

@@ -66,7 +66,9 @@ def _read(path: Path) -> Tensor:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"path: {path} is not a whole .npy file of numbers: {error}") from error
+        raise ValueError(
+            f"path: {path} is not a whole .npy file of numbers, as numpy.save writes it."
+        ) from error
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
         raise ValueError(
             f"path: {path} must hold one numeric array of shape (N, d), got "

@@ -294,7 +294,9 @@ def _sides(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
 def _image_paths(folder: Path) -> list[Path]:
     """Returns all files below a folder whose names are those of images, in a fixed order."""
     if not folder.is_dir():
-        raise ValueError(f"path: there is no folder {folder}.")
+        raise ValueError(
+            f"path: there is no folder {folder}: give --data.path the one with your images."
+        )
     files = [
         Path(place, name)
         for place, _, names in os.walk(folder, followlinks=True)

@@ -18,6 +18,7 @@ from datamodules.stream import (
     Permutations,
     StreamData,
     generator_for,
+    share_of,
 )
 
 __all__ = ["ImageBytes", "ImageData", "ImageSource"]
@@ -136,8 +137,9 @@ class ImageData(StreamData):
     @override
     def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
         source, rows = self.held_out[index]
-        parts = torch.split(rows.tensor_split(ranks)[rank], self.eval_batch_size)
-        return Batches(partial(_read_part, source, parts), len(parts), self.num_workers)
+        share, first = share_of(rows, rank, ranks)
+        parts = torch.split(share, self.eval_batch_size)
+        return Batches(partial(_read_part, source, parts), len(parts), self.num_workers, first)
 
     def normalize(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Scales bytes, shape (N, C, H, W), to the value range."""

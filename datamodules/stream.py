@@ -25,6 +25,7 @@ __all__ = [
     "Stream",
     "StreamData",
     "generator_for",
+    "share_of",
 ]
 
 Batch = Tensor | tuple[Tensor, Tensor]
@@ -47,6 +48,12 @@ def generator_for(*key: int) -> torch.Generator:
     """
     seed = np.random.SeedSequence(key).generate_state(1, np.uint32)[0]
     return torch.Generator().manual_seed(int(seed))
+
+
+def share_of(samples: Tensor, rank: int, ranks: int) -> tuple[Tensor, int]:
+    """Returns a process's share of a set, and the place in the set of its first sample."""
+    shares = samples.tensor_split(ranks)
+    return shares[rank], sum(map(len, shares[:rank]))
 
 
 class Stream:
@@ -91,12 +98,14 @@ class Batches:
         draw: gives the batch at an index.
         length: number of batches.
         num_workers: processes that draw ahead; with 0 this one draws when a batch is needed.
+        first: place of the first sample in the set, of which another process may serve the rest.
     """
 
-    def __init__(self, draw: Draw, length: int, num_workers: int = 0) -> None:
+    def __init__(self, draw: Draw, length: int, num_workers: int = 0, first: int = 0) -> None:
         self.draw = draw
         self.length = length
         self.num_workers = num_workers
+        self.first = first
 
     def __len__(self) -> int:
         return self.length
@@ -300,6 +309,6 @@ class VectorData(StreamData):
 
     @override
     def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
-        samples = self.evaluation_set(index).tensor_split(ranks)[rank]
+        samples, first = share_of(self.evaluation_set(index), rank, ranks)
         parts = torch.split(samples, self.eval_batch_size)
-        return Batches(parts.__getitem__, len(parts))
+        return Batches(parts.__getitem__, len(parts), first=first)

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["config_path", "configs", "configs_folder", "data", "variants"]
+__all__ = ["FORMATS", "config_path", "configs", "configs_folder", "data", "variants"]
+
+FORMATS = ("safetensors", "onnx")
+"""Of exported generators."""
 
 PACKAGE = Path(__file__).parent
 

@@ -9,7 +9,6 @@ import os
 import pickle
 import sys
 import warnings
-from argparse import ArgumentError
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 from typing_extensions import Self, override
 
 from lightning_gans.exports import export_bytes, is_export, read_export
+from lightning_gans.parsing import one_line, trusting
 
 if TYPE_CHECKING:
     from lightning_gans.gan import GAN
@@ -88,9 +88,12 @@ def load(path: str | os.PathLike[str], *, averaged: bool = True, **arguments: An
         return cast("GAN", _saved_class(exported, path)._rebuilt(exported, path, arguments)).eval()
     checkpoint = read_checkpoint(path)
     model = cast("GAN", _saved_class(checkpoint, path).load_from_checkpoint(path, **arguments))
-    average = checkpoint.get("callbacks", {}).get(AVERAGE_KEY)
-    if averaged and average is not None:
-        model.generator.load_state_dict(average["generator"])
+    try:
+        average = checkpoint.get("callbacks", {}).get(AVERAGE_KEY)
+        if averaged and average is not None:
+            model.generator.load_state_dict(average["generator"])
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(f"{path}: its averaged generator is damaged: {error}") from error
     return model.eval()
 
 
@@ -100,6 +103,7 @@ class CheckpointedModule(LightningModule):
     Attributes:
         seed: of the run, known once a trainer has set the model up.
         images_seen: real samples that the discriminator was shown, over all processes.
+        skipped_steps: steps of optimizers that fp16 left out because a gradient overflowed.
         value_range: least and greatest value that a picture of the data should show, if the data
             module that the model was trained on has one.
     """
@@ -108,6 +112,7 @@ class CheckpointedModule(LightningModule):
         super().__init__()
         self.seed = 0
         self.images_seen = 0
+        self.skipped_steps: Tensor | float = 0.0
         self.value_range: tuple[float, float] | None = None
         self._objects: list[str] = []
 
@@ -154,6 +159,7 @@ class CheckpointedModule(LightningModule):
             "class_path": _class_path(type(self)),
             "seed": self.seed,
             "images_seen": self.images_seen,
+            "skipped_steps": float(self.skipped_steps),
             "value_range": self.value_range,
             "objects": self._objects,
         }
@@ -194,6 +200,7 @@ class CheckpointedModule(LightningModule):
         if given is None or fitting:
             self.seed = record["seed"]
         self.images_seen = record["images_seen"]
+        self.skipped_steps = float(record.get("skipped_steps", 0))
         if self.value_range is None and record.get("value_range"):
             self.value_range = (record["value_range"][0], record["value_range"][1])
 
@@ -225,31 +232,39 @@ class CheckpointedModule(LightningModule):
         cls, saved: dict[str, Any], path: str | os.PathLike[str], arguments: dict[str, Any]
     ) -> Self:
         """Returns the model of an opened checkpoint or export."""
-        missing = sorted(set(saved[RECORD_KEY]["objects"]) - set(arguments))
+        missing = sorted(str(n) for n in saved[RECORD_KEY]["objects"] if n not in arguments)
         if missing:
             raise ValueError(
                 f"{path} does not hold the objects that the model was made from: give "
                 f"{', '.join(f'{name}=...' for name in missing)}."
             )
         hyperparameters = saved.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
-        _check_class_paths(hyperparameters, path)
+        known = {_class_path(cls), *_class_paths(hyperparameters, path)}
         try:
-            if "networks" in saved[RECORD_KEY]:
-                given = {cls.CHECKPOINT_HYPER_PARAMS_KEY: {**hyperparameters, **arguments}}
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", "Found keys that are in the model state")
-                    loaded = _load_state(cls, {**saved, **given}, strict=False, **arguments)
-                model = cast(Self, loaded)
-            else:
-                arguments = {"map_location": "cpu", "weights_only": True, **arguments}
-                model = super().load_from_checkpoint(Path(path), **arguments)
-        except (ArgumentError, AttributeError, KeyError, RuntimeError, TypeError) as error:
-            raise ValueError(f"{path}: its model cannot be built again: {error}") from error
+            with trusting(known):
+                model = cls._made_again(saved, path, {**arguments})
+        except Exception as error:  # what a damaged file leads to is anyone's guess
+            reason = one_line(f"{type(error).__name__}: {error}".removeprefix("ValueError: "))
+            raise ValueError(f"{path}: its model cannot be built again: {reason}") from error
         # Lightning puts the objects it built in their place, and the next checkpoint would lack
         # what they were built from.
         model._replace_hyperparameters(hyperparameters)
         model._objects = saved[RECORD_KEY]["objects"]
         return model
+
+    @classmethod
+    def _made_again(
+        cls, saved: dict[str, Any], path: str | os.PathLike[str], arguments: dict[str, Any]
+    ) -> Self:
+        """Returns the model of a file whose hyper-parameters have been looked at."""
+        if "networks" not in saved[RECORD_KEY]:
+            arguments = {"map_location": "cpu", "weights_only": True, **arguments}
+            return super().load_from_checkpoint(Path(path), **arguments)
+        key = cls.CHECKPOINT_HYPER_PARAMS_KEY
+        given = {key: {**saved.get(key, {}), **arguments}}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found keys that are in the model state")
+            return cast(Self, _load_state(cls, {**saved, **given}, strict=False, **arguments))
 
     def export(self, *names: str) -> bytes:
         """Returns a safetensors file of some networks, from which `load` rebuilds the model.
@@ -267,7 +282,10 @@ class CheckpointedModule(LightningModule):
 def _has_record(saved: object) -> bool:
     """Tells whether this package's record is there, with what is always read of it."""
     record = saved.get(RECORD_KEY) if isinstance(saved, dict) else None
-    return isinstance(record, dict) and record.keys() >= {"class_path", "seed", "objects"}
+    kinds = {"class_path": str, "seed": int, "images_seen": int, "objects": list}
+    return isinstance(record, dict) and all(
+        isinstance(record.get(name), kind) for name, kind in kinds.items()
+    )
 
 
 def _constructor_call(instance: object) -> dict[str, Any]:
@@ -304,23 +322,33 @@ def _saved_class(
     class_path = checkpoint[RECORD_KEY]["class_path"]
     found = _find(class_path)
     if not (isinstance(found, type) and issubclass(found, CheckpointedModule)):
-        raise ValueError(f"{path} is of a {class_path}, which is not known here: import it first.")
+        module = str(class_path).rpartition(".")[0]
+        raise ValueError(
+            f"{path} is of a {class_path}, which is not known here: import {module} first."
+        )
     return found
 
 
-def _check_class_paths(value: object, path: str | os.PathLike[str]) -> None:
-    """Refuses hyper-parameters that name anything but classes that are imported already."""
+def _class_paths(value: object, path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yields the classes that hyper-parameters name.
+
+    Raises:
+        ValueError: if one is none, or has not been imported already.
+    """
     if isinstance(value, dict):
-        if "class_path" in value and not isinstance(_find(value["class_path"]), type):
-            raise ValueError(
-                f"{path} asks for {value['class_path']!r}, which is no class known here: import "
-                "it first if you trust the file."
-            )
+        if "class_path" in value:
+            if not isinstance(_find(value["class_path"]), type):
+                module = str(value["class_path"]).rpartition(".")[0]
+                raise ValueError(
+                    f"{path} asks for {value['class_path']!r}, which is no class known here: "
+                    f"import {module} first if you trust the file."
+                )
+            yield value["class_path"]
         for inner in value.values():
-            _check_class_paths(inner, path)
+            yield from _class_paths(inner, path)
     elif isinstance(value, list | tuple):
         for inner in value:
-            _check_class_paths(inner, path)
+            yield from _class_paths(inner, path)
 
 
 def _is_plain(value: object) -> bool:

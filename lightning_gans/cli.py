@@ -28,7 +28,6 @@ TRAINING = {
     "prepare": "download and check a dataset",
 }
 """Commands that know their own arguments; to ask them takes seconds."""
-FORMATS = ("safetensors", "onnx")
 SHORT = ("sample", "interpolate", "evaluate", "export", "list", "completion")
 """Commands whose arguments are known here."""
 
@@ -93,7 +92,7 @@ def _parser() -> _Parser:
     export = add("export", "write the generator in a form that other programs open")
     _add_checkpoint(export, "what to export")
     export.add_argument(
-        "--format", choices=FORMATS, help="by the ending of --out, or else safetensors"
+        "--format", choices=catalogue.FORMATS, help="by the ending of --out, or else safetensors"
     )
     _add_weights(export)
     _add_out(export, None, "the file; generator.<format> if it is not given")
@@ -193,7 +192,8 @@ def _run(given: Sequence[str]) -> None:
 
 def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
     """Runs one of the commands that work with a checkpoint."""
-    from lightning_gans.commands.opening import import_modules
+    from lightning_gans.parsing import import_modules
+    from lightning_gans.runs import checkpoint_in
 
     import_modules(asked.modules)
     if asked.command == "sample":
@@ -220,10 +220,15 @@ def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
         from lightning_gans.commands.export import export
 
         ending = asked.out.suffix[1:] if asked.out else None
-        asked.format = asked.format or (ending if ending in FORMATS else FORMATS[0])
+        asked.format = asked.format or (
+            ending if ending in catalogue.FORMATS else catalogue.FORMATS[0]
+        )
         asked.out = asked.out or Path(f"generator.{asked.format}")
         difference = export(asked.ckpt_path, asked.out, format=asked.format, weights=asked.weights)
         print(f"its samples differ from the checkpoint's by {difference:.1e} at most")
+    for path in asked.ckpt_path if isinstance(asked.ckpt_path, list) else [asked.ckpt_path]:
+        if path.is_dir():
+            print(f"made with {checkpoint_in(path)}")
     print(asked.out)
 
 
@@ -258,6 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.path.insert(0, os.getcwd())  # classes of the user's own, by name
     try:
         _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except (InputError, RunError) as error:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise
@@ -265,6 +271,8 @@ def main(arguments: list[str] | None = None) -> None:
         if all(rank == "0" for rank in ranks):
             print(f"lightning-gans: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # as by `lightning-gans list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise

@@ -13,7 +13,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -24,6 +24,7 @@ __all__ = [
     "curves",
     "image_grid",
     "level_sets",
+    "overview",
     "points",
     "profiles",
     "read_png",
@@ -51,16 +52,24 @@ def to_bytes(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     return (unit.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def image_grid(images: Tensor, value_range: tuple[float, float], *, columns: int = 8) -> Picture:
+def image_grid(
+    images: Tensor, value_range: tuple[float, float], *, columns: int = 8, title: str = ""
+) -> Picture:
     """Returns images in rows from left to right, on white lines of two pixels.
 
     Args:
         images: grey or RGB, shape (N, C, H, W), in the data's range.
         value_range: the data's least and greatest value.
         columns: images in a row.
+        title: above the images, if there is one.
     """
     grid = make_grid(to_bytes(images, value_range), nrow=columns, padding=2, pad_value=255)
-    return grid.permute(1, 2, 0).numpy()
+    picture = grid.permute(1, 2, 0).numpy()
+    if not title:
+        return picture
+    strip = Image.new("RGB", (picture.shape[1], 16), "white")
+    ImageDraw.Draw(strip).text((2, 2), title, "black")
+    return np.concatenate([np.asarray(strip), picture])
 
 
 def points(
@@ -109,6 +118,29 @@ def level_sets(
     return _rendered(figure)
 
 
+def overview(
+    fake: Tensor,
+    real: Tensor,
+    value_range: tuple[float, float],
+    *,
+    title: str = "",
+    columns: int = 8,
+) -> Picture:
+    """Returns generated images in a grid, or generated vectors over real ones.
+
+    Args:
+        fake: shape (N, ...).
+        real: shape (M, ...); not drawn beside images.
+        value_range: the data's least and greatest value.
+        title: above a plot of vectors.
+        columns: images in a row.
+    """
+    if fake.ndim != 2:
+        return image_grid(fake, value_range, columns=columns)
+    draw = points if fake.shape[1] == 2 else profiles
+    return draw(fake, real, value_range, title=title)
+
+
 def profiles(
     fake: Tensor, real: Tensor, value_range: tuple[float, float], *, title: str = ""
 ) -> Picture:
@@ -154,7 +186,8 @@ def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
         for name in names:
             key = f"train/{name}"
             known = [(update, values[key]) for update, values in rows if key in values]
-            axes.plot(*zip(*known, strict=True), label=name, linewidth=1)
+            marker = "." if len(known) == 1 else ""
+            axes.plot(*zip(*known, strict=True), label=name, linewidth=1, marker=marker)
         axes.set_xlabel("generator updates")
         axes.grid(alpha=0.3)
         axes.legend()
@@ -164,7 +197,7 @@ def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
 
 
 def side_by_side(left: Picture, right: Picture, *, gap: int = 0) -> Picture:
-    """Returns two pictures next to each other on white, centred vertically.
+    """Returns two pictures next to each other on white, both from the top.
 
     Args:
         left: shape (H, W, 3).
@@ -174,9 +207,8 @@ def side_by_side(left: Picture, right: Picture, *, gap: int = 0) -> Picture:
     height = max(len(left), len(right))
     padded = []
     for picture in (left, right):
-        above = (height - len(picture)) // 2
-        below = height - len(picture) - above
-        padded.append(np.pad(picture, ((above, below), (0, 0), (0, 0)), constant_values=255))
+        below = height - len(picture)
+        padded.append(np.pad(picture, ((0, below), (0, 0), (0, 0)), constant_values=255))
     padded.insert(1, np.full((height, gap, 3), 255, np.uint8))
     return np.concatenate(padded, axis=1)
 

@@ -27,8 +27,11 @@ def export_bytes(weights: dict[str, Tensor], description: dict[str, Any]) -> byt
 
 def is_export(path: str | os.PathLike[str]) -> bool:
     """Tells whether a file looks like safetensors: a length of eight bytes, then JSON."""
-    with open(path, "rb") as file:
-        return file.read(9)[8:] == b"{"
+    try:
+        with open(path, "rb") as file:
+            return file.read(9)[8:] == b"{"
+    except OSError:
+        return False  # whoever reads it whole will tell
 
 
 def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:

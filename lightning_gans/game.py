@@ -16,10 +16,6 @@ from lightning_gans.penalties import Penalty
 __all__ = ["DivergenceError", "Player", "Samples", "split_batch"]
 
 
-class DivergenceError(RuntimeError):
-    """Training met a loss that is not finite."""
-
-
 @dataclass(frozen=True)
 class Samples:
     """What one update sees.
@@ -42,6 +38,18 @@ class Samples:
             part = slice(start, start + size)
             labels = None if self.labels is None else self.labels[part]
             yield Samples(self.real[part], self.fake[part], self.latent[part], labels)
+
+
+class DivergenceError(RuntimeError):
+    """Training met a loss or a gradient that is not finite.
+
+    Attributes:
+        samples: what the update saw in which it was noticed.
+    """
+
+    def __init__(self, message: str, samples: Samples) -> None:
+        super().__init__(message)
+        self.samples = samples
 
 
 @dataclass(frozen=True)

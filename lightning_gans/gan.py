@@ -29,6 +29,7 @@ from lightning_gans.networks import (
     has_batch_statistics,
     output_range,
 )
+from lightning_gans.networks.evaluation import share_buffers
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.penalties import Penalty
 from lightning_gans.priors import NormalPrior, Prior
@@ -37,6 +38,8 @@ from lightning_gans.randomness import EVALUATION, NOISE, reseed
 __all__ = ["GAN"]
 
 HALF = (torch.float16, torch.bfloat16)
+BLOCK = 1000
+"""Latents of an evaluation that are drawn at a time."""
 
 GeneratorSource = Callable[[int, tuple[int, ...]], nn.Module]
 """Makes a generator from Z and the shape of a sample; or is the generator itself."""
@@ -76,7 +79,7 @@ class GAN(CheckpointedModule):
         gradient_clip_norm: largest norm of one player's gradient; larger ones are scaled down.
 
     Attributes:
-        training_begun: whether a first batch has been accepted; what fails before is bad input.
+        training_begun: whether a first round has been played; what fails before is bad input.
         live: the values last logged, training's and evaluation's, for a progress bar to show.
 
     Raises:
@@ -123,7 +126,8 @@ class GAN(CheckpointedModule):
             raise ValueError(
                 f"discriminator: it has BatchNorm layers, which make each output depend on the "
                 f"whole batch, but {', '.join(names)} is a penalty on the gradient of each sample "
-                "alone. Give it no normalisation, or torch.nn.GroupNorm or LayerNorm."
+                "alone. Give it no normalisation, or one of each sample alone, such as "
+                "torch.nn.InstanceNorm2d."
             )
         self.n_critic = n_critic
         self.penalties = nn.ModuleList(penalties)
@@ -135,6 +139,8 @@ class GAN(CheckpointedModule):
         self._seen: dict[str, Tensor] = {}
         self.training_begun = False
         self._logging = False
+        self._scaled = False
+        self._place: int | None = None
 
     # What a variant may override -----------------------------------------------------------------
 
@@ -245,15 +251,47 @@ class GAN(CheckpointedModule):
         self.__dict__["_view"] = view
 
     @override
+    def on_validation_start(self) -> None:
+        self._begin_scoring(self.trainer.val_dataloaders)
+
+    @override
+    def on_test_start(self) -> None:
+        self._begin_scoring(self.trainer.test_dataloaders)
+
+    @override
+    def on_predict_start(self) -> None:
+        self._begin_scoring(self.trainer.predict_dataloaders)
+
+    def _begin_scoring(self, loader: Any) -> None:
+        share_buffers(self)
+        self._place = getattr(loader, "first", None)
+
+    def _evaluation_latents(self, n: int, batch_idx: int) -> Tensor:
+        """Draws the latents that go with the next ``n`` samples of an evaluation set.
+
+        Where the loader tells which samples of the set are its own, each latent depends on the
+        seed and the sample's place only, in however many processes and batches.
+        """
+        if self._place is None:
+            reseed(self.device, self.seed, EVALUATION, batch_idx, self.global_rank)
+            return self.sample_latent(n)
+        start, end = self._place, self._place + n
+        self._place = end
+        drawn = []
+        for block in range(start // BLOCK, -(-end // BLOCK)):
+            reseed(self.device, self.seed, EVALUATION, block, 0)
+            drawn.append(self.sample_latent(BLOCK))
+        return torch.cat(drawn)[start % BLOCK :][:n]
+
+    @override
     def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Returns the fields of `Samples`: the batch beside as many generated samples.
 
-        The latents depend on the seed and on the batch's place only: two evaluations of the same
+        The latents depend on the seed and on the samples' place only: two evaluations of the same
         weights give the same scores.
         """
         real, labels = split_batch(batch)
-        reseed(self.device, self.seed, EVALUATION, batch_idx, self.global_rank)
-        latent = self.sample_latent(len(real))
+        latent = self._evaluation_latents(len(real), batch_idx)
         return vars(Samples(real, self.evaluated.sample(latent, labels), latent, labels))
 
     @override
@@ -339,6 +377,12 @@ class GAN(CheckpointedModule):
         """Refuses a first batch that no round can be played on."""
         if not real.is_floating_point():
             raise ValueError(f"data: samples must be floating-point numbers, got {real.dtype}.")
+        read = {parameter.dtype for parameter in self.discriminator.parameters()}
+        if real.dtype == torch.float64 and read == {torch.float32}:
+            raise ValueError(
+                "data: samples are torch.float64, but the networks read torch.float32: convert "
+                "them with .float(), or give the trainer precision 64-true."
+            )
         if tuple(real.shape[1:]) != self._sample_shape:
             raise ValueError(
                 f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes "
@@ -367,10 +411,17 @@ class GAN(CheckpointedModule):
         schedulers = [self.scheduler(optimizer) for optimizer in optimizers]
         if any(isinstance(scheduler, ReduceLROnPlateau) for scheduler in schedulers):
             raise ValueError("scheduler: ReduceLROnPlateau waits for a score; give a fixed one.")
+        period = getattr(schedulers[0], "T_max", None)
+        if period is not None and self.trainer.max_steps > period:
+            rank_zero_warn(
+                f"The learning rate of {type(schedulers[0]).__name__} rises again after update "
+                f"{period:,} (T_max), and training goes on until {self.trainer.max_steps:,}."
+            )
         return optimizers, schedulers
 
     @override
     def on_train_start(self) -> None:
+        self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.training_begun = False
         self._start_clock()
 
@@ -391,7 +442,6 @@ class GAN(CheckpointedModule):
         slices = max(player.updates for player in players)
         if not self.training_begun:
             self._check_batch(real, slices)
-            self.training_begun = True
         size = len(real) // slices
         if size == 0:
             rank_zero_warn(f"A batch of {len(real)} samples is too small for a round: left out.")
@@ -418,6 +468,7 @@ class GAN(CheckpointedModule):
         for config in self.trainer.lr_scheduler_configs:
             config.scheduler.step()  # type: ignore[call-arg]
         self.images_seen += slices * size * self.trainer.world_size
+        self.training_begun = True
         if self._logging:
             self._log_row()
 
@@ -438,15 +489,23 @@ class GAN(CheckpointedModule):
     ) -> None:
         """Makes one update: losses, backward, step."""
         terms: dict[str, Tensor] = getattr(self, f"{player.name}_loss")(samples)
+        if not isinstance(terms, dict):
+            raise ValueError(
+                f"{type(self).__name__}.{player.name}_loss must return a dict of named terms, "
+                f'such as {{"adversarial": loss}}, got {type(terms).__name__}.'
+            )
         if player.penalties:
             critic = partial(self.discriminate, labels=samples.labels)
             for penalty in player.penalties:
                 terms[penalty.name] = penalty(critic, samples.real, samples.fake)
         first, *others = terms.values()
         loss = sum(others, first)
-        if self.device.type == "cpu" and not loss.isfinite():
-            self._stop_diverged(player.key, {name: term.item() for name, term in terms.items()})
+        if self.device.type == "cpu" and self.trainer.world_size == 1 and not loss.isfinite():
+            # Elsewhere to look would be to wait: the rows that are logged tell.
+            values = {name: term.item() for name, term in terms.items()}
+            self._stop_diverged(f"loss_{player.key}", values, samples)
         if self._logging:
+            self._last = samples
             self._seen[f"loss_{player.key}"] = loss.detach()
             if others:
                 self._seen.update((name, term.detach()) for name, term in terms.items())
@@ -462,10 +521,12 @@ class GAN(CheckpointedModule):
     @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips and notes the gradient norm, here because fp16 gradients are unscaled by now."""
-        if self.gradient_clip_norm is None and not self._logging:
+        if self.gradient_clip_norm is None and not self._logging and not self._scaled:
             return
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = get_total_norm(p.grad for p in parameters if p.grad is not None)
+        if self._scaled:
+            self.skipped_steps = self.skipped_steps + (~norm.isfinite()).float()
         if self.gradient_clip_norm is not None:
             clip_grads_with_norm_(parameters, self.gradient_clip_norm, norm)
         if self._logging:
@@ -473,12 +534,16 @@ class GAN(CheckpointedModule):
 
     def _log_row(self) -> None:
         """Writes one row to the loggers, at the cost of one transfer from the device."""
+        if self._scaled:
+            self._seen["skipped_steps"] = torch.as_tensor(self.skipped_steps, device=self.device)
         values = torch.stack([value.float() for value in self._seen.values()])
         values = self.trainer.strategy.reduce(values, reduce_op="mean")
         row = dict(zip(self._seen, values.tolist(), strict=True))
-        for key in (name.removeprefix("loss_") for name in row if name.startswith("loss_")):
-            if not isfinite(row[f"loss_{key}"]):
-                self._stop_diverged(key, row)
+        # A scaler leaves steps out whose gradients overflow, and goes on.
+        fatal = ("loss_",) if self._scaled else ("loss_", "grad_norm_")
+        for name in row:
+            if name.startswith(fatal) and not isfinite(row[name]):
+                self._stop_diverged(name, row, self._last)
         row = self.summarize(row)
         start, before = self._clock
         row["updates_per_s"] = (self._update - before) / (time.perf_counter() - start)
@@ -489,11 +554,19 @@ class GAN(CheckpointedModule):
             logger.log_metrics(row, step=self._update)
         self._start_clock()
 
-    def _stop_diverged(self, key: str, values: dict[str, float]) -> None:
+    def _stop_diverged(self, what: str, values: dict[str, float], samples: Samples) -> None:
         bad = [f"{name} = {value}" for name, value in values.items() if not isfinite(value)]
+        spoilt = [
+            name
+            for name, weights in self._trained.items()
+            if not all(weight.isfinite().all() for weight in weights)
+        ]
+        cause = f" The weights of the {' and the '.join(spoilt)} are not: a gradient was not."
         raise DivergenceError(
-            f"loss_{key} is not finite at update {self._update}: {', '.join(bad)}. Training was "
-            "stopped, and earlier checkpoints are kept. Try a lower learning rate."
+            f"{what} is not finite at update {self._update}: {', '.join(bad)}."
+            f"{cause if spoilt else ''} Training was stopped, and earlier checkpoints are kept. "
+            "Try a lower learning rate.",
+            samples,
         )
 
 

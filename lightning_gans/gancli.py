@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +29,7 @@ from typing_extensions import override
 import datamodules  # noqa: F401  so that its classes are found by name
 import lightning_gans.variants  # noqa: F401  likewise
 from datamodules.folder import UnreadableImageError
+from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.catalogue import configs_folder
 from lightning_gans.checkpoints import read_checkpoint
 from lightning_gans.errors import InputError, RunError
@@ -37,7 +38,7 @@ from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.hints import SECTIONS, with_hint
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
-from lightning_gans.parsing import own_defaults
+from lightning_gans.parsing import one_line, own_defaults, trusting
 from lightning_gans.request import (
     COMMANDS,
     Request,
@@ -45,19 +46,19 @@ from lightning_gans.request import (
     check_trainer,
     class_name,
     config_file,
+    is_whole,
 )
 from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
 
 __all__ = ["GANCLI", "prepare", "run"]
-
-EPILOG = "Beside these: lightning-gans prepare --data MNIST --data.data_dir D downloads a dataset."
 
 
 class GANCLI(LightningCLI):
     """LightningCLI with run folders, and with checkpoints that bring their configuration along.
 
     What holds, the later the stronger: ``configs/default.yaml``, the configuration in the
-    checkpoint, files given with ``--config``, flags.
+    checkpoint, files given with ``--config``, flags. With ``--ckpt_path auto`` the same command
+    line begins a run and goes on with it, so the checkpoint adds nothing to it.
 
     Args:
         arguments: the command line after the program's name.
@@ -79,7 +80,7 @@ class GANCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            parser_kwargs={**strict, "epilog": EPILOG, **dict.fromkeys(COMMANDS, defaults)},
+            parser_kwargs={**strict, **dict.fromkeys(COMMANDS, defaults)},
             args=arguments,
         )
 
@@ -109,18 +110,20 @@ class GANCLI(LightningCLI):
         except (FileNotFoundError, ValueError) as error:
             raise InputError(f"ckpt_path: {error}") from error
         saved = state.get(CONFIG_KEY)
-        with config_file(request.relevant(saved)) as file, own_defaults():
+        done = state.get("global_step", 0)
+        if not (saved is None or is_whole(saved)) or not isinstance(done, int):
+            raise InputError(f"ckpt_path: the settings in {checkpoint} are damaged.")
+        base = {} if request.tells_all() else request.relevant(saved)
+        guard = trusting(request.named()) if base else nullcontext()
+        with config_file(base) as file, own_defaults(), guard:
             flags = ["--config", file] if file else []
-            self.config = parser.parse_args([*request.before, *flags, *request.after])
-        if request.command is None:
-            return
+            self.config = parser.parse_args([request.command, *flags, *request.arguments])
         config = self.config[request.command]
         if request.command == "fit":
             check_trainer(config.trainer)
             request.check_place(checkpoint)
         config.name = config.name or request.name() or _default_name(config)
-        if checkpoint is not None:
-            config.ckpt_path = str(checkpoint)
+        config.ckpt_path = None if checkpoint is None else str(checkpoint)
         self.plain_config: dict[str, Any] = yaml.safe_load(
             self._subcommand_parsers[request.command].dump(config, skip_none=False)
         )
@@ -128,7 +131,6 @@ class GANCLI(LightningCLI):
             self.plain_config.pop(key, None)
         if saved is not None:
             self._changes = changes(request.relevant(saved), self.plain_config, request.command)
-        done = state.get("global_step", 0)
         if request.command == "fit" and 0 < config.trainer.max_steps <= done:
             _nothing_left(done, config.trainer.max_steps)
 
@@ -142,7 +144,10 @@ class GANCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()
-        except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
+        except (
+            *(ValueError, TypeError, ImportError, RuntimeError),
+            MisconfigurationException,
+        ) as error:
             raise InputError(str(_reason(error))) from error
 
     @override
@@ -188,35 +193,44 @@ class GANCLI(LightningCLI):
     def fit(self, model: GAN, **kwargs: Any) -> None:
         """Trains a model."""
         if self.trainer.is_global_zero:
-            try:
-                self._introduce(model)
-            except OSError as error:
-                raise InputError(
-                    f"trainer.default_root_dir: the run's folder cannot be made: {error}"
-                ) from error
+            self._make_folder()
+            self._introduce(model)
         kwargs["weights_only"] = True
         try:
             self._run_guarded(self.trainer.fit, model, **kwargs)
-        except InputError:
-            self._leave_no_trace()
+        except (InputError, RunError, DivergenceError):
+            if model.training_begun:
+                self._tell_how_to_go_on()
+            else:
+                self._leave_no_trace()
             raise
-        except SystemExit as end:  # how Lightning ends a run that is told to stop
+        except Preempted as end:
+            if end.number != signal.SIGINT:
+                self._mark_preempted()
+            self._tell_how_to_go_on(end.note)
+            raise
+        except SystemExit:  # how Lightning ends a run that is interrupted
             self._tell_how_to_go_on()
-            if self.trainer.received_sigterm:
-                raise SystemExit(128 + signal.SIGTERM) from end
             raise
         if self._run is not None and self.trainer.is_global_zero:
             self._sum_up(Path(self._run.log_dir))
 
     def validate(self, model: GAN, **kwargs: Any) -> None:
         """Scores a model on the validation data."""
+        self._tell_what_is_scored()
         kwargs.update(weights_only=True, verbose=False)
         self._run_guarded(self.trainer.validate, model, **kwargs)
 
     def test(self, model: GAN, **kwargs: Any) -> None:
         """Scores a model on the test data."""
+        self._tell_what_is_scored()
         kwargs.update(weights_only=True, verbose=False)
         self._run_guarded(self.trainer.test, model, **kwargs)
+
+    @rank_zero_only
+    def _tell_what_is_scored(self) -> None:
+        what = self._checkpoint or "an untrained model: there is no --ckpt_path"
+        Console(highlight=False).print(f"scores of {what}", soft_wrap=True)
 
     def predict(self, model: GAN, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
@@ -234,13 +248,31 @@ class GANCLI(LightningCLI):
         console.print(f"{len(samples):,} samples as one array: {target}", soft_wrap=True)
 
     def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
-        """Runs, and blames what fails before the first update on the input."""
+        """Runs, and blames what fails before the first update on the input, or on the disk."""
         try:
             return run(model, **kwargs)
-        except (ValueError, ImportError, MisconfigurationException, FileNotFoundError) as error:
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError) and not model.training_begun
+            raise (InputError if missing else RunError)(str(error)) from error
+        except (ValueError, ImportError, MisconfigurationException) as error:
             if model.training_begun:
                 raise
             raise InputError(str(error)) from error
+        except Exception as error:
+            if model.training_begun or self._checkpoint is None:
+                raise
+            # What a damaged checkpoint leads to is anyone's guess.
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(f"ckpt_path: {self._checkpoint} does not fit: {reason}") from error
+
+    def _make_folder(self) -> None:
+        """Asks for the run's folder, which makes it."""
+        try:
+            _ = self._run and self._run.log_dir
+        except OSError as error:
+            raise InputError(
+                f"trainer.default_root_dir: the run's folder cannot be made: {error}"
+            ) from error
 
     @rank_zero_only
     def _leave_no_trace(self) -> None:
@@ -254,11 +286,20 @@ class GANCLI(LightningCLI):
                 folder.parent.rmdir()
 
     @rank_zero_only
-    def _tell_how_to_go_on(self) -> None:
+    def _mark_preempted(self) -> None:
+        """Tells W&B that its run has not failed."""
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.mark_preempting()
+
+    @rank_zero_only
+    def _tell_how_to_go_on(self, note: str = "") -> None:
         if self._run is not None:
             path = Path(self._run.log_dir) / "checkpoints" / "last.ckpt"
             console = Console(highlight=False)
             console.print(f"stopped after {self.trainer.global_step:,} updates", soft_wrap=True)
+            if note:
+                console.print(note, soft_wrap=True)
             if path.exists():
                 console.print(f"to go on: lightning-gans fit --ckpt_path {path}", soft_wrap=True)
 
@@ -272,12 +313,18 @@ class GANCLI(LightningCLI):
             f"seed {self._get(self.config, 'seed_everything')}",
             soft_wrap=True,
         )
+        size = getattr(self.datamodule, "batch_size", None)
+        if size is not None and self.trainer.world_size > 1:
+            ranks = self.trainer.world_size
+            console.print(
+                f"an update of the discriminator sees {ranks} x {size} = {ranks * size:,} real "
+                "samples; the learning rates are left as they are",
+                soft_wrap=True,
+            )
         if self._checkpoint:
             console.print(f"going on from {self._checkpoint}", soft_wrap=True)
         for change in self._changes:
             console.print(f"changed from the checkpoint: {change}", soft_wrap=True)
-        if self._run is not None:
-            console.print(f"run folder: {self._run.log_dir}", soft_wrap=True)
 
     def _sum_up(self, folder: Path) -> None:
         console = Console(highlight=False)
@@ -287,10 +334,16 @@ class GANCLI(LightningCLI):
             ("figures/curves.png", "losses"),
             ("metrics.csv", "every logged value"),
             ("checkpoints/best.ckpt", "the best state"),
-            ("checkpoints/last.ckpt", "the last state, to go on from: --ckpt_path last"),
+            ("checkpoints/last.ckpt", "the last state"),
         ):
             if (folder / name).exists():
                 console.print(f"{what}: {folder / name}", soft_wrap=True)
+        last = folder / "checkpoints" / "last.ckpt"
+        if last.exists() and self.trainer.max_steps > 0:
+            more = f"--trainer.max_steps {2 * self.trainer.max_steps}"
+            console.print(
+                f"to train longer: lightning-gans fit --ckpt_path {last} {more}", soft_wrap=True
+            )
         for logger in self.trainer.loggers:
             command = logger.to_upload() if isinstance(logger, WandB) else None
             if command is not None:
@@ -315,14 +368,9 @@ def _reason(error: BaseException) -> BaseException:
 
 
 def _one_line(message: str) -> str:
-    """Returns the part of a parser's message that says what is wrong, in one line."""
-    noise = r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
-    noise += r"|Expected a path but|Expected a <class 'collections.abc|Expected a <class 'bool'>"
-    lines = (line.strip(" -") for line in message.splitlines())
-    kept = dict.fromkeys(line for line in lines if line and not re.match(noise, line))
+    """Returns a parser's message in one line, with flags as they are given."""
     # The parser sees a flag as an entry of its command.
-    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", " ".join(kept))
-    return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
+    return re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", one_line(message))
 
 
 def prepare(arguments: list[str]) -> None:
@@ -340,7 +388,8 @@ def prepare(arguments: list[str]) -> None:
     try:
         data = parser.instantiate_classes(parser.parse_args(arguments)).data
     except (ValueError, TypeError, ImportError) as error:
-        raise InputError(str(_reason(error))) from error
+        reason = str(_reason(error)).replace("required: data", "required: --data")
+        raise InputError(reason) from error
     try:
         data.prepare_data()
         data.setup("fit")

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from lightning.pytorch import Trainer
 
+from lightning_gans import catalogue
 from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
 
 __all__ = ["SECTIONS", "with_hint"]
@@ -23,17 +24,25 @@ HOMES = ("variants", "networks", "priors", "penalties", "optimizers", "callbacks
 
 
 def with_hint(message: str) -> str:
-    """Adds the nearest name to a message about one that there is not."""
+    """Adds what may have been meant to a message about a name that there is not."""
     for pattern, known in (
+        (r'"(?P<owner>model|data)": there is no class (?P<name>\w+)$', _choices),
         (r"there is no class (?P<name>\w+)$", _classes),
         (r"class_path '(?P<owner>[\w.]+)': Option '(?P<name>\w+)' is not accepted$", _arguments),
         (r"unrecognized arguments: --(?P<name>[\w.]+)", _flags),
     ):
         found = re.search(pattern, message)
         if found is not None:
-            near = get_close_matches(found["name"], known(found.groupdict().get("owner", "")), 1)
-            return f"{message}: did you mean {near[0]}?" if near else message
+            names = list(known(found.groupdict().get("owner", "")))
+            near = get_close_matches(found["name"], names, 1)
+            if near and near[0] != found["name"]:
+                return f"{message}: did you mean {near[0]}?"
+            return f"{message}; there are {', '.join(names)}." if known is _choices else message
     return message
+
+
+def _choices(section: str) -> Iterable[str]:
+    return catalogue.variants() if section == "model" else catalogue.data()
 
 
 def _classes(_: str) -> Iterable[str]:
@@ -43,7 +52,8 @@ def _classes(_: str) -> Iterable[str]:
 
 def _arguments(owner: str) -> Iterable[str]:
     module, _, name = owner.rpartition(".")
-    return _parameters(getattr(import_module(module), name))
+    found = getattr(import_module(module), name)
+    return _parameters(found) if isinstance(found, type) else ()
 
 
 def _flags(_: str) -> Iterable[str]:

@@ -1,14 +1,74 @@
-"""A mend of the parser: a class that takes the place of another one has its own defaults."""
+"""What the parser of jsonargparse is told to do otherwise than by itself."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
-from jsonargparse import _typehints
+from jsonargparse import _common, _typehints, set_parsing_settings
 
-__all__ = ["own_defaults"]
+from lightning_gans.errors import InputError
+
+__all__ = ["import_modules", "one_line", "own_defaults", "trusting"]
 
 PARSER: Any = _typehints
+TRUSTED = (
+    *("lightning_gans", "datamodules", "torch.nn", "torch.optim", "torchmetrics"),
+    "lightning.pytorch",
+)
+"""Packages whose classes a file may name, whoever wrote it."""
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Imports the modules that classes of the user's own are in.
+
+    Raises:
+        InputError: if there is no such module.
+    """
+    for name in names:
+        try:
+            import_module(name)
+        except Exception as error:  # whatever the module does
+            raise InputError(f"import: {name!r} cannot be imported: {error}.") from error
+
+
+@contextmanager
+def trusting(more: Iterable[str]) -> Iterator[None]:
+    """Lets values name classes and functions of trusted packages only.
+
+    To name is enough for the parser to import, and to import runs code: a file that comes from
+    elsewhere must not decide on it.
+
+    Args:
+        more: packages, modules or names in them that are trusted beside `TRUSTED`.
+    """
+    kept = dict(_common.parsing_settings)
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED, *more])
+    try:
+        yield
+    finally:
+        _common.parsing_settings.update(kept)
+
+
+def one_line(message: str) -> str:
+    """Returns the part of a parser's message that says what is wrong, in one line."""
+    noise = r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
+    noise += r"|Expected a path but|Expected a <class 'collections.abc|Expected a <class 'bool'>"
+    lines = (line.strip(" -") for line in message.splitlines())
+    kept = dict.fromkeys(line for line in lines if line and not re.match(noise, line))
+    text = re.sub(
+        r"Type [^:]+ expects a function or a callable class: (Option '\w+' is not accepted)\. "
+        r"Got value: Namespace\(class_path='([\w.]+)'.*",
+        r"Problem with given class_path '\2': \1",
+        " ".join(kept),
+    )
+    text = re.sub(
+        r"Importing '([\w.]+)\.(\w+)' is not allowed, denied by .* to allow it\.",
+        r"the file names \1.\2, and no file decides on imports: if you trust it, --import \1",
+        text,
+    )
+    return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
 
 
 @contextmanager

@@ -1,12 +1,20 @@
 """Latent priors: what the generator's input is drawn from."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-__all__ = ["ConstantPrior", "NormalPrior", "Prior", "UniformPrior", "spherical_interpolation"]
+__all__ = [
+    "ConstantPrior",
+    "NormalPrior",
+    "Prior",
+    "UniformPrior",
+    "latents_between",
+    "spherical_interpolation",
+]
 
 
 class Prior(ABC):
@@ -137,3 +145,22 @@ def spherical_interpolation(start: Tensor, end: Tensor, weight: Tensor) -> Tenso
     sine = torch.where(straight, torch.ones_like(angle), angle.sin())
     arc = (((1 - weight) * angle).sin() * start + (weight * angle).sin() * end) / sine
     return torch.where(straight, torch.lerp(start, end, weight), arc)
+
+
+def latents_between(
+    start: Tensor,
+    end: Tensor,
+    steps: int,
+    interpolation: Callable[[Tensor, Tensor, Tensor], Tensor] = spherical_interpolation,
+) -> Tensor:
+    """Returns latents on the ways from start to end, way after way, shape (N * steps, Z).
+
+    Args:
+        start: shape (N, Z).
+        end: shape (N, Z).
+        steps: latents of a way, both its ends included.
+        interpolation: `spherical_interpolation`, or ``torch.lerp`` for straight ways.
+    """
+    weights = torch.linspace(0, 1, steps).repeat(len(start))[:, None].to(start)
+    starts, ends = (latent.repeat_interleave(steps, 0) for latent in (start, end))
+    return interpolation(starts, ends, weights)

@@ -1,6 +1,7 @@
 """What is known of a command line before it is parsed, and what a checkpoint allows it to ask."""
 
 import argparse
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,18 @@ import yaml
 
 from lightning_gans.catalogue import config_path, configs, configs_folder
 from lightning_gans.errors import InputError
-from lightning_gans.runs import find_checkpoint, run_of
+from lightning_gans.parsing import import_modules
+from lightning_gans.runs import checkpoint_in, find_checkpoint, run_of, unfinished
 
-__all__ = ["COMMANDS", "Request", "changes", "check_trainer", "class_name", "config_file"]
+__all__ = [
+    "COMMANDS",
+    "Request",
+    "changes",
+    "check_trainer",
+    "class_name",
+    "config_file",
+    "is_whole",
+]
 
 COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -37,21 +47,18 @@ class Request:
     """What has to be known of a command line before it can be parsed.
 
     Attributes:
-        command: one of `COMMANDS`, or None if there is none.
-        before: the command line up to its command.
-        after: what follows: files first, so that flags win over them in any order.
+        command: one of `COMMANDS`.
+        arguments: what follows it, files first, so that flags win over them in any order.
 
     Args:
-        arguments: the command line after the program's name.
+        arguments: the command and what follows it.
 
     Raises:
-        InputError: if a flag lacks its value.
+        InputError: if a flag lacks its value, or a file holds no settings.
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        places = [i for i, argument in enumerate(arguments) if argument in COMMANDS]
-        place = places[0] + 1 if places else 0
-        self.command = arguments[places[0]] if places else None
+        self.command, *rest = arguments
         options: dict[str, Any] = {
             "add_help": False,
             "allow_abbrev": False,
@@ -59,11 +66,12 @@ class Request:
         }
         parser_of_files = argparse.ArgumentParser(**options)
         parser_of_files.add_argument("-c", "--config", action="append", default=[])
+        parser_of_files.add_argument("--import", dest="modules", action="append", default=[])
         parser = argparse.ArgumentParser(**options)
         for flag in FLAGS:
             parser.add_argument(f"--{flag}", dest=flag)
         try:
-            found, flags = parser_of_files.parse_known_args(arguments[place:])
+            found, flags = parser_of_files.parse_known_args(rest)
             self._flags = vars(parser.parse_known_args(flags)[0])
         except argparse.ArgumentError as error:
             raise InputError(str(error)) from error
@@ -73,8 +81,9 @@ class Request:
         for path in self._configs:
             _check_config(path)
         files = [part for path in self._configs for part in ("--config", str(path))]
-        self.before = arguments[:place]
-        self.after = [*files, *flags]
+        self.arguments = [*files, *flags]
+        self._modules = found.modules
+        import_modules(found.modules)
 
     def _chosen(self) -> bool:
         """Tells whether a flag says what to train."""
@@ -100,27 +109,36 @@ class Request:
         """Returns the name of the run, if the command line tells it."""
         return self._setting("name") or (self._configs[-1].stem if self._configs else None)
 
+    def named(self) -> set[str]:
+        """Returns what the user names and so trusts: modules, and names with a dot anywhere."""
+        texts = [*self.arguments, *(path.read_text() for path in self._configs)]
+        # Whoever made a checkpoint may have named it too.
+        texts = [text for text in texts if (self._flags["ckpt_path"] or " ") not in text]
+        return {*self._modules, *re.findall(r"\b[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", " ".join(texts))}
+
+    def tells_all(self) -> bool:
+        """Tells whether the same command line begins a run and goes on with it."""
+        return self.command == "fit" and self._setting("ckpt_path") == "auto"
+
     def checkpoint(self) -> Path | None:
         """Returns the checkpoint that is asked for.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if "last" or "best" is asked for, but of what run is not said.
+            ValueError: if "auto", "last" or "best" is asked for, but of what run is not said.
         """
         asked = self._setting("ckpt_path")
         if asked is None:
             return None
         if Path(asked).is_dir():
-            raise ValueError(
-                f"{asked} is a folder; give a file in it, or --name and last or best."
-            )
-        if asked not in ("last", "best"):
+            return checkpoint_in(Path(asked), "last" if self.command == "fit" else "best")
+        if asked not in ("last", "best") and not self.tells_all():
             return Path(asked)
         name = self.name()
         if name is None:
             raise ValueError(f"{asked} of which run? Give --name or --config.")
-        root = self._setting("trainer.default_root_dir")
-        return find_checkpoint(Path(root or "."), name, asked)
+        root = Path(self._setting("trainer.default_root_dir") or ".")
+        return unfinished(root, name) if self.tells_all() else find_checkpoint(root, name, asked)
 
     def check_place(self, checkpoint: Path | None) -> None:
         """Refuses flags that would put a run elsewhere that goes on in its own folder.
@@ -185,6 +203,19 @@ def _check_config(path: Path) -> None:
         raise InputError(f"config: {path} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"config: {path} holds no settings.")
+
+
+def is_whole(saved: object) -> bool:
+    """Tells whether a checkpoint's configuration has the parts that are read of it."""
+    if not isinstance(saved, dict):
+        return False
+    parts = [saved.get(name) for name in ("model", "data", "trainer", "evaluation")]
+    named = (part.get("class_path") for part in parts[:2] if isinstance(part, dict))
+    return (
+        "seed_everything" in saved
+        and all(isinstance(part, dict) for part in parts)
+        and all(isinstance(name, str) for name in named)
+    )
 
 
 def class_name(class_path: str) -> str:

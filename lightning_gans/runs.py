@@ -10,24 +10,29 @@ import re
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
 from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans.callbacks import Checkpoint, Evaluation
+from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.files import replacing
+from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.provenance import code_version, machine, versions
 
-__all__ = ["RunLogger", "RunRecord", "checkpoint_in", "find_checkpoint", "run_of"]
+__all__ = ["RunLogger", "RunRecord", "checkpoint_in", "find_checkpoint", "run_of", "unfinished"]
 
 CONFIG_KEY = "config"
 """Key of the run's configuration in the package's record of a checkpoint."""
@@ -50,12 +55,26 @@ def find_checkpoint(root: Path, name: str, which: str) -> Path:
     raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
 
 
-def checkpoint_in(path: Path) -> Path:
+def unfinished(root: Path, name: str) -> Path | None:
+    """Returns the last checkpoint of a name's newest run, or None if that has written none.
+
+    Args:
+        root: folder of all runs.
+        name: of the run.
+    """
+    for run in _newest_first(root / name)[:1]:
+        path = run / "checkpoints" / "last.ckpt"
+        return path if path.is_file() else None
+    return None
+
+
+def checkpoint_in(path: Path, first: str = "best") -> Path:
     """Returns the checkpoint that a path stands for.
 
     Args:
         path: a file, or the folder of a run or of all runs of a name, of which the newest counts.
-            In a run the best checkpoint is taken, or else the last one.
+        first: which checkpoint of a run is taken, "best" or "last"; the other one, if there is no
+            such.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -63,7 +82,7 @@ def checkpoint_in(path: Path) -> Path:
     if path.is_file():
         return path
     for run in (path, *_newest_first(path)):
-        for which in ("best", "last"):
+        for which in (first, "last" if first == "best" else "best"):
             if (run / "checkpoints" / f"{which}.ckpt").is_file():
                 return run / "checkpoints" / f"{which}.ckpt"
     what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
@@ -185,7 +204,8 @@ class RunLogger(CSVLogger):
     @override
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        self.experiment.save()
+        with nullcontext() if status == "success" else suppress(OSError):  # the disk may be full
+            self.experiment.save()
 
     @override
     def log_hyperparams(self, params: Any = None) -> None:
@@ -234,6 +254,7 @@ class RunRecord(Callback):
             "machine": machine(trainer.strategy.root_device),
             "processes": trainer.world_size,
             "precision": trainer.precision,
+            "samples_per_update": _samples_per_update(trainer),
         }
         self._record.setdefault("first_started", self._record["started"])
         self._record.setdefault("resumed_at", [])
@@ -249,6 +270,7 @@ class RunRecord(Callback):
         if self._path is None:
             return
         # Not before everything has been checked: a run that is refused leaves no trace.
+        Console(highlight=False).print(f"run folder: {self._path.parent}", soft_wrap=True)
         self._write_config(self._path.with_name("config.yaml"))
         self._begun = True
         if trainer.global_step > 0:
@@ -280,8 +302,16 @@ class RunRecord(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        self._record["status"] = f"stopped: {type(exception).__name__}: {exception}"
-        self._write(trainer, pl_module)
+        what = str(exception)
+        if not isinstance(exception, Preempted):
+            what = f"{type(exception).__name__}: {what}".removesuffix(": ")
+        self._record["status"] = f"stopped: {what}"
+        with suppress(OSError):  # the disk may be full
+            self._write(trainer, pl_module)
+        if isinstance(exception, DivergenceError) and self._path is not None:
+            samples = {k: v for k, v in vars(exception.samples).items() if v is not None}
+            with replacing(self._path.with_name("diverged.pt")) as file:
+                torch.save({k: v.detach().cpu() for k, v in samples.items()}, file)
 
     def _write(self, trainer: Trainer, gan: LightningModule) -> None:
         if self._path is None or not self._begun:
@@ -300,3 +330,9 @@ class RunRecord(Callback):
                 self._record["best"] = {callback.monitor: callback.state_dict()}
         with replacing(self._path) as file:
             file.write(json.dumps(self._record, indent=2).encode() + b"\n")
+
+
+def _samples_per_update(trainer: Trainer) -> int | None:
+    """Returns the real samples that an update of the discriminator sees in all processes."""
+    size: int | None = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
+    return None if size is None else size * trainer.world_size

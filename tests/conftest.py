@@ -1,5 +1,6 @@
 """What the tests share: small models, quiet trainers, and a clean random state."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from datamodules import GaussianRing
@@ -16,6 +18,7 @@ from lightning_gans import GAN
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +87,22 @@ def fitted(model: GAN, data: Any = None, max_steps: int = 4, **arguments: Any) -
     trainer = quiet_trainer(max_steps, **arguments)
     trainer.fit(model, small_ring() if data is None else data)
     return trainer
+
+
+class Rows(Logger):
+    """Collects what loggers are given."""
+
+    name = version = "rows"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[int | None, Any]] = []
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self.rows.append((step, metrics))
+
+    def log_hyperparams(self, *arguments: Any) -> None:
+        pass
 
 
 def snapshot(network: nn.Module) -> list[Tensor]:

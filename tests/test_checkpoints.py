@@ -183,6 +183,12 @@ class Exploit:
         return (open, ("pwned", "w"))
 
 
+def test_a_file_that_cannot_be_read_is_refused_like_a_damaged_one():
+    for opened in (load, GAN.load_from_checkpoint):
+        with pytest.raises(ValueError, match="/proc/self/mem is not a whole checkpoint"):
+            opened("/proc/self/mem")
+
+
 @pytest.mark.parametrize("plain_pickle", [False, True])
 def test_code_in_a_file_is_not_run(plain_pickle, tmp_path):
     content = {"lightning_gans": Exploit()}
@@ -219,7 +225,7 @@ def test_a_class_of_the_users_own_is_found_once_it_is_imported(monkeypatch):
     assert type(load(path)) is module.MyGAN
     monkeypatch.delitem(sys.modules, "my_gan")
     with pytest.raises(
-        ValueError, match=r"my_gan\.MyGAN, which is not known here: import it first"
+        ValueError, match=r"my_gan\.MyGAN, which is not known here: import my_gan first"
     ):
         load(path)
 

@@ -38,7 +38,9 @@ def refused(capsys, *arguments, code=2):
     with pytest.raises(SystemExit) as stopped:
         main(list(arguments))
     assert stopped.value.code == code
-    lines = capsys.readouterr().err.splitlines()
+    printed = capsys.readouterr()
+    assert "run folder" not in printed.out  # there is none
+    lines = printed.err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("lightning-gans: error: ")
     return lines[0].removeprefix("lightning-gans: error: ")
@@ -146,9 +148,8 @@ def test_a_model_of_ones_own_is_found_in_the_working_folder(tmp_path):
     run = ["fit", "--model", "my_gan.MyGAN", "--data", "GaussianRing", "--name", "run", *QUICK]
     subprocess.run([CONSOLE_SCRIPT, *run], check=True, capture_output=True)
     assert state()["lightning_gans"]["class_path"] == "my_gan.MyGAN"
-    subprocess.run(
-        [CONSOLE_SCRIPT, "validate", "--ckpt_path", LAST], check=True, capture_output=True
-    )
+    again = [CONSOLE_SCRIPT, "validate", "--ckpt_path", LAST, "--import", "my_gan"]
+    subprocess.run(again, check=True, capture_output=True)
 
 
 def test_the_script_in_the_checkout_is_the_same_command():
@@ -166,6 +167,9 @@ def test_two_processes_need_no_further_flag():
     )
     assert done.stderr.count("sync_batchnorm=True shares them") == 1
     assert done.stdout.count("Scores of 32 generated samples") == 1
+    assert "an update of the discriminator sees 2 x 8 = 16 real samples" in done.stdout
+    record = json.loads(Path("runs/run/version_0/run.json").read_text())
+    assert record["samples_per_update"] == 16
     assert os.listdir("runs/run") == ["version_0"]
     assert state()["lightning_gans"]["images_seen"] == 3 * 5 * 8 * 2
     assert os.path.exists("runs/run/version_0/figures/training.gif")
@@ -389,7 +393,15 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
         ),
         (["--config", "empty.yaml"], "config: empty.yaml holds no settings."),
         (["--name", ".."], "name: it must be the name of a folder, got '..'."),
-        (["--ckpt_path", "folder"], "ckpt_path: folder is a folder; give a file in it"),
+        (["--ckpt_path", "folder"], "ckpt_path: There is no folder of a run with a checkpoint at"),
+        (
+            ["--model.generator", "{class_path: os.getcwd, init_args: {width: 1}}"],
+            "'os.getcwd': Option 'width' is not accepted",
+        ),
+        (
+            ["--model.discriminator.normalization", "torch.nn.GroupNorm"],
+            "the following arguments are required: num_channels",
+        ),
         (["--config", "gan_rng"], "no configuration gan_rng: did you mean gan_ring?"),
         (["--config", "unknown.yaml"], "does not accept option 'modle'"),
         (["--config", "broken.yaml"], "config: broken.yaml is no YAML: while parsing"),
@@ -399,6 +411,11 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
         (["--model", "WGANPG"], "there is no class WGANPG: did you mean WGANGP?"),
         (["--model", "torch.nn.Nothing"], "has no attribute 'Nothing'"),
         (["--model.generator", "MLPGenertor"], "MLPGenertor: did you mean MLPGenerator?"),
+        (["--model", "Adam"], '"model": there is no class Adam; there are DCGAN, GAN, LSGAN,'),
+        (
+            ["--model.optimizer_g.lrr", "1"],
+            "'lightning_gans.optimizers.GANAdam': Option 'lrr' is not accepted: did you mean lr?",
+        ),
         (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be above 0, got 0.0."),
         (
             ["--model.penalty_weight", "-1"],
@@ -516,3 +533,45 @@ def test_what_is_missing_is_named_as_it_is_given(capsys):
     assert "--model" in message
     assert "--data" in message
     assert "validate." not in message
+
+
+def test_the_folder_of_a_run_stands_for_a_checkpoint_in_it(capsys):
+    main(RUN)
+    main(["validate", "--ckpt_path", "runs/run"])
+    assert "scores of runs/run/version_0/checkpoints/best.ckpt" in capsys.readouterr().out
+    main(["fit", "--ckpt_path", "runs/run/version_0", "--trainer.max_steps", "4"])
+    assert "going on from runs/run/version_0/checkpoints/last.ckpt" in capsys.readouterr().out
+    assert state()["global_step"] == 4
+
+
+def test_scores_of_an_untrained_model_are_called_that(capsys):
+    main(["validate", *RUN[1 : RUN.index("--trainer.max_steps")]])
+    assert "scores of an untrained model: there is no --ckpt_path" in capsys.readouterr().out
+
+
+def test_a_loss_that_has_no_names_is_refused_in_one_line(capsys):
+    Path("mistaken.py").write_text(
+        "from lightning_gans import WGANGP\n"
+        "class Mistaken(WGANGP):\n"
+        "    def generator_loss(self, samples):\n"
+        "        return -self.discriminate(samples.fake).mean()\n"
+    )
+    run = ["mistaken.Mistaken" if part == "WGANGP" else part for part in RUN]
+    with pytest.raises(SystemExit) as stopped:
+        main(run)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Mistaken.generator_loss must return a dict of named terms, such as" in line
+    assert not any(Path("runs").iterdir())
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    listing = subprocess.Popen(
+        [CONSOLE_SCRIPT, "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    listing.stdout.close()
+    assert listing.stderr.read() == b""
+    assert listing.wait() == 0

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -247,7 +249,7 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
     script = [sys.executable, "-m", "lightning_gans"]
     subprocess.run([*script, *fit, "--pictures.every_n_updates", "0"], check=True)
     message = refused(capsys, "sample", "--ckpt_path", "runs/own")
-    assert "own_gan.Own, which is not known here: give --import and its module" in message
+    assert "own_gan.Own, which is not known here: give --import own_gan" in message
     assert "own_gan" not in sys.modules
     run("sample", "--ckpt_path", "runs/own", "--import", "own_gan", "--out", "own.npy")
     assert np.load("own.npy").shape == (64, 2)
@@ -355,4 +357,22 @@ def test_a_package_that_is_not_installed_is_named(
     message = refused(capsys, *arguments, *path)
     assert package in message
     assert f"pip install 'lightning-gans[{extra}]'" in message
+    assert os.listdir() == []
+
+
+def test_a_command_that_is_interrupted_ends_without_a_traceback(last):
+    script = Path(sys.executable).parent / "lightning-gans"
+    process = subprocess.Popen(
+        [script, "sample", "--ckpt_path", last, "--out", "folder", "--n", "5000"],
+        stderr=subprocess.PIPE,
+        # A shell lets what it runs in the background ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 60
+    while not any(Path().iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 130
     assert os.listdir() == []

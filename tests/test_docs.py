@@ -1,11 +1,13 @@
 """What the pages under docs/ show does what they say."""
 
+import os
 import re
 import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from made import fill
 
 from lightning_gans.cli import main
@@ -38,12 +40,30 @@ def test_every_command_that_trains_is_understood(page, capsys):
         arguments = shlex.split(line, comments=True)[1:]
         if arguments[0] != "fit" or "--ckpt_path" in arguments:
             continue
-        if "--print_config" not in arguments:
+        if not any(part == "--print_config" or part.endswith(".help") for part in arguments):
             arguments.append("--print_config")
         with pytest.raises(SystemExit) as done:
             main(arguments)
         assert done.value.code == 0, line
         capsys.readouterr()
+
+
+def test_the_jobs_for_clusters_are_understood(monkeypatch, capsys):
+    fill("photos")
+    for name, value in (("SLURM_NNODES", "2"), ("SLURM_ARRAY_TASK_ID", "3")):
+        monkeypatch.setenv(name, value)  # not a whole job: Lightning would look for its machines
+    scripts = "\n".join(code(DOCS / "clusters.md", "bash")).replace("\\\n", " ")
+    launched = re.findall(
+        r"^(?:srun|torchrun) .*?(?:lightning-gans|lightning_gans) (.*)", scripts, re.M
+    )
+    assert len(launched) == 3
+    for line in launched:
+        with pytest.raises(SystemExit) as done:
+            main([*shlex.split(os.path.expandvars(line)), "--print_config"])
+        assert done.value.code == 0, line
+        printed = yaml.safe_load(capsys.readouterr().out)
+        assert printed["trainer"]["num_nodes"] == (2 if "num_nodes" in line else 1)
+        assert printed["seed_everything"] == (3 if "ARRAY" in line else 0)
 
 
 @pytest.mark.parametrize("name", ["start.md", "data.md"])
@@ -58,11 +78,15 @@ def test_the_variant_that_is_shown_trains(capsys):
     (source,) = code(DOCS / "variants.md", "python")
     assert 25 <= len(source.splitlines()) <= 45
     Path("hinge.py").write_text(source)
-    (plain, penalised) = (line for line in commands(DOCS / "variants.md"))
+    plain, penalised, sample, further = commands(DOCS / "variants.md")
     brief = "--trainer.max_steps 3 --data.num_eval_samples 32 --pictures.every_n_updates 0"
     for line in (plain, penalised):
         main([*shlex.split(line)[1:], *brief.split()])
     assert "HingeGAN on GaussianRing" in capsys.readouterr().out
+    main(shlex.split(sample)[1:])
+    assert Path("samples.png").is_file()
+    main([*shlex.split(further)[1:], "--trainer.max_steps", "4"])
+    assert "going on from" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["start", "tutorials"])

@@ -107,8 +107,16 @@ def test_pictures_of_different_height_stand_side_by_side():
     left, right = np.zeros((10, 4, 3), np.uint8), np.full((4, 6, 3), 7, np.uint8)
     both = drawing.side_by_side(left, right)
     assert both.shape == (10, 10, 3)
-    assert (both[3:7, 4:] == 7).all()
-    assert (both[:3, 4:] == 255).all()
+    assert (both[:4, 4:] == 7).all()
+    assert (both[4:, 4:] == 255).all()
+
+
+def test_a_title_stands_above_a_grid_and_changes_no_image():
+    images = torch.rand(6, 1, 8, 8)
+    plain, titled = (drawing.image_grid(images, (0, 1), title=title) for title in ("", "real"))
+    assert (titled[-len(plain) :] == plain).all()
+    strip = titled[: len(titled) - len(plain)]
+    assert 0 < (strip < 128).mean() < 0.5
 
 
 def test_files_hold_what_was_drawn(tmp_path):

@@ -1,11 +1,13 @@
 """The training loop: who is updated when, on what, and what is counted."""
 
 import math
+import warnings
 from functools import partial
 
 import pytest
 import torch
-from conftest import SMALL, fitted, quiet_trainer, same, small_ring, snapshot
+from conftest import SMALL, Rows, fitted, quiet_trainer, same, small_ring, snapshot
+from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.optim import SGD
 from torch.testing import assert_close
@@ -239,6 +241,15 @@ def test_schedulers_step_once_a_round():
     assert rates == pytest.approx([2e-4 / 16, 2e-4 / 16])
 
 
+def test_training_beyond_the_period_of_a_schedule_is_warned_of():
+    model = GAN(**SMALL, scheduler=partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=3))
+    with pytest.warns(UserWarning, match=r"rises again after update 3 .* until 4"):
+        fitted(model, max_steps=4)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*rises again")
+        fitted(model, max_steps=3)
+
+
 def test_a_scheduler_that_waits_for_a_score_is_refused():
     model = GAN(**SMALL, scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
     with pytest.raises(ValueError, match="ReduceLROnPlateau waits for a score"):
@@ -281,28 +292,6 @@ def test_a_player_without_parameters_is_refused():
 
 
 # What is logged
-
-
-class Rows:
-    """Collects what loggers are given."""
-
-    def __new__(cls):
-        from lightning.pytorch.loggers import Logger
-
-        class Collector(Logger):
-            name = version = "rows"
-
-            def __init__(self):
-                super().__init__()
-                self.rows = []
-
-            def log_metrics(self, metrics, step=None):
-                self.rows.append((step, metrics))
-
-            def log_hyperparams(self, *arguments):
-                pass
-
-        return Collector()
 
 
 def test_rows_are_at_generator_updates_and_hold_the_contract_s_keys():
@@ -375,6 +364,7 @@ def test_a_shorter_last_batch_is_trimmed_and_a_tiny_one_left_out():
             r"samples have shape \(3,\), but the generator makes samples of shape",
         ),
         (torch.zeros(8, 2, dtype=torch.uint8), "samples must be floating-point numbers, got"),
+        (torch.zeros(8, 2, dtype=torch.float64), r"samples are torch\.float64, but the networks"),
     ],
 )
 def test_unusable_data_is_refused_before_any_update(rows, message):
@@ -472,6 +462,63 @@ def test_the_term_that_is_not_finite_is_named_among_others():
 
     with pytest.raises(DivergenceError, match=r"loss_d .* update 1: broken = inf\. Training"):
         fitted(GAN(**SMALL, penalties=[Broken()]))
+
+
+def test_a_gradient_that_is_not_finite_is_noticed_by_the_next_loss_and_its_player_named():
+    class Vertical(WGAN):
+        def generator_loss(self, samples):
+            zero = samples.fake.sum() * 0
+            return {"adversarial_g": zero.abs().sqrt() if self.trainer.global_step == 2 else zero}
+
+    model = Vertical(**SMALL, n_critic=1)
+    with pytest.raises(DivergenceError, match="The weights of the generator are not") as stopped:
+        fitted(model, max_steps=5)
+    assert "loss_d is not finite at update 4: adversarial_d = nan" in str(stopped.value)
+    assert stopped.value.samples.real.shape == (8, 2)
+    assert stopped.value.samples.fake.isnan().all()
+
+
+def test_a_gradient_that_is_not_finite_is_named_in_a_logged_row():
+    class Vertical(WGAN):
+        def generator_loss(self, samples):
+            return {"adversarial_g": (samples.fake.sum() * 0).abs().sqrt()}
+
+    with pytest.raises(DivergenceError, match="grad_norm_g is not finite at update 1: grad_norm_"):
+        fitted(Vertical(**SMALL, n_critic=1), log_every_n_steps=1)
+
+
+def test_fp16_steps_that_are_skipped_change_nothing_but_count_and_are_reported():
+    """The scaler sees all steps, the uncounted ones of the discriminator too."""
+
+    class Overflowing(WGAN):
+        def discriminator_loss(self, samples):
+            (term,) = super().discriminator_loss(samples).values()
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.calls == 4:  # the second of the second round
+                self.before = snapshot(self.discriminator)
+                term = term * 1e36
+            elif self.calls == 5:
+                self.after = snapshot(self.discriminator)
+            return {"adversarial_d": term}
+
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=1000)
+    model = Overflowing(**SMALL, n_critic=2)
+    rows = Rows()
+    trainer = fitted(
+        model,
+        max_steps=3,
+        log_every_n_steps=1,
+        logger=rows,
+        plugins=[MixedPrecision("16-mixed", "cpu", scaler)],
+    )
+    assert trainer.global_step == 3
+    assert same(model.before, model.after)
+    assert scaler.get_scale() == 512
+    assert [row["train/skipped_steps"] for _, row in rows.rows] == [0, 1, 1]
+    trainer.save_checkpoint("skipped.ckpt")
+    record = torch.load("skipped.ckpt", weights_only=True)["lightning_gans"]
+    assert record["skipped_steps"] == 1
+    assert all(p.isfinite().all() for p in model.parameters())
 
 
 # Sampling

@@ -121,6 +121,17 @@ def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_
     assert shown == {np.asarray(Image.open(picture)).tobytes() for picture in drawn}
 
 
+def test_alarms_are_alerts_of_the_wandb_run():
+    alarms = ["--trainer.callbacks+=Alarms", "--trainer.callbacks.diversity", "1e6"]
+    main([*RUN, *alarms, "--trainer.logger", "WandB"])
+    wandb.finish()
+    wandb.teardown()
+    (path,) = (FOLDER / "wandb").glob("offline-run-*/*.wandb")
+    alerts = [r.alert for r in wandb_records(path) if r.WhichOneof("record_type") == "alert"]
+    (text,) = [alert.text for alert in alerts if alert.title == "diversity out of bounds"]
+    assert text.endswith("below 1e+06.")
+
+
 def test_a_wandb_run_is_named_grouped_summed_up_and_continued(capsys):
     about = ["--trainer.logger.group", "rings", "--trainer.logger.tags", "[a,b]"]
     about += ["--trainer.logger.job_type", "train", "--trainer.logger.offline", "true"]
@@ -149,6 +160,7 @@ def test_a_wandb_run_is_named_grouped_summed_up_and_continued(capsys):
         assert {a.type for a in artifacts} == {"model"}
         kept = {json.loads(a.metadata)["original_filename"]: list(a.aliases) for a in artifacts}
         assert kept["last.ckpt"] == ["latest"]
+        assert path != paths[0] or "best" in kept["best.ckpt"]
         history = [r.history for r in records if r.WhichOneof("record_type") == "history"]
         steps.append(
             {

@@ -17,7 +17,7 @@ from lightning_gans.metrics import (
     histogram_probabilities,
     js_divergence,
     kl_divergence,
-    mode_counts,
+    nearest_modes,
     sliced_wasserstein_distance,
     wasserstein_distance,
 )
@@ -202,7 +202,7 @@ def test_too_few_samples_are_refused():
 def test_samples_count_for_their_nearest_mode_within_three_sd():
     modes = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     samples = torch.tensor([[0.29, 0.0], [0.31, 0.0], [1.0, 0.29], [1.0, -0.31], [0.9, 0.0]])
-    assert mode_counts(samples, modes, 0.1).tolist() == [1, 2]
+    assert nearest_modes(samples, modes, 0.1).tolist() == [0, -1, 1, -1, 1]
 
 
 def test_real_samples_reach_the_ceiling_and_no_more():

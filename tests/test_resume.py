@@ -1,65 +1,23 @@
 """A run that was stopped anywhere and goes on is the run that was not stopped."""
 
-import csv
 import json
 import os
+import resource
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from interrupted import assert_same, command, content, rows, start, wait_for_row
 from made import fill, make_digits
 
 from lightning_gans.callbacks import AtomicCheckpointIO
 from lightning_gans.cli import main
-
-NETWORK = "{class_path: %s, init_args: {hidden: [8, 8], normalization: torch.nn.BatchNorm1d}}"
-
-
-def command(n_critic, data, validate_every, save_every, *more):
-    """A run with all that has a state: BatchNorm, clipping, a schedule, an average, a best."""
-    return [
-        *("fit", "--name", "run", "--model", "WGAN", "--model.n_critic", str(n_critic)),
-        *("--model.generator", NETWORK % "MLPGenerator"),
-        *("--model.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR"),
-        *("--model.scheduler.T_max", "20", "--trainer.callbacks+=GeneratorEMA"),
-        *("--data", *data, "--data.batch_size", "8", "--data.num_eval_samples", "32"),
-        *("--trainer.max_steps", "17", "--trainer.log_every_n_steps", "2"),
-        *("--trainer.val_check_interval", str(validate_every)),
-        *("--checkpoint.every_n_updates", str(save_every), "--pictures.every_n_updates", "0"),
-        *more,
-    ]
-
-
-def rows(folder):
-    with (folder / "metrics.csv").open(newline="") as file:
-        found = list(csv.DictReader(file))
-    return [{k: v for k, v in row.items() if k != "train/updates_per_s"} for row in found]
-
-
-def content(path):
-    return torch.load(path, weights_only=True)
-
-
-def assert_same(a, b, where=""):
-    assert type(a) is type(b), where
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            assert_same(a[key], b[key], f"{where}[{key!r}]")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for index, pair in enumerate(zip(a, b, strict=True)):
-            assert_same(*pair, f"{where}[{index}]")
-    else:
-        assert a == b, where
 
 
 @pytest.fixture
@@ -128,34 +86,21 @@ def test_every_checkpoint_leads_to_the_same_end(
         assert record["status"] == "finished"
 
 
-def start(arguments):
-    console_script = Path(sys.executable).parent / "lightning-gans"
-    return subprocess.Popen(
-        [console_script, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-
-
-def wait_for_row(folder, step, process):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (folder / "metrics.csv").exists() and int(rows(folder)[-1]["step"]) >= step:
-            return
-        time.sleep(0.01)
-    raise AssertionError(process.stderr.read().decode())
-
-
-@pytest.mark.parametrize("data", [["GaussianRing"], FOLDER], ids=lambda data: data[0])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
+@pytest.mark.parametrize(
+    ("data", "processes"), [(["GaussianRing"], 1), (["GaussianRing"], 2), (FOLDER, 1)]
+)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, processes, tmp_path):
     fill("photos", 100)
     run = command(2, data, 40, 30, "--trainer.max_steps", "300")
+    run += ["--trainer.accelerator", "cpu", "--trainer.devices", str(processes)]
     process = start([*run, "--name", "whole"])
-    assert process.wait(timeout=240) == 0, process.stderr.read().decode()
+    assert process.wait(timeout=240) == 0, process.stderr.read()
     whole = tmp_path / "runs" / "whole" / "version_0"
     folder = tmp_path / "runs" / "run" / "version_0"
     for arguments, step in ((run, 75), (["fit", "--name", "run", "--ckpt_path", "last"], 190)):
         process = start(arguments)
         wait_for_row(folder, step, process)
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         saved = content(folder / "checkpoints" / "last.ckpt")["global_step"]
         assert saved < 300
@@ -167,7 +112,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
         file.write("299,0.1")
     (folder / "checkpoints" / "last.ckpt.part").write_bytes(b"half")
     process = start(["fit", "--name", "run", "--ckpt_path", "last"])
-    assert process.wait(timeout=240) == 0, process.stderr.read().decode()
+    assert process.wait(timeout=240) == 0, process.stderr.read()
     assert rows(folder) == rows(whole)
     states = [content(f / "checkpoints" / "last.ckpt") for f in (folder, whole)]
     for state in states:
@@ -179,29 +124,56 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
     assert pictures[0] == pictures[1]
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "kind"),
-    [(signal.SIGINT, 1, "KeyboardInterrupt"), (signal.SIGTERM, 143, "SIGTERMException")],
-)
-def test_a_run_that_is_told_to_stop_tells_how_to_go_on(number, code, kind, tmp_path):
-    run = command(1, ["GaussianRing"], 40, 5, "--trainer.max_steps", "100000")
+def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_there(tmp_path):
+    """The disk is a small one in memory, filled between two checkpoints."""
+    run = command(1, ["GaussianRing"], 1000, 10, "--trainer.max_steps", "20")
     script = Path(sys.executable).parent / "lightning-gans"
-    process = subprocess.Popen(
-        [script, *run],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # A shell lets what it runs in the background ignore SIGINT, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    shell = f"""
+        mkdir runs && mount -t tmpfs -o size=900k tmpfs runs
+        {shlex.join([str(script), *run])} || exit 99
+        cp runs/run/version_0/checkpoints/last.ckpt before.ckpt
+        dd if=/dev/zero of=runs/balloon bs=1k count=2000 2> /dev/null
+        {script} fit --name run --ckpt_path last --trainer.max_steps 40
+        code=$?
+        cp -r runs/run after
+        exit $code
+    """
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", shell],
+        capture_output=True,
+        text=True,
     )
-    folder = tmp_path / "runs" / "run" / "version_0"
-    wait_for_row(folder, 20, process)
-    process.send_signal(number)
-    printed, errors = (stream.decode() for stream in process.communicate(timeout=120))
-    assert process.returncode == code
-    assert "Traceback" not in errors
-    assert (
-        "to go on: lightning-gans fit --ckpt_path runs/run/version_0/checkpoints/last.ckpt"
-        in printed
+    assert done.returncode == 1, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert line.startswith("lightning-gans: error: ")
+    assert "No space left on device" in line
+    kept = tmp_path / "after" / "version_0" / "checkpoints"
+    assert (kept / "last.ckpt").read_bytes() == (tmp_path / "before.ckpt").read_bytes()
+    assert sorted(os.listdir(kept)) == ["last.ckpt"]
+
+
+def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(tmp_path):
+    """No file may become larger than a checkpoint's half."""
+    run = command(1, ["GaussianRing"], 1000, 10, "--trainer.max_steps", "20")
+    main(run)
+    folder = tmp_path / "runs" / "run" / "version_0" / "checkpoints"
+    before = (folder / "last.ckpt").read_bytes()
+    script = Path(sys.executable).parent / "lightning-gans"
+    limit = len(before) // 2
+    done = subprocess.run(
+        [script, "fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "40"],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
-    record = json.loads((folder / "run.json").read_text())
-    assert record["status"].startswith(f"stopped: {kind}")
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "last.ckpt could not be written, the checkpoint before it is kept: " in line
+    assert "File too large" in line
+    assert "to go on: lightning-gans fit --ckpt_path" in done.stdout
+    assert (folder / "last.ckpt").read_bytes() == before
+    assert sorted(os.listdir(folder)) == ["last.ckpt"]
+    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "40"])
+    assert content(folder / "last.ckpt")["global_step"] == 40

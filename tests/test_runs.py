@@ -216,3 +216,7 @@ def test_a_failed_run_says_so(monkeypatch):
     assert record["updates"] == 2
     last = torch.load("runs/run/version_0/checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 2
+    seen = torch.load("runs/run/version_0/diverged.pt", weights_only=True)
+    assert seen.keys() == {"real", "fake", "latent"}
+    assert seen["real"].shape == seen["fake"].shape
+    assert all(part.isfinite().all() for part in seen.values())

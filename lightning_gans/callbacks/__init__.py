@@ -1,5 +1,6 @@
 """Callbacks: evaluation, pictures, averaging, checkpoints and progress of a GAN in training."""
 
+from lightning_gans.callbacks.alarms import Alarms
 from lightning_gans.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from lightning_gans.callbacks.ema import GeneratorEMA
 from lightning_gans.callbacks.evaluation import Evaluation
@@ -7,6 +8,7 @@ from lightning_gans.callbacks.pictures import Pictures
 from lightning_gans.callbacks.progress import Progress
 
 __all__ = [
+    "Alarms",
     "AtomicCheckpointIO",
     "Checkpoint",
     "Evaluation",

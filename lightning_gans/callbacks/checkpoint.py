@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from typing_extensions import override
 
 from lightning_gans.callbacks.evaluation import Evaluation
+from lightning_gans.callbacks.preemption import Notice
 from lightning_gans.files import PARTIAL, replacing
 
 __all__ = ["AtomicCheckpointIO", "Checkpoint"]
@@ -34,8 +35,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if not _is_local_file_protocol(str(path)):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        with replacing(Path(path)) as file:
-            torch.save(checkpoint, file)
+        try:
+            with replacing(Path(path)) as file:
+                torch.save(checkpoint, file)
+        except (OSError, RuntimeError) as error:  # PyTorch's has the system's as its context
+            reason = error if isinstance(error, OSError) else error.__context__ or error
+            raise OSError(
+                f"{path} could not be written, the checkpoint before it is kept: {reason}"
+            ) from error
 
 
 class Checkpoint(ModelCheckpoint):
@@ -43,6 +50,10 @@ class Checkpoint(ModelCheckpoint):
 
     Where validation falls on the same update, the checkpoint comes after it. The loggers are
     flushed first, so that no row is lost that is older than the checkpoint.
+
+    Ctrl-C, SIGTERM and SIGUSR1 end the run with a ``last.ckpt`` once the round is over, and the
+    validation that follows it; in several processes, at the next update that is logged. In a SLURM
+    job SIGUSR1 puts the job into the queue again.
 
     Args:
         monitor: score that decides which state is the best, such as "val/sliced_w"; no
@@ -75,6 +86,7 @@ class Checkpoint(ModelCheckpoint):
         )
         self.every_n_updates = every_n_updates
         self.best_update: int | None = None
+        self._notice = Notice()
 
     @property
     @override
@@ -111,6 +123,10 @@ class Checkpoint(ModelCheckpoint):
         return Path(self.dirpath)
 
     @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._notice.listen()
+
+    @override
     def on_train_batch_end(
         self,
         trainer: Trainer,
@@ -119,12 +135,17 @@ class Checkpoint(ModelCheckpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        due = trainer.global_step % self.every_n_updates == 0
-        if due and not self._should_skip_saving_checkpoint(trainer):
-            fetcher = trainer.fit_loop._data_fetcher
-            assert fetcher is not None
-            if not trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
-                self._save(trainer, "last")
+        told_to_stop = self._notice.agreed(trainer)
+        if not (told_to_stop or trainer.global_step % self.every_n_updates == 0):
+            return
+        fetcher = trainer.fit_loop._data_fetcher
+        assert fetcher is not None
+        if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
+            return  # the checkpoint comes after the validation, and so does the end
+        if not self._should_skip_saving_checkpoint(trainer):
+            self._save(trainer, "last")
+        if told_to_stop:
+            raise self._notice.end(told_to_stop, trainer)
 
     @override
     def on_save_checkpoint(
@@ -155,6 +176,9 @@ class Checkpoint(ModelCheckpoint):
         if self.monitor is not None and self._improves(trainer):
             self._save(trainer, "best")
         self._save(trainer, "last")
+        told_to_stop = self._notice.agreed(trainer)
+        if told_to_stop:
+            raise self._notice.end(told_to_stop, trainer)
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from lightning_gans.checkpoints import AVERAGE_KEY
 from lightning_gans.gan import GAN
+from lightning_gans.networks.evaluation import share_buffers
 
 __all__ = ["GeneratorEMA"]
 
@@ -86,9 +87,10 @@ class GeneratorEMA(Callback):
         self._follow(pl_module)
 
     def _follow(self, gan: LightningModule) -> None:
-        """Moves the average to the device and the precision that the trainer gave the model."""
+        """Moves the average to where the trainer put the model, the same in all processes."""
         assert isinstance(gan, GAN)
         self.generator.to(next(gan.generator.parameters()))
+        share_buffers(self.generator)
         gan.evaluate_with(self.generator)
 
     @override

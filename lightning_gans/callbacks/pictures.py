@@ -14,7 +14,7 @@ from lightning_gans import drawing
 from lightning_gans.game import split_batch
 from lightning_gans.gan import GAN
 from lightning_gans.networks import evaluation_mode
-from lightning_gans.priors import spherical_interpolation
+from lightning_gans.priors import latents_between
 from lightning_gans.randomness import EVALUATION, reseed
 
 __all__ = ["Pictures"]
@@ -131,7 +131,10 @@ class Pictures(Callback):
             left = self._picture(real[:0], real, "real")
             right = self._picture(fake, fake[:0], "generated")
         else:
-            left, right = (drawing.image_grid(images, self._range) for images in (real, fake))
+            left, right = (
+                drawing.image_grid(images, self._range, title=title)
+                for images, title in ((real, "real"), (fake, "generated"))
+            )
             picture = drawing.image_grid(self._between(gan), self._range, columns=STEPS)
             self._publish(trainer, "interpolation", picture, figures / "interpolation.png")
         both = drawing.side_by_side(left, right, gap=0 if fake.ndim == 2 else 16)
@@ -152,15 +155,11 @@ class Pictures(Callback):
     def _between(self, gan: GAN) -> Tensor:
         """Returns images on the arcs between fixed latents, row by row."""
         reseed(gan.device, gan.seed, EVALUATION, LATENTS)
-        start, end = gan.sample_latent(2 * ROWS).repeat_interleave(STEPS, 0).chunk(2)
-        weights = torch.linspace(0, 1, STEPS).repeat(ROWS)[:, None]
-        return gan.evaluated.sample(spherical_interpolation(start, end, weights.to(start)))
+        start, end = gan.sample_latent(2 * ROWS).chunk(2)
+        return gan.evaluated.sample(latents_between(start, end, STEPS))
 
     def _picture(self, fake: Tensor, real: Tensor, title: str) -> drawing.Picture:
-        if fake.ndim != 2:
-            return drawing.image_grid(fake, self._range)
-        draw = drawing.points if fake.shape[1] == 2 else drawing.profiles
-        return draw(fake, real, self._range, title=title)
+        return drawing.overview(fake, real, self._range, title=title)
 
     def _publish(self, trainer: Trainer, name: str, picture: drawing.Picture, path: Path) -> None:
         drawing.save_png(picture, path)

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.catalogue import FORMATS
 from lightning_gans.checkpoints import load
 from lightning_gans.commands.opening import check_out, generated, latents, opened, writing
 from lightning_gans.errors import InputError, RunError
 from lightning_gans.files import replacing
 from lightning_gans.gan import GAN
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["export"]
 
-FORMATS = ("safetensors", "onnx")
 TOLERANCE = 1e-5
 """Largest difference of an entry between the samples of the model and of its export."""
 

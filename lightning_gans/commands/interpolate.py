@@ -14,7 +14,7 @@ from lightning_gans.commands.opening import (
     writing,
 )
 from lightning_gans.drawing import save_gif, save_png
-from lightning_gans.priors import spherical_interpolation
+from lightning_gans.priors import latents_between, spherical_interpolation
 
 __all__ = ["interpolate"]
 
@@ -50,18 +50,15 @@ def interpolate(
     check_out(out, ".png", ".gif")
     model = opened(checkpoint, weights)
     start, end = latents(model, 2 * n, seed).chunk(2)
-    between = torch.lerp if mode == "linear" else spherical_interpolation
-    ways = [
-        generated(model, between(start, end, torch.full((n, 1), share)))
-        for share in torch.linspace(0, 1, steps).tolist()
-    ]
+    interpolation = torch.lerp if mode == "linear" else spherical_interpolation
+    rows = generated(model, latents_between(start, end, steps, interpolation))
     if out.suffix == ".png":
-        rows = torch.stack(ways, 1).flatten(0, 1)
         with writing(out):
             save_png(picture(model, rows, columns=steps), out)
         return
     columns = min(n, 8)
-    frames = [picture(model, way, columns=columns) for way in ways]
+    places = [rows[step::steps] for step in range(steps)]
+    frames = [picture(model, place, columns=columns) for place in places]
     there_and_back = [*frames, *frames[-2:0:-1]]
     with writing(out):
         save_gif(there_and_back, out, seconds=0.1 * len(there_and_back), rest=0.1)

@@ -1,16 +1,16 @@
 """How the commands open a checkpoint, and draw samples and pictures from its model."""
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lightning_gans.checkpoints import AVERAGE_KEY, load, read_checkpoint
-from lightning_gans.drawing import Picture, image_grid, points, profiles
+from lightning_gans.drawing import Picture, overview
 from lightning_gans.errors import InputError
 from lightning_gans.exports import is_export
 from lightning_gans.gan import GAN
@@ -21,7 +21,6 @@ __all__ = [
     "check_number",
     "check_out",
     "generated",
-    "import_modules",
     "latents",
     "opened",
     "picture",
@@ -31,19 +30,6 @@ __all__ = [
 
 BATCH = 250
 """Samples that are generated at a time."""
-
-
-def import_modules(names: Sequence[str]) -> None:
-    """Imports the modules that classes of the user's own are in.
-
-    Raises:
-        InputError: if there is no such module.
-    """
-    for name in names:
-        try:
-            import_module(name)
-        except Exception as error:  # whatever the module does
-            raise InputError(f"import: {name!r} cannot be imported: {error}.") from error
 
 
 def check_number(name: str, value: int, least: int, most: int) -> None:
@@ -107,7 +93,7 @@ def opened(path: Path, weights: str | None = None) -> GAN:
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
         return load(file, averaged=weights != "raw")
     except (OSError, ValueError) as error:
-        message = str(error).replace("import it first", "give --import and its module")
+        message = re.sub(r"import ([\w.]+) first", r"give --import \1", str(error))
         message = message.replace("made from: give ", "made from: in Python, give load(...) ")
         raise InputError(f"ckpt_path: {message}") from error
 
@@ -140,12 +126,8 @@ def picture(model: GAN, samples: Tensor, *, columns: int, title: str = "") -> Pi
     Raises:
         InputError: if there is no picture of samples of this shape.
     """
-    none = samples[:0]
-    if samples.ndim == 4 and samples.shape[1] in (1, 3):
-        return image_grid(samples, value_range(model), columns=columns)
-    if samples.ndim == 2:
-        draw = points if samples.shape[1] == 2 else profiles
-        return draw(samples, none, value_range(model), title=title)
-    raise InputError(
-        f"out: there is no picture of shape {tuple(samples.shape[1:])}; give a .npy file."
-    )
+    if samples.ndim != 2 and not (samples.ndim == 4 and samples.shape[1] in (1, 3)):
+        raise InputError(
+            f"out: there is no picture of shape {tuple(samples.shape[1:])}; give a .npy file."
+        )
+    return overview(samples, samples[:0], value_range(model), title=title, columns=columns)

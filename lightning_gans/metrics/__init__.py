@@ -14,7 +14,7 @@ from lightning_gans.metrics.divergence import (
 from lightning_gans.metrics.features import FeatureScores, InceptionScores
 from lightning_gans.metrics.frechet import frechet_distance
 from lightning_gans.metrics.meanings import MEANINGS, better
-from lightning_gans.metrics.modes import ModeCoverage, mode_counts
+from lightning_gans.metrics.modes import ModeCoverage, nearest_modes
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.transport import (
     SlicedWasserstein,
@@ -41,7 +41,7 @@ __all__ = [
     "histogram_probabilities",
     "js_divergence",
     "kl_divergence",
-    "mode_counts",
+    "nearest_modes",
     "sliced_wasserstein_distance",
     "wasserstein_distance",
 ]

@@ -5,13 +5,14 @@ from math import log
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-__all__ = ["ModeCoverage", "mode_counts"]
+__all__ = ["ModeCoverage", "nearest_modes"]
 
 
-def mode_counts(samples: Tensor, modes: Tensor, sd: float) -> Tensor:
-    """Returns the number of high-quality samples of each mode, int64, shape (K,).
+def nearest_modes(samples: Tensor, modes: Tensor, sd: float) -> Tensor:
+    """Returns the mode of each sample, or -1 if it is not of high quality; int64, shape (N,).
 
     A sample is of high quality if it lies within 3 standard deviations of its nearest mode. Of
     samples of the mixture itself, 1 - exp(-9/2) = 98.9 % do in the plane.
@@ -24,7 +25,7 @@ def mode_counts(samples: Tensor, modes: Tensor, sd: float) -> Tensor:
     distances, nearest = torch.cdist(
         samples, modes, compute_mode="donot_use_mm_for_euclid_dist"
     ).min(1)
-    return torch.bincount(nearest[distances <= 3 * sd], minlength=len(modes))
+    return nearest.masked_fill(distances > 3 * sd, -1)
 
 
 class ModeCoverage(Metric):
@@ -51,7 +52,7 @@ class ModeCoverage(Metric):
 
     centres: Tensor
     counts: Tensor
-    first_counts: Tensor
+    first: list[Tensor]
     total: Tensor
 
     scores = ("modes", "modes_pacgan", "high_quality", "reverse_kl")
@@ -62,8 +63,8 @@ class ModeCoverage(Metric):
         super().__init__()
         self.register_buffer("centres", modes, persistent=False)
         self.sd = sd
-        for state in ("counts", "first_counts"):
-            self.add_state(state, torch.zeros(len(modes), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("counts", torch.zeros(len(modes), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("first", [], dist_reduce_fx="cat")  # the modes of the first samples
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
 
     @override
@@ -77,21 +78,22 @@ class ModeCoverage(Metric):
         if real:
             return
         centres = self.centres.to(samples)
-        left = max(0, self.pacgan_samples - int(self.total))
-        self.first_counts += mode_counts(samples[:left], centres, self.sd)
-        self.counts += mode_counts(samples, centres, self.sd)
+        found = nearest_modes(samples, centres, self.sd)
+        self.first.append(found[: max(0, self.pacgan_samples - int(self.total))])
+        self.counts += torch.bincount(found[found >= 0], minlength=len(centres))
         self.total += len(samples)
 
     @override
     def compute(self) -> dict[str, Tensor]:
         """Returns the named scores."""
         good = self.counts.sum()
+        first = dim_zero_cat(self.first)[: self.pacgan_samples]
         shares = self.counts.double() / good.clamp(min=1)
         covered = (self.counts > 0) & (shares >= self.fair_share / len(shares))
         entropy = -torch.special.xlogy(shares, shares).sum()
         return {
             "modes": covered.sum(),
-            "modes_pacgan": (self.first_counts > 0).sum(),
+            "modes_pacgan": torch.tensor(len(set(first.tolist()) - {-1})),
             "high_quality": good.double() / self.total,
             "reverse_kl": (log(len(shares)) - entropy).clamp(min=0.0),
         }

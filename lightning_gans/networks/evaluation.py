@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["evaluation_mode", "has_batch_statistics", "output_range"]
+__all__ = ["evaluation_mode", "has_batch_statistics", "output_range", "share_buffers"]
 
 
 def has_batch_statistics(module: nn.Module) -> bool:
@@ -44,3 +44,14 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Gives all processes the buffers of the first, which are those that checkpoints hold.
+
+    After an update each process has the statistics of its own batch; what is evaluated has to be
+    one network, and the same again after a run was resumed.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        for buffer in network.buffers():
+            distributed.broadcast(buffer, 0)

@@ -1,5 +1,6 @@
-"""Trains a game of the reference in several processes and saves what each of them ends with."""
+"""Trains games of the reference in several processes and saves what each of them ends with."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,24 +11,29 @@ import torch
 from reference import GAMES, SEED, data
 
 
-def main(name: str, n_critic: str, folder: str) -> None:
+def main(folder: str, nodes: str, *cases: str) -> None:
     torch.set_num_threads(1)
-    pl.seed_everything(SEED)
-    model = GAMES[name].model(int(n_critic))
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=2,
-        precision="64-true",
-        max_steps=5,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-    )
-    trainer.fit(model, data())
-    state = {**model.state_dict(), "images_seen": torch.tensor(model.images_seen)}
-    torch.save(state, Path(folder) / f"rank{trainer.global_rank}.pt")
+    for case in cases:
+        name, n_critic = case.split(":")
+        pl.seed_everything(SEED, verbose=False)
+        model = GAMES[name].model(int(n_critic))
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=2 // int(nodes),
+            num_nodes=int(nodes),
+            precision="64-true",
+            max_steps=5,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+        )
+        trainer.fit(model, data())
+        assert trainer.world_size == 2
+        state = {**model.state_dict(), "images_seen": torch.tensor(model.images_seen)}
+        torch.save(state, Path(folder) / f"{case}.rank{trainer.global_rank}.pt")
+    print(f"{len(cases)} cases in process {os.environ.get('RANK', 0)} of 2")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""Warnings of what usually goes wrong with a GAN."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_gans.gan import GAN
+from lightning_gans.networks import evaluation_mode
+
+__all__ = ["Alarms"]
+
+
+class Alarms(Callback):
+    """Warns when a training looks unhealthy, on the screen and as an alert in W&B.
+
+    A warning is given once, and again only after the value has been within its limit. Losses and
+    gradient norms are looked at in every logged row. In every validation the others are computed
+    on its first batch and logged: ``alarms/clipped``, ``alarms/lipschitz``, ``alarms/diversity``.
+
+    Args:
+        loss_ratio: largest absolute value of one player's loss in units of the other's. Not for
+            Wasserstein losses, which cross zero in a healthy training.
+        grad_norm: largest norm of a player's gradient.
+        clipped: largest share of the critic's parameters that lie on the bounds of a `WGAN`.
+        lipschitz: largest norm of the gradient of the discriminator's output by its input, at
+            points on the lines between real and generated samples.
+        diversity: least mean distance between generated samples in units of that between real
+            ones; near 0 all generated samples are alike.
+
+    Raises:
+        ValueError: if a limit is not above 0.
+    """
+
+    def __init__(
+        self,
+        loss_ratio: float = 1e3,
+        grad_norm: float = 1e3,
+        clipped: float = 0.9,
+        lipschitz: float = 100.0,
+        diversity: float = 0.1,
+    ) -> None:
+        limits = {
+            "loss_ratio": loss_ratio,
+            "grad_norm": grad_norm,
+            "clipped": clipped,
+            "lipschitz": lipschitz,
+            "diversity": diversity,
+        }
+        for name, limit in limits.items():
+            if not limit > 0:
+                raise ValueError(f"{name} must be above 0, got {limit}.")
+        self.limits = limits
+        self._ringing: set[str] = set()
+        self._samples: tuple[Tensor, Tensor] | None = None
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        assert isinstance(pl_module, GAN)
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every < 1 or trainer.global_step % every != 0:
+            return
+        row = pl_module.live
+        losses = [abs(row.get(f"train/loss_{key}", 0.0)) for key in ("d", "g")]
+        if min(losses) > 0 and "train/wasserstein" not in row:
+            self._check(trainer, "loss_ratio", max(losses) / min(losses))
+        norms = [value for name, value in row.items() if name.startswith("train/grad_norm_")]
+        self._check(trainer, "grad_norm", max(norms, default=0.0))
+
+    @override
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == 0:
+            self._samples = outputs["real"], outputs["fake"]
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        if self._samples is None or trainer.sanity_checking:
+            return
+        real, fake = self._samples
+        self._samples = None
+        found = {
+            "lipschitz": _steepest(pl_module, real, fake),
+            "diversity": _spread(fake) / max(_spread(real), 1e-12),
+        }
+        bound = getattr(pl_module, "clip_value", None)
+        if bound is not None:
+            found["clipped"] = _share_at(pl_module, bound)
+        for logger in trainer.loggers:
+            row = {f"alarms/{name}": value for name, value in found.items()}
+            logger.log_metrics(row, step=trainer.global_step)
+        for name, value in found.items():
+            self._check(trainer, name, value)
+
+    def _check(self, trainer: Trainer, name: str, value: float) -> None:
+        limit = self.limits[name]
+        if (value >= limit) if name == "diversity" else (value <= limit):
+            self._ringing.discard(name)
+            return
+        if name in self._ringing:
+            return
+        self._ringing.add(name)
+        side = "below" if name == "diversity" else "above"
+        text = f"{name} is {value:.4g} at update {trainer.global_step:,}, {side} {limit:g}."
+        rank_zero_warn(text)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.alert(title=f"{name} out of bounds", text=text)
+
+
+def _steepest(gan: GAN, real: Tensor, fake: Tensor) -> float:
+    """Returns the largest slope of the discriminator at points between samples."""
+    size = min(len(real), len(fake))
+    shares = torch.linspace(0, 1, size, device=real.device, dtype=real.dtype)
+    shares = shares.reshape(-1, *[1] * (real.ndim - 1))
+    points = shares * real[:size] + (1 - shares) * fake[:size].to(real)
+    # Validation runs in inference mode, in which nothing has a gradient.
+    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(gan.discriminator):
+        points = points.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(gan.discriminate(points).sum(), points)
+    return float(torch.linalg.vector_norm(slope.flatten(1), dim=1).max())
+
+
+def _spread(samples: Tensor) -> float:
+    """Returns the mean distance between neighbours in a ring of samples."""
+    flat = samples.flatten(1).float()
+    return float(torch.linalg.vector_norm(flat - flat.roll(1, 0), dim=1).mean())
+
+
+def _share_at(gan: GAN, bound: float) -> float:
+    """Returns the share of the critic's parameters that lie on their bounds."""
+    weights = torch.cat([p.detach().flatten() for p in gan.discriminator.parameters()])
+    return float((weights.abs() >= bound).float().mean())

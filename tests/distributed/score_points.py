@@ -1,0 +1,36 @@
+"""Scores generated points in as many processes as there are to be; saves what was found."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import lightning.pytorch as pl
+import torch
+from conftest import small_ring
+
+from lightning_gans import GAN
+from lightning_gans.callbacks import Evaluation
+
+
+def scores(devices: int) -> Evaluation:
+    """Evaluates a model on 4,100 points, which no number of processes divides into blocks."""
+    pl.seed_everything(0)
+    data = small_ring(num_eval_samples=4100)
+    evaluation = Evaluation()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=devices,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        callbacks=[evaluation],
+    )
+    trainer.validate(GAN(data_shape=(2,)), data, verbose=False)
+    return evaluation
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    found = scores(2)
+    torch.save((found.scores, found.floors), Path(sys.argv[1]) / f"{found.num_samples}.pt")

@@ -1,0 +1,229 @@
+"""Kills runs at random moments and fuzzes files, for as long as it takes.
+
+    python tests/soak.py --kills 20 --cases 10000
+
+Each run is killed again and again (SIGKILL, the whole group of processes) and goes on from its
+last checkpoint; what it ends with must be what the run ends with that nobody kills: weights,
+states of the optimizers, average, log rows, samples, bit for bit. Runs differ in n_critic, in the
+number of processes and in how often they validate and save; temporary files lie on another file
+system where there is one. ``benchmarks/results/soak.json`` gets what has been survived.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+import yaml
+from fuzz import changed_bytes, changed_entries, opens_or_refuses, parses_or_refuses
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from interrupted import assert_same, command, content, rows
+
+from lightning_gans.checkpoints import read_checkpoint
+from lightning_gans.provenance import code_version, machine, versions
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = Path(sys.executable).parent / "lightning-gans"
+OTHER = Path("/dev/shm")
+RUNS = [
+    # n_critic, processes, updates between validations, between checkpoints
+    (1, 1, 70, 30),
+    (5, 1, 35, 35),
+    (2, 2, 60, 25),
+    (5, 2, 45, 90),
+]
+UPDATES = 600
+
+
+def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Starts a command in a group of processes of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if OTHER.is_dir():
+        environment["TMPDIR"] = str(OTHER)
+    return subprocess.Popen(
+        [SCRIPT, *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def kill(process: subprocess.Popen[bytes]) -> bool:
+    """Kills a group of processes; returns whether it was still there."""
+    alive = process.poll() is None
+    if alive:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return alive
+
+
+def updates(run: Path) -> int:
+    path = run / "metrics.csv"
+    found = path.read_text().splitlines()[-1:] if path.exists() else []
+    return int(found[0].split(",")[0]) if found and found[0][:1].isdigit() else 0
+
+
+def wait(process: subprocess.Popen[bytes], run: Path, moment: int, pause: float) -> None:
+    """Waits for an update, and a little longer."""
+    while process.poll() is None and updates(run) < moment:
+        time.sleep(0.01)
+    time.sleep(pause)
+
+
+def samples(run: Path) -> bytes:
+    out = run / "samples.npy"
+    subprocess.run(
+        [SCRIPT, "sample", "--ckpt_path", run / "checkpoints" / "last.ckpt", "--out", out],
+        check=True,
+        capture_output=True,
+    )
+    return out.read_bytes()
+
+
+def killed(kills: int, seed: int) -> list[dict[str, object]]:
+    """Kills each of the runs equally often and compares its end; returns what was survived."""
+    chance = random.Random(seed)
+    found: list[dict[str, object]] = []
+    for n_critic, processes, validate_every, save_every in RUNS:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            run = command(n_critic, ["GaussianRing"], validate_every, save_every)
+            run += ["--trainer.max_steps", str(UPDATES), "--trainer.accelerator", "cpu"]
+            run += ["--trainer.devices", str(processes)]
+            whole = start([*run, "--name", "whole"], folder)
+            assert whole.wait() == 0, whole.stderr and whole.stderr.read().decode()
+            survived, unloadable = 0, 0
+            run_folder = folder / "runs" / "run" / "version_0"
+            moments = sorted(
+                chance.sample(range(save_every + 5, UPDATES - 20), kills // len(RUNS))
+            )
+            for moment in moments:
+                process = start([*run, "--ckpt_path", "auto"], folder)
+                wait(process, run_folder, moment, chance.uniform(0, 0.3))
+                survived += kill(process)
+                try:
+                    torch.load(run_folder / "checkpoints" / "last.ckpt", weights_only=True)
+                except Exception:
+                    unloadable += 1
+            process = start([*run, "--ckpt_path", "auto"], folder)
+            assert process.wait() == 0, process.stderr and process.stderr.read().decode()
+            compare(run_folder, folder / "runs" / "whole" / "version_0")
+            found.append(
+                {
+                    "n_critic": n_critic,
+                    "processes": processes,
+                    "validate_every": validate_every,
+                    "save_every": save_every,
+                    "updates": UPDATES,
+                    "kills": survived,
+                    "unloadable": unloadable,
+                    "resumed_at": json.loads((run_folder / "run.json").read_text())["resumed_at"],
+                }
+            )
+            print(found[-1], flush=True)
+    return found
+
+
+def compare(run: Path, whole: Path) -> None:
+    """Checks that two runs have come to the same end."""
+    assert rows(run) == rows(whole)
+    for name in ("last", "best"):
+        states = [content(folder / "checkpoints" / f"{name}.ckpt") for folder in (run, whole)]
+        for state in states:
+            state["config"].pop("name")
+        assert_same(*states)
+    assert samples(run) == samples(whole)
+    assert sorted(os.listdir(run / "checkpoints")) == ["best.ckpt", "last.ckpt"]
+
+
+def fuzzed(cases: int) -> dict[str, dict[str, int]]:
+    """Opens changed files; returns how often they opened and were refused, by kind."""
+    always = settings(
+        max_examples=cases // 4,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    ends: dict[str, Counter[str]] = {kind: Counter() for kind in ("bytes", "export", "entries")}
+    ends["configuration"] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        run = command(1, ["GaussianRing"], 2, 2, "--trainer.max_steps", "2")
+        subprocess.run([SCRIPT, *run], check=True, capture_output=True)
+        good = Path("runs/run/version_0/checkpoints/last.ckpt")
+        export = ["export", "--ckpt_path", good, "--out", "good.safetensors"]
+        subprocess.run([SCRIPT, *export], check=True, capture_output=True)
+        paths = sorted((ROOT / "configs").glob("*.yaml"))
+        plain = [yaml.safe_load(path.read_text()) for path in paths]
+
+        def bytes_of(path: Path, kind: str) -> None:
+            @always
+            @given(changed_bytes(path.read_bytes()))
+            def check(changed: bytes) -> None:
+                Path("changed").write_bytes(changed)
+                ends[kind][opens_or_refuses(Path("changed"))] += 1
+
+            check()
+
+        bytes_of(good, "bytes")
+        bytes_of(Path("good.safetensors"), "export")
+
+        @always
+        @given(changed_entries(read_checkpoint(good)))
+        def entries(changed: object) -> None:
+            torch.save(changed, "changed.ckpt")
+            ends["entries"][opens_or_refuses(Path("changed.ckpt"))] += 1
+
+        @always
+        @given(st.sampled_from(plain).flatmap(changed_entries))
+        def configurations(changed: dict[str, object]) -> None:
+            Path("changed.yaml").write_text(yaml.safe_dump(changed))
+            with open(os.devnull, "w") as silence:
+                sys.stdout, sys.stderr = silence, silence
+                try:
+                    end = parses_or_refuses(Path("changed.yaml"))
+                finally:
+                    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+            ends["configuration"][end] += 1
+
+        entries()
+        configurations()
+        os.chdir(ROOT)
+    found = {kind: dict(counter) for kind, counter in ends.items()}
+    print(found, flush=True)
+    return found
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--cases", type=int, default=10_000, help="changed files")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    given_arguments = parser.parse_args()
+    found: dict[str, object] = {
+        "fuzzed": fuzzed(given_arguments.cases),
+        "kills": killed(given_arguments.kills, given_arguments.seed),
+        "seed": given_arguments.seed,
+        "commit": code_version(),
+        "versions": versions(),
+        "machine": machine(torch.device("cpu")),
+    }
+    path = ROOT / "benchmarks" / "results" / "soak.json"
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

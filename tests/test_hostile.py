@@ -1,0 +1,241 @@
+"""Files made to do harm: none is opened in a way that runs what it brings along."""
+
+import copy
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import jsonargparse
+import pytest
+import torch
+
+from lightning_gans import load
+from lightning_gans.checkpoints import read_checkpoint
+from lightning_gans.cli import main
+from lightning_gans.exports import export_bytes, read_export
+
+MARK = "pwned"
+"""The file that an exploit makes if it runs."""
+EVIL = f"""open({MARK!r}, "w").close()
+from torch import nn
+class Net(nn.Module): pass
+def run(*arguments, **keywords): open({MARK!r}, "w").close()
+"""
+
+
+BRIEF = [
+    *("--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),
+    *("--data.num_eval_samples", "32", "--data.batch_size", "8"),
+    *("--trainer.max_steps", "2", "--pictures.every_n_updates", "0"),
+]
+
+
+class Command:
+    def __reduce__(self):
+        return os.system, (f"touch {MARK}",)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    """A checkpoint that does no harm."""
+    root = tmp_path_factory.mktemp("honest")
+    main(["fit", *BRIEF, "--trainer.default_root_dir", str(root)])
+    return root / "run" / "version_0" / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture(autouse=True)
+def evil(tmp_path, monkeypatch):
+    """A module that could be imported, and must not be."""
+    Path("evil.py").write_text(EVIL)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    assert "evil" not in sys.modules
+    assert not Path(MARK).exists()
+
+
+def set_in(state, place, value):
+    """Puts a value into nested dicts, at a place such as "config/model/class_path"."""
+    *path, last = place.split("/")
+    for key in path:
+        state = state[key]
+    state[last] = value
+
+
+GENERATOR = "hyper_parameters/generator"
+MODEL = "config/model/init_args"
+NETWORKS = {
+    "a class of a module that is not imported": {"class_path": "evil.Net"},
+    "a function of such a module": {"class_path": "evil.run"},
+    "a function": {"class_path": "os.system", "init_args": {"command": f"touch {MARK}"}},
+    "a class that is no network": {
+        "class_path": "subprocess.Popen",
+        "init_args": {"args": ["touch", MARK]},
+    },
+    "a class that writes a file": {
+        "class_path": "logging.FileHandler",
+        "init_args": {"filename": MARK},
+    },
+    "a module that is no network": {"class_path": "torch.nn.MSELoss"},
+    "an argument that names a function": {
+        "class_path": "lightning_gans.networks.MLPGenerator",
+        "init_args": {"output": "evil.Net"},
+    },
+    "an argument that names a function which is there": {
+        "class_path": "lightning_gans.networks.MLPGenerator",
+        "init_args": {"output": "os.getcwd"},
+    },
+    "a class deeper inside": {
+        "class_path": "lightning_gans.networks.MLPDiscriminator",
+        "init_args": {"activation": {"class_path": "evil.Net"}},
+    },
+}
+SETTINGS = {
+    "data": ("config/data", {"class_path": "evil.Net"}),
+    "data that is no data": (
+        "config/data",
+        {"class_path": "logging.FileHandler", "init_args": {"filename": MARK}},
+    ),
+    "a callback": ("config/trainer/callbacks", [{"class_path": "evil.Net"}]),
+    "a callback's function": (
+        "config/trainer/callbacks",
+        [
+            {
+                "class_path": "lightning.pytorch.callbacks.LambdaCallback",
+                "init_args": {"setup": "evil.run"},
+            }
+        ],
+    ),
+    "a callback that is none": (
+        "config/trainer/callbacks",
+        [{"class_path": "subprocess.Popen", "init_args": {"args": ["touch", MARK]}}],
+    ),
+    "a metric": ("config/evaluation/metrics", [{"class_path": "evil.Net"}]),
+    "an optimizer": (f"{MODEL}/optimizer_g", {"class_path": "evil.run"}),
+    "an optimizer that is none": (
+        f"{MODEL}/optimizer_g",
+        {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", MARK]}},
+    ),
+    "a scheduler": (f"{MODEL}/scheduler", "evil.run"),
+}
+LOGGERS = {"a logger": ("config/trainer/logger", [{"class_path": "evil.Net"}])}
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lightning-gans: error: ")
+    return line
+
+
+COMMANDS = ["fit", "validate", "sample", "interpolate", "evaluate", "export"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_pickle_is_not_run(plain, command, honest, capsys):
+    state = {**read_checkpoint(honest), "callbacks": Command()}
+    if plain:
+        Path("bad.ckpt").write_bytes(pickle.dumps(state))
+    else:
+        torch.save(state, "bad.ckpt")
+    message = refused(capsys, command, "--ckpt_path", "bad.ckpt")
+    assert "bad.ckpt holds more than plain data and tensors" in message
+    with pytest.raises(ValueError, match="holds more than plain data and tensors"):
+        load("bad.ckpt")
+
+
+@pytest.mark.parametrize("what", NETWORKS)
+def test_hyper_parameters_build_networks_only(what, honest, capsys):
+    state = read_checkpoint(honest)
+    set_in(state, GENERATOR, NETWORKS[what])
+    torch.save(state, "bad.ckpt")
+    with pytest.raises(ValueError, match=r"bad\.ckpt"):
+        load("bad.ckpt")
+    for command in ("sample", "interpolate", "export"):
+        assert "bad.ckpt" in refused(capsys, command, "--ckpt_path", "bad.ckpt")
+    assert sorted(os.listdir()) == ["bad.ckpt", "evil.py"]
+
+
+@pytest.mark.parametrize("what", NETWORKS)
+def test_the_settings_of_a_run_build_networks_only(what, honest, capsys):
+    state = read_checkpoint(honest)
+    set_in(state, f"{MODEL}/generator", NETWORKS[what])
+    torch.save(state, "bad.ckpt")
+    for command in ("fit", "validate", "evaluate"):
+        more = ["--trainer.max_steps", "4"] if command == "fit" else []
+        refused(capsys, command, "--ckpt_path", "bad.ckpt", *more)
+    assert sorted(os.listdir()) == ["bad.ckpt", "evil.py"]
+
+
+@pytest.mark.parametrize("what", [*SETTINGS, *LOGGERS])
+def test_the_settings_of_a_run_bring_no_classes_along(what, honest, capsys):
+    state = copy.deepcopy(read_checkpoint(honest))
+    set_in(state, *{**SETTINGS, **LOGGERS}[what])
+    torch.save(state, "bad.ckpt")
+    refused(capsys, "fit", "--ckpt_path", "bad.ckpt", "--trainer.max_steps", "4")
+    if what in SETTINGS:
+        refused(capsys, "validate", "--ckpt_path", "bad.ckpt")
+    assert sorted(os.listdir()) == ["bad.ckpt", "evil.py"]
+
+
+@pytest.mark.parametrize("what", NETWORKS)
+def test_exports_build_networks_only(what, honest, capsys):
+    main(["export", "--ckpt_path", str(honest), "--out", "good.safetensors"])
+    capsys.readouterr()
+    description = read_export("good.safetensors")
+    weights = description.pop("state_dict")
+    set_in(description, GENERATOR, NETWORKS[what])
+    Path("bad.safetensors").write_bytes(export_bytes(weights, description))
+    with pytest.raises(ValueError, match=r"bad\.safetensors"):
+        load("bad.safetensors")
+    assert "bad.safetensors" in refused(capsys, "sample", "--ckpt_path", "bad.safetensors")
+    assert sorted(os.listdir()) == ["bad.safetensors", "evil.py", "good.safetensors"]
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """A checkpoint with a network of the user's own, in a module that Python finds."""
+    Path("mine").mkdir()
+    Path("mine/nets.py").write_text(
+        "from lightning_gans.networks import MLPGenerator\nclass Mine(MLPGenerator): pass\n"
+    )
+    monkeypatch.syspath_prepend("mine")
+    main(["fit", *BRIEF, "--model.generator", "nets.Mine"])
+    del sys.modules["nets"]
+    yield ["--ckpt_path", "runs/run/version_0/checkpoints/last.ckpt"]
+    sys.modules.pop("nets", None)
+
+
+def test_who_trusts_a_file_imports_what_it_names(own, capsys):
+    message = refused(capsys, "validate", *own)
+    assert (
+        "names nets.Mine, and no file decides on imports: if you trust it, --import nets"
+        in message
+    )
+    message = refused(capsys, "sample", *own)
+    assert "asks for 'nets.Mine', which is no class known here: give --import nets" in message
+    assert "nets" not in sys.modules
+    main(["validate", *own, "--import", "nets"])
+    main(["sample", *own, "--import", "nets"])
+
+
+def test_to_name_a_class_is_to_trust_it(own):
+    main(["validate", *own, "--model.generator", "nets.Mine"])
+
+
+def test_what_is_allowed_for_a_file_is_not_for_good(honest):
+    kept = dict(jsonargparse._common.parsing_settings)
+    load(honest)
+    main(["validate", "--ckpt_path", str(honest)])
+    assert jsonargparse._common.parsing_settings == kept
+
+
+@pytest.mark.parametrize("flag", [["--ckpt_path", "evil.Net"], ["--ckpt_path=evil.Net"]])
+def test_the_name_of_a_file_does_not_make_it_trusted(flag, honest, capsys):
+    state = read_checkpoint(honest)
+    set_in(state, f"{MODEL}/generator", {"class_path": "evil.Net"})
+    torch.save(state, "evil.Net")
+    assert "names evil.Net, and no file decides on imports" in refused(capsys, "validate", *flag)
