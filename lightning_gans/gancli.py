@@ -22,13 +22,12 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from rich.console import Console
-from torch import nn
 from typing_extensions import override
 
 import datamodules  # noqa: F401  so that its classes are found by name
 import lightning_gans.variants  # noqa: F401  likewise
 from datamodules.folder import UnreadableImageError
+from lightning_gans.announcements import introduce, say, sum_up, tell_how_to_go_on
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.catalogue import configs_folder
 from lightning_gans.checkpoints import read_checkpoint
@@ -38,7 +37,7 @@ from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.hints import SECTIONS, with_hint
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
-from lightning_gans.parsing import one_line, own_defaults, trusting
+from lightning_gans.parsing import mended, one_line, trusting
 from lightning_gans.request import (
     COMMANDS,
     Request,
@@ -51,6 +50,9 @@ from lightning_gans.request import (
 from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
 
 __all__ = ["GANCLI", "prepare", "run"]
+
+DATA_HEADING = "The data, of which lightning-gans list has the classes"
+"""In place of the beginning of Lightning's docstring."""
 
 
 class GANCLI(LightningCLI):
@@ -91,6 +93,7 @@ class GANCLI(LightningCLI):
         parser.add_argument("--name", type=str | None, help="Name of the run and of its folder.")
         for key, callback in SECTIONS.items():
             parser.add_lightning_class_args(callback, key)
+        (parser.groups or {})["data"].title = DATA_HEADING
         parser.link_arguments(
             "data",
             "model.init_args.data_shape",
@@ -115,7 +118,7 @@ class GANCLI(LightningCLI):
             raise InputError(f"ckpt_path: the settings in {checkpoint} are damaged.")
         base = {} if request.tells_all() else request.relevant(saved)
         guard = trusting(request.named()) if base else nullcontext()
-        with config_file(base) as file, own_defaults(), guard:
+        with config_file(base) as file, mended(), guard:
             flags = ["--config", file] if file else []
             self.config = parser.parse_args([request.command, *flags, *request.arguments])
         config = self.config[request.command]
@@ -194,7 +197,14 @@ class GANCLI(LightningCLI):
         """Trains a model."""
         if self.trainer.is_global_zero:
             self._make_folder()
-            self._introduce(model)
+            introduce(
+                self.trainer,
+                model,
+                self.datamodule,
+                self._get(self.config, "seed_everything"),
+                self._checkpoint,
+                self._changes,
+            )
         kwargs["weights_only"] = True
         try:
             self._run_guarded(self.trainer.fit, model, **kwargs)
@@ -213,7 +223,7 @@ class GANCLI(LightningCLI):
             self._tell_how_to_go_on()
             raise
         if self._run is not None and self.trainer.is_global_zero:
-            self._sum_up(Path(self._run.log_dir))
+            sum_up(self.trainer, Path(self._run.log_dir))
 
     def validate(self, model: GAN, **kwargs: Any) -> None:
         """Scores a model on the validation data."""
@@ -230,7 +240,7 @@ class GANCLI(LightningCLI):
     @rank_zero_only
     def _tell_what_is_scored(self) -> None:
         what = self._checkpoint or "an untrained model: there is no --ckpt_path"
-        Console(highlight=False).print(f"scores of {what}", soft_wrap=True)
+        say(f"scores of {what}")
 
     def predict(self, model: GAN, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
@@ -244,8 +254,7 @@ class GANCLI(LightningCLI):
         target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
         with replacing(target) as file:
             np.save(file, samples.float().cpu().numpy())
-        console = Console(highlight=False)
-        console.print(f"{len(samples):,} samples as one array: {target}", soft_wrap=True)
+        say(f"{len(samples):,} samples as one array: {target}")
 
     def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
         """Runs, and blames what fails before the first update on the input, or on the disk."""
@@ -295,67 +304,11 @@ class GANCLI(LightningCLI):
     @rank_zero_only
     def _tell_how_to_go_on(self, note: str = "") -> None:
         if self._run is not None:
-            path = Path(self._run.log_dir) / "checkpoints" / "last.ckpt"
-            console = Console(highlight=False)
-            console.print(f"stopped after {self.trainer.global_step:,} updates", soft_wrap=True)
-            if note:
-                console.print(note, soft_wrap=True)
-            if path.exists():
-                console.print(f"to go on: lightning-gans fit --ckpt_path {path}", soft_wrap=True)
-
-    def _introduce(self, model: GAN) -> None:
-        console = Console(highlight=False)
-        device = self.trainer.strategy.root_device
-        sizes = [_size(network) for network in (model.generator, model.discriminator)]
-        console.print(
-            f"{type(model).__name__} on {type(self.datamodule).__name__}, "
-            f"{sizes[0]} + {sizes[1]} parameters, {self.trainer.world_size} x {device.type}, "
-            f"seed {self._get(self.config, 'seed_everything')}",
-            soft_wrap=True,
-        )
-        size = getattr(self.datamodule, "batch_size", None)
-        if size is not None and self.trainer.world_size > 1:
-            ranks = self.trainer.world_size
-            console.print(
-                f"an update of the discriminator sees {ranks} x {size} = {ranks * size:,} real "
-                "samples; the learning rates are left as they are",
-                soft_wrap=True,
-            )
-        if self._checkpoint:
-            console.print(f"going on from {self._checkpoint}", soft_wrap=True)
-        for change in self._changes:
-            console.print(f"changed from the checkpoint: {change}", soft_wrap=True)
-
-    def _sum_up(self, folder: Path) -> None:
-        console = Console(highlight=False)
-        for name, what in (
-            ("figures/real_and_generated.png", "real beside generated samples"),
-            ("figures/training.gif", "the training as an animation"),
-            ("figures/curves.png", "losses"),
-            ("metrics.csv", "every logged value"),
-            ("checkpoints/best.ckpt", "the best state"),
-            ("checkpoints/last.ckpt", "the last state"),
-        ):
-            if (folder / name).exists():
-                console.print(f"{what}: {folder / name}", soft_wrap=True)
-        last = folder / "checkpoints" / "last.ckpt"
-        if last.exists() and self.trainer.max_steps > 0:
-            more = f"--trainer.max_steps {2 * self.trainer.max_steps}"
-            console.print(
-                f"to train longer: lightning-gans fit --ckpt_path {last} {more}", soft_wrap=True
-            )
-        for logger in self.trainer.loggers:
-            command = logger.to_upload() if isinstance(logger, WandB) else None
-            if command is not None:
-                console.print(f"to upload it to W&B: {command}", soft_wrap=True)
+            tell_how_to_go_on(self.trainer, Path(self._run.log_dir), note)
 
 
 def _default_name(config: Any) -> str:
     return "_".join(class_name(config[key].class_path).lower() for key in ("model", "data"))
-
-
-def _size(network: nn.Module) -> str:
-    return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
 
 
 def _reason(error: BaseException) -> BaseException:
@@ -367,10 +320,16 @@ def _reason(error: BaseException) -> BaseException:
     return ours[0] if ours else causes[-1]
 
 
-def _one_line(message: str) -> str:
+def _one_line(message: str, arguments: list[str]) -> str:
     """Returns a parser's message in one line, with flags as they are given."""
     # The parser sees a flag as an entry of its command.
-    return re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", one_line(message))
+    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", one_line(message))
+    # And a setting of a class as one of the flag that names the class.
+    lacking = re.match(r"argument (--\w+): expected one argument", text)
+    for flag, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        if lacking and flag.startswith(f"{lacking[1]}.") and following.startswith("--"):
+            return f"argument {flag}: expected one argument"
+    return text
 
 
 def prepare(arguments: list[str]) -> None:
@@ -385,6 +344,7 @@ def prepare(arguments: list[str]) -> None:
     parser = ArgumentParser(prog="lightning-gans prepare", description="Get a dataset ready.")
     parser.exit_on_error = False
     parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+    (parser.groups or {})["data"].title = DATA_HEADING
     try:
         data = parser.instantiate_classes(parser.parse_args(arguments)).data
     except (ValueError, TypeError, ImportError) as error:
@@ -396,15 +356,14 @@ def prepare(arguments: list[str]) -> None:
     except ValueError as error:
         raise InputError(str(error)) from error
     found = f"{len(data.training):,} images to train on" if hasattr(data, "training") else "ready"
-    Console(highlight=False).print(f"{type(data).__name__}: {found}")
+    say(f"{type(data).__name__}: {found}")
 
 
 def _nothing_left(done: int, limit: int) -> NoReturn:
     """Ends a run that has reached its end already, before it touches anything."""
-    Console(highlight=False).print(
+    say(
         f"nothing left to train: the checkpoint has {done:,} generator updates, and "
-        f"trainer.max_steps is {limit:,}",
-        soft_wrap=True,
+        f"trainer.max_steps is {limit:,}"
     )
     sys.exit(0)
 
@@ -430,6 +389,6 @@ def run(arguments: list[str]) -> GANCLI | None:
         prepare(arguments[1:])
         return None
     except (argparse.ArgumentError, InputError) as error:
-        raise InputError(with_hint(_one_line(str(error)))) from error
+        raise InputError(with_hint(_one_line(str(error), arguments))) from error
     except (DivergenceError, UnreadableImageError) as error:
         raise RunError(str(error)) from error

@@ -10,7 +10,7 @@ from jsonargparse import _common, _typehints, set_parsing_settings
 
 from lightning_gans.errors import InputError
 
-__all__ = ["import_modules", "one_line", "own_defaults", "trusting"]
+__all__ = ["import_modules", "mended", "one_line", "trusting"]
 
 PARSER: Any = _typehints
 TRUSTED = (
@@ -68,18 +68,28 @@ def one_line(message: str) -> str:
         r"the file names \1.\2, and no file decides on imports: if you trust it, --import \1",
         text,
     )
+    text = re.sub(
+        r"Expected an instantiatable class, but (?:\w+\.)*(\w+) is abstract",
+        r"which \1 this is a setting of has to be said first",
+        text,
+    )
     return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
 
 
 @contextmanager
-def own_defaults() -> Iterator[None]:
-    """Makes jsonargparse forget the defaults of a class when another one is chosen in its place.
+def mended() -> Iterator[None]:
+    """Mends two habits of jsonargparse while it parses.
 
-    Without this, settings that both classes have pass from the one to the other even if nobody
-    chose them: the BatchNorm2d of a network for images would come into a perceptron. What was
-    chosen, in a file or by the class of the model, is kept. See jsonargparse's issue 460.
+    It forgets the defaults of a class when another one is chosen in its place. Without this,
+    settings that both classes have pass from the one to the other even if nobody chose them: the
+    BatchNorm2d of a network for images would come into a perceptron. What was chosen, in a file or
+    by the class of the model, is kept. See jsonargparse's issue 460.
+
+    And ``null`` for a setting of a class stays null. It would become the text None on its way to
+    the parser of that class.
     """
     discard = PARSER.discard_init_args_on_class_path_change
+    adapt = PARSER.adapt_class_type
 
     def forget(parser: Any, previous: Any, value: Any) -> None:
         given = previous.get("init_args") if previous else None
@@ -91,8 +101,16 @@ def own_defaults() -> Iterator[None]:
                 del given[key]
         discard(parser, previous, value)
 
+    def keep_null(value: Any, *arguments: Any, **options: Any) -> Any:
+        nested = value.get("init_args")
+        if isinstance(nested, PARSER.NestedArg) and nested.val is None:
+            value["init_args"] = nested._replace(val="null")
+        return adapt(value, *arguments, **options)
+
     PARSER.discard_init_args_on_class_path_change = forget
+    PARSER.adapt_class_type = keep_null
     try:
         yield
     finally:
         PARSER.discard_init_args_on_class_path_change = discard
+        PARSER.adapt_class_type = adapt

@@ -111,6 +111,19 @@ def test_another_class_has_its_own_defaults_and_keeps_what_was_chosen():
     assert config(name="mine", version=1)["model"]["init_args"]["n_critic"] == 2
 
 
+def test_null_is_null_as_a_flag_too():
+    networks = ["--model", "WDCGANGP", "--model.discriminator", "MLPDiscriminator"]
+    flags = ["--model.generator", "MLPGenerator", "--model.generator.normalization"]
+    run = ["fit", "--name", "run", *networks, "--data", "GaussianRing", *QUICK]
+    main([*run, *flags, "torch.nn.LayerNorm", "--model.gradient_clip_norm", "null"])
+    main([*run, *flags, "torch.nn.LayerNorm", *flags[2:], "null"])
+    found = [config(version=number)["model"]["init_args"] for number in (0, 1)]
+    layer_norm = found[0]["generator"]["init_args"]["normalization"]
+    assert layer_norm["class_path"] == "torch.nn.LayerNorm"
+    assert found[1]["generator"]["init_args"]["normalization"] is None
+    assert found[0]["gradient_clip_norm"] is None
+
+
 def test_a_configuration_that_comes_along_is_found_by_its_name():
     main(["fit", "--config", "gan_ring", *QUICK])
     assert config(name="gan_ring")["model"]["class_path"] == "lightning_gans.GAN"
@@ -386,6 +399,11 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
         (["--model.n_critic", "0"], "n_critic must be at least 1, got 0."),
         (["--model.n_critic", "x"], "Expected a <class 'int'>. Got value: x"),
         (["--model.n_critics", "2"], "'n_critics' is not accepted: did you mean n_critic?"),
+        (["--model.n_critic"], "argument --model.n_critic: expected one argument"),
+        (
+            ["--trainer.logger.project", "x"],
+            '"trainer.logger": which Logger this is a setting of has to be said first',
+        ),
         (["--trainer.max_step", "2"], "--trainer.max_step 2: did you mean trainer.max_steps?"),
         (
             ["--config", "nothing.yaml"],
@@ -497,6 +515,16 @@ def test_help_names_every_argument(capsys):
     printed = capsys.readouterr().out
     for argument in ("--model", "--data", "--name", "--checkpoint.monitor", "--ckpt_path"):
         assert argument in printed
+    assert "The data, of which lightning-gans list has the classes:" in printed
+
+
+def test_help_to_prepare_data_names_the_classes(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["prepare", "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert "The data, of which lightning-gans list has the classes:" in printed
+    assert "datamodules.MNIST" in printed
 
 
 @pytest.mark.parametrize(
