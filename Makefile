@@ -11,7 +11,7 @@ demo: .venv/installed
 
 # Every check and every test.
 test: .venv/installed check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # Kills runs at random moments and opens 10,000 damaged files: takes long.
 soak: .venv/installed

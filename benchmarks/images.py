@@ -2,24 +2,24 @@
 
     python benchmarks/images.py run --data_dir data --photos photos     # hours on a CPU
     python benchmarks/images.py table --data_dir data                   # of what has been run
-    python benchmarks/images.py gallery                                 # a picture of it
 
 ``run`` takes names of configurations, ``--seed`` and ``--jobs``; it keeps what it finds already
-trained. ``table`` prints Markdown and writes ``results/images.json``; beside the scores at the end
-it has those of the untrained generator. ``gallery`` writes ``docs/images/gallery.png`` from the
-last samples. Configurations that need a folder of images read ``--photos``, in place of CIFAR-10
-too.
+trained. ``table`` puts the runs it finds into ``results/images.json``, beside those that are there
+from before, and their last samples into ``docs/images/gallery``; it prints the table and the
+gallery of all of them for the README. Beside the scores at the end the table has that of the
+untrained generator. Configurations that need a folder of images read ``--photos``, in place of
+CIFAR-10 too.
 """
 
 import argparse
 import contextlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from PIL import Image
-from trained import ROOT, RUNS, finished, record, train_all, write_results
+from trained import RESULTS, ROOT, RUNS, finished, record, train_all, write_results
 
 DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
@@ -63,50 +63,52 @@ def untrained(config: str, seed: int, data_dir: str) -> dict[str, float]:
     return evaluation.scores
 
 
-def rows(found: dict[str, dict[str, Any]]) -> list[str]:
+def table(found: dict[str, dict[str, Any]]) -> list[str]:
     """Returns the table of the digits, best first, in Markdown."""
+    digits = {config: run for config, run in found.items() if config in DIGITS}
     lines = [
         "| config | updates | minutes | fd_digits untrained | " + " | ".join(COLUMNS) + " |",
         "|---|---|---|---|" + "---|" * len(COLUMNS),
     ]
-    for config, run in sorted(found.items(), key=lambda item: item[1]["scores"]["fd_digits"]):
-        cells = [f"{run['scores'][name]:.{digits}f}" for name, digits in COLUMNS.items()]
+    for config, run in sorted(digits.items(), key=lambda item: item[1]["scores"]["fd_digits"]):
+        cells = [f"{run['scores'][name]:.{places}f}" for name, places in COLUMNS.items()]
         lines.append(
             f"| `{config}` | {run['updates']:,} | {run['wall_time_s'] / 60:.1f} | "
-            f"{run['untrained']['fd_digits']:.1f} | " + " | ".join(cells) + " |"
+            f"{run['untrained']['fd_digits']:,.0f} | " + " | ".join(cells) + " |"
         )
-    if found:
-        floors = next(iter(found.values()))["floors"]
-        cells = [f"{floors[name]:.{digits}f}" for name, digits in COLUMNS.items()]
+    for run in list(digits.values())[:1]:
+        cells = [f"{run['floors'][name]:.{places}f}" for name, places in COLUMNS.items()]
         lines.append("| real training digits | - | - | - | " + " | ".join(cells) + " |")
     return lines
 
 
-def gallery(root: Path, seed: int, target: Path) -> None:
-    """Puts the last samples of all runs into one picture."""
-    runs = [(c, finished(root, f"{c}_seed{seed}")) for c in (*DIGITS, *PHOTOS)]
-    shown = [(config, run) for config, run in runs if run is not None]
-    columns = 5
-    height = -(-len(shown) // columns)
-    figure = Figure(figsize=(2.3 * columns, 2.5 * height), dpi=100, layout="constrained")
-    for axes in figure.subplots(height, columns, squeeze=False).flat:
-        axes.set_axis_off()
-    for axes, (config, run) in zip(figure.axes, shown, strict=False):
-        with Image.open(sorted((run / "samples").glob("*.png"))[-1]) as image:
-            side = image.width // 2  # the upper left quarter
-            axes.imshow(image.convert("RGB").crop((0, 0, side, side)), interpolation="nearest")
-        axes.set_title(config, fontsize=9)
-    target.parent.mkdir(exist_ok=True)
-    figure.savefig(target)
-    with Image.open(target) as image:
-        image.convert("P", palette=Image.Palette.ADAPTIVE, colors=64).save(target, optimize=True)
-    print(target)
+def gallery(found: dict[str, dict[str, Any]], columns: int = 5) -> list[str]:
+    """Returns the pictures of all runs with what they took, as a table in HTML."""
+    lines = ["<table>"]
+    for number, (config, run) in enumerate(found.items()):
+        lines += ["<tr>"] * (number % columns == 0)
+        took = f"{run['updates']:,} updates, {run['wall_time_s'] / 60:.0f} min"
+        picture = f'<img src="docs/images/gallery/{config}.png" width="150" alt="{config}">'
+        lines.append(f"<td>{picture}<br><code>{config}</code><br>{took}</td>")
+        lines += ["</tr>"] * (number % columns == columns - 1)
+    lines += ["</tr>"] * (len(found) % columns != 0)
+    return [*lines, "</table>"]
+
+
+def draw(run: Path, target: Path) -> None:
+    """Makes a small picture of the upper left quarter of a run's last samples."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(max((run / "samples").glob("*.png"))) as image:
+        side = image.width // 2 + 1
+        picture = image.convert("RGB").crop((0, 0, side, side))
+    picture = picture.resize((2 * side, 2 * side), Image.Resampling.NEAREST)
+    picture.quantize(64).save(target, optimize=True)
 
 
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table", "gallery"))
+    parser.add_argument("action", choices=("run", "table"))
     parser.add_argument("configs", nargs="*", default=DIGITS + PHOTOS, help="all if none is given")
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
     parser.add_argument("--photos", help="folder of images")
@@ -118,17 +120,20 @@ def main() -> None:
         plan = [(c, given.seed, flags(c, given.data_dir, given.photos)) for c in given.configs]
         train_all(plan, given.root, given.jobs)
         return
-    if given.action == "gallery":
-        gallery(given.root, given.seed, ROOT / "docs" / "images" / "gallery.png")
-        return
+    path = RESULTS / "images.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
     found = {}
-    for config in DIGITS:
+    for config in DIGITS + PHOTOS:
         run = finished(given.root, f"{config}_seed{given.seed}")
         if run is not None:
-            before = untrained(config, given.seed, given.data_dir)
-            found[config] = {**record(run), "untrained": before}
+            found[config] = record(run)
+            if config in DIGITS:
+                found[config]["untrained"] = untrained(config, given.seed, given.data_dir)
+            draw(run, ROOT / "docs" / "images" / "gallery" / f"{config}.png")
+        elif config in before:
+            found[config] = before[config]
     write_results("images", found)
-    print("\n".join(rows(found)))
+    print("\n".join([*table(found), "", *gallery(found)]))
 
 
 if __name__ == "__main__":

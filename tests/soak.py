@@ -18,13 +18,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import torch
 import yaml
-from fuzz import changed_bytes, changed_entries, opens_or_refuses, parses_or_refuses
-from hypothesis import HealthCheck, given, settings
+from fuzz import (
+    changed_bytes,
+    changed_entries,
+    ends_of,
+    opens_bytes,
+    opens_entries,
+    parses_or_refuses,
+)
 from hypothesis import strategies as st
 from interrupted import assert_same, command, content, rows
 
@@ -149,14 +154,6 @@ def compare(run: Path, whole: Path) -> None:
 
 def fuzzed(cases: int) -> dict[str, dict[str, int]]:
     """Opens changed files; returns how often they opened and were refused, by kind."""
-    always = settings(
-        max_examples=cases // 4,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    ends: dict[str, Counter[str]] = {kind: Counter() for kind in ("bytes", "export", "entries")}
-    ends["configuration"] = Counter()
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
         run = command(1, ["GaussianRing"], 2, 2, "--trainer.max_steps", "2")
@@ -165,43 +162,18 @@ def fuzzed(cases: int) -> dict[str, dict[str, int]]:
         export = ["export", "--ckpt_path", good, "--out", "good.safetensors"]
         subprocess.run([SCRIPT, *export], check=True, capture_output=True)
         paths = sorted((ROOT / "configs").glob("*.yaml"))
-        plain = [yaml.safe_load(path.read_text()) for path in paths]
-
-        def bytes_of(path: Path, kind: str) -> None:
-            @always
-            @given(changed_bytes(path.read_bytes()))
-            def check(changed: bytes) -> None:
-                Path("changed").write_bytes(changed)
-                ends[kind][opens_or_refuses(Path("changed"))] += 1
-
-            check()
-
-        bytes_of(good, "bytes")
-        bytes_of(Path("good.safetensors"), "export")
-
-        @always
-        @given(changed_entries(read_checkpoint(good)))
-        def entries(changed: object) -> None:
-            torch.save(changed, "changed.ckpt")
-            ends["entries"][opens_or_refuses(Path("changed.ckpt"))] += 1
-
-        @always
-        @given(st.sampled_from(plain).flatmap(changed_entries))
-        def configurations(changed: dict[str, object]) -> None:
-            Path("changed.yaml").write_text(yaml.safe_dump(changed))
-            with open(os.devnull, "w") as silence:
-                sys.stdout, sys.stderr = silence, silence
-                try:
-                    end = parses_or_refuses(Path("changed.yaml"))
-                finally:
-                    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-            ends["configuration"][end] += 1
-
-        entries()
-        configurations()
+        configs = [yaml.safe_load(path.read_text()) for path in paths]
+        changed_configs = st.sampled_from(configs).flatmap(changed_entries).map(yaml.safe_dump)
+        found = {}
+        for kind, changed, act in (
+            ("bytes", changed_bytes(good.read_bytes()), opens_bytes),
+            ("export", changed_bytes(Path("good.safetensors").read_bytes()), opens_bytes),
+            ("entries", changed_entries(read_checkpoint(good)), opens_entries),
+            ("configuration", changed_configs, parses_or_refuses),
+        ):
+            found[kind] = dict(ends_of(cases // 4, changed, act, repeat=False))
+            print(kind, found[kind], flush=True)
         os.chdir(ROOT)
-    found = {kind: dict(counter) for kind, counter in ends.items()}
-    print(found, flush=True)
     return found
 
 
