@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import wandb
 import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from wandb.proto.wandb_internal_pb2 import Record
+from wandb_files import records_of
 
 from lightning_gans.cli import main
 from lightning_gans.loggers import go_offline_without_key
@@ -64,26 +63,6 @@ def test_tensorboard_holds_the_same_rows_and_pictures():
                 assert (np.asarray(shown) == np.asarray(drawn)).all()
 
 
-def wandb_records(path):
-    """Yields the records of an offline run: LevelDB's log format behind a header of 7 bytes."""
-    content = path.read_bytes()
-    assert content[:4] == b":W&B"
-    place, parts = 7, b""
-    while place + 7 <= len(content):
-        left = 32768 - place % 32768
-        if left < 7:
-            place += left
-            continue
-        _, length, kind = struct.unpack_from("<IHB", content, place)
-        parts += content[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):  # the whole or the last part of a record
-            record = Record()
-            record.ParseFromString(parts)
-            yield record
-            parts = b""
-
-
 def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_path):
     for name in ("WANDB_MODE", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -94,7 +73,7 @@ def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_
     (run,) = (FOLDER / "wandb").glob("offline-run-*")
     (path,) = run.glob("*.wandb")
     found, config, project = {}, {}, None
-    for record in wandb_records(path):
+    for record in records_of(path):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             project = record.run.project
@@ -127,7 +106,7 @@ def test_alarms_are_alerts_of_the_wandb_run():
     wandb.finish()
     wandb.teardown()
     (path,) = (FOLDER / "wandb").glob("offline-run-*/*.wandb")
-    alerts = [r.alert for r in wandb_records(path) if r.WhichOneof("record_type") == "alert"]
+    alerts = [r.alert for r in records_of(path) if r.WhichOneof("record_type") == "alert"]
     (text,) = [alert.text for alert in alerts if alert.title == "diversity out of bounds"]
     assert text.endswith("below 1e+06.")
 
@@ -148,7 +127,7 @@ def test_a_wandb_run_is_named_grouped_summed_up_and_continued(capsys):
     identity = (FOLDER / "wandb" / "id").read_text()
     steps = []
     for path in paths:
-        records = list(wandb_records(path))
+        records = list(records_of(path))
         (run,) = (r.run for r in records if r.WhichOneof("record_type") == "run")
         assert (run.run_id, run.display_name) == (identity, "run/version_0")
         assert (run.run_group, list(run.tags), run.job_type) == ("rings", ["a", "b"], "train")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from interrupted import assert_same, command, content, rows, start, wait_for_row
+from wandb_files import records_of
 
 RUN = command(2, ["GaussianRing"], 40, 1000, "--trainer.max_steps", "400")
 SLURM = {
@@ -52,14 +53,36 @@ def stop(folder, arguments, number, step, **environment):
 
 
 def assert_like_the_whole_run(folder, whole):
+    """But for its name, its place and its loggers."""
     assert rows(folder) == rows(whole)
     for name in ("last", "best"):
         states = [content(run / "checkpoints" / f"{name}.ckpt") for run in (folder, whole)]
         for state in states:
             state["config"].pop("name")
-            state["config"]["trainer"].pop("default_root_dir")
+            for key in ("default_root_dir", "logger"):
+                state["config"]["trainer"].pop(key)
         assert_same(*states)
     assert sorted(os.listdir(folder / "checkpoints")) == ["best.ckpt", "last.ckpt"]
+
+
+def assert_one_wandb_run(folder, jobs):
+    """All but the last job were preempted, and together they logged every row."""
+    paths = sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=os.path.getmtime)
+    identity = (folder / "wandb" / "id").read_text()
+    preempted, steps = [], set()
+    for path in paths:
+        records = list(records_of(path))
+        kinds = [record.WhichOneof("record_type") for record in records]
+        assert records[kinds.index("run")].run.run_id == identity
+        preempted.append("preempting" in kinds)
+        steps |= {
+            json.loads(item.value_json)
+            for record in records
+            for item in record.history.item
+            if list(item.nested_key) == ["trainer/global_step"]
+        }
+    assert preempted == [True] * (jobs - 1) + [False]
+    assert steps - {0} == {int(row["step"]) for row in rows(folder)}
 
 
 def test_interrupted_twice_it_ends_at_once(tmp_path):
@@ -101,8 +124,8 @@ def test_told_to_stop_it_writes_its_state_first_and_goes_on_exactly(number, whol
 
 
 def test_a_job_of_a_cluster_is_queued_again_and_goes_on_exactly(whole, scontrol, tmp_path):
-    """The same command line each time, as a script of a job has it."""
-    job = [*RUN, "--ckpt_path", "auto"]
+    """The same command line each time, as a script of a job has it; W&B sees one run."""
+    job = [*RUN, "--trainer.logger", "WandB", "--ckpt_path", "auto"]
     folder = tmp_path / "runs" / "run" / "version_0"
     code, printed = stop(folder, job, signal.SIGUSR1, 30, **SLURM)
     assert code == 0
@@ -115,6 +138,7 @@ def test_a_job_of_a_cluster_is_queued_again_and_goes_on_exactly(whole, scontrol,
     assert process.wait(timeout=240) == 0, process.stderr.read()
     assert_like_the_whole_run(folder, whole)
     assert not list((tmp_path / "runs").glob("hpc_ckpt*"))
+    assert_one_wandb_run(folder, jobs=3)
     assert os.listdir(tmp_path / "runs" / "run") == ["version_0"]
     process = start(job, **SLURM)
     printed, _ = process.communicate(timeout=240)
