@@ -29,6 +29,9 @@ class DownloadedImages(ImageData):
     what published scores do, and no image of it is trained on. So a test is not independent of a
     state that was chosen by validation. The floor takes as many training images.
 
+    Attributes:
+        num_classes: of the labels.
+
     Args:
         data_dir: folder above the dataset's own, as torchvision's ``root``.
         value_range: see `ImageData`.
@@ -39,6 +42,8 @@ class DownloadedImages(ImageData):
     Raises:
         ValueError: if a file is missing and cannot be downloaded, or is not what it should be.
     """
+
+    num_classes = 10
 
     shape: tuple[int, int, int]
     source: type[torchvision.datasets.VisionDataset]

@@ -187,6 +187,11 @@ class ImageFolder(ImageData):
         self.classes: list[str] = []
         self._given_workers = num_workers
 
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes there are, or None."""
+        return len(self.classes) or None
+
     @override
     def setup(self, stage: str | None = None) -> None:
         """Finds and checks the images and, if they are to be kept, reads them."""

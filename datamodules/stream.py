@@ -6,7 +6,7 @@ saved to resume a run exactly, and every process draws its own share.
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -288,7 +288,7 @@ class VectorData(StreamData):
     """Base of the data modules whose evaluation sets are held as they are."""
 
     @abstractmethod
-    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Tensor:
+    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Batch:
         """Returns the batch that a process trains on.
 
         Args:
@@ -303,6 +303,10 @@ class VectorData(StreamData):
     def evaluation_set(self, index: int) -> Tensor:
         """Returns one of the evaluation sets: 0 validation, 1 further real samples, 2 test."""
 
+    def evaluation_labels(self, index: int) -> Tensor | None:
+        """Returns the labels of an evaluation set, if the data has any."""
+        return None
+
     @override
     def training_batches(self, seed: int, size: int, rank: int, ranks: int) -> Draw:
         return lambda position: self.training_batch(seed, position, size, rank, ranks)
@@ -310,5 +314,10 @@ class VectorData(StreamData):
     @override
     def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
         samples, first = share_of(self.evaluation_set(index), rank, ranks)
-        parts = torch.split(samples, self.eval_batch_size)
+        parts: Sequence[Batch] = torch.split(samples, self.eval_batch_size)
+        labels = self.evaluation_labels(index)
+        if labels is not None:
+            share, _ = share_of(labels, rank, ranks)
+            size = self.eval_batch_size
+            parts = list(zip(torch.split(samples, size), torch.split(share, size), strict=True))
         return Batches(parts.__getitem__, len(parts), first=first)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, VectorData, generator_for
+from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, Batch, VectorData, generator_for
 
 __all__ = [
     "GaussianGrid",
@@ -39,7 +39,7 @@ class SyntheticData(VectorData):
         """
 
     @override
-    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Tensor:
+    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Batch:
         return self.sample(size, generator_for(seed, TRAINING_DATA, position, rank))
 
     @override
@@ -53,6 +53,7 @@ class GaussianMixture(SyntheticData):
     Attributes:
         modes: their centres, shape (K, 2).
         sd: standard deviation of each coordinate around its centre.
+        num_classes: K if samples come with the number of their mode, or else None.
 
     Args:
         modes: centres before scaling, shape (K, 2).
@@ -60,6 +61,7 @@ class GaussianMixture(SyntheticData):
         scale: centres and standard deviation are divided by it, above 0.
         batch_size: see `StreamData`.
         num_eval_samples: see `StreamData`.
+        labels: whether every sample comes with the number of its mode.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -68,7 +70,13 @@ class GaussianMixture(SyntheticData):
     data_shape = (2,)
 
     def __init__(
-        self, modes: Tensor, sd: float, scale: float, batch_size: int, num_eval_samples: int
+        self,
+        modes: Tensor,
+        sd: float,
+        scale: float,
+        batch_size: int,
+        num_eval_samples: int,
+        labels: bool = False,
     ) -> None:
         super().__init__(batch_size, num_eval_samples)
         for name, value in (("sd", sd), ("scale", scale)):
@@ -78,11 +86,36 @@ class GaussianMixture(SyntheticData):
         self.sd = sd / scale
         reach = float(self.modes.abs().max()) + 4 * self.sd
         self.value_range = (-reach, reach)
+        self.num_classes = len(modes) if labels else None
+
+    def sample_with_labels(
+        self, n: int, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draws n samples, shape (n, 2), and the numbers of their modes, int64, shape (n,).
+
+        Args:
+            n: how many.
+            generator: source of randomness, PyTorch's default one if it is not given.
+        """
+        labels = torch.randint(len(self.modes), (n,), generator=generator)
+        return self.modes[labels] + self.sd * torch.randn(n, 2, generator=generator), labels
 
     @override
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        centres = self.modes[torch.randint(len(self.modes), (n,), generator=generator)]
-        return centres + self.sd * torch.randn(n, 2, generator=generator)
+        return self.sample_with_labels(n, generator)[0]
+
+    @override
+    def training_batch(self, seed: int, position: int, size: int, rank: int, ranks: int) -> Batch:
+        generator = generator_for(seed, TRAINING_DATA, position, rank)
+        draw = self.sample if self.num_classes is None else self.sample_with_labels
+        return draw(size, generator)
+
+    @override
+    def evaluation_labels(self, index: int) -> Tensor | None:
+        if self.num_classes is None:
+            return None
+        generator = generator_for(0, EVALUATION_DATA, index)
+        return self.sample_with_labels(self.num_eval_samples, generator)[1]
 
     def log_density(self, x: Tensor) -> Tensor:
         """Returns the logarithm of the density at points x, shape (N, 2), as shape (N,)."""
@@ -109,6 +142,7 @@ class GaussianRing(GaussianMixture):
         scale: both are divided by it, above 0.
         batch_size: see `StreamData`.
         num_eval_samples: see `StreamData`.
+        labels: see `GaussianMixture`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -122,6 +156,7 @@ class GaussianRing(GaussianMixture):
         scale: float = 1.414,
         batch_size: int = 256,
         num_eval_samples: int = 10_000,
+        labels: bool = False,
     ) -> None:
         if num_modes < 1:
             raise ValueError(f"num_modes must be at least 1, got {num_modes}.")
@@ -129,7 +164,7 @@ class GaussianRing(GaussianMixture):
             raise ValueError(f"radius must be above 0, got {radius}.")
         angles = 2 * pi * torch.arange(num_modes, dtype=torch.float64) / num_modes
         modes = radius * torch.stack([angles.cos(), angles.sin()], 1).float()
-        super().__init__(modes, sd, scale, batch_size, num_eval_samples)
+        super().__init__(modes, sd, scale, batch_size, num_eval_samples, labels)
 
 
 class PacGANRing(GaussianRing):
@@ -161,6 +196,7 @@ class GaussianGrid(GaussianMixture):
         scale: both are divided by it, above 0.
         batch_size: see `StreamData`.
         num_eval_samples: see `StreamData`.
+        labels: see `GaussianMixture`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -174,6 +210,7 @@ class GaussianGrid(GaussianMixture):
         scale: float = 2.828,
         batch_size: int = 256,
         num_eval_samples: int = 10_000,
+        labels: bool = False,
     ) -> None:
         if side < 1:
             raise ValueError(f"side must be at least 1, got {side}.")
@@ -181,7 +218,7 @@ class GaussianGrid(GaussianMixture):
             raise ValueError(f"spacing must be above 0, got {spacing}.")
         ticks = spacing * (torch.arange(side) - (side - 1) / 2)
         super().__init__(
-            torch.cartesian_prod(ticks, ticks), sd, scale, batch_size, num_eval_samples
+            torch.cartesian_prod(ticks, ticks), sd, scale, batch_size, num_eval_samples, labels
         )
 
 

@@ -71,7 +71,10 @@ def _parser() -> _Parser:
 
     sample = add("sample", "generate a picture, a folder of images, an array or an animation")
     _add_checkpoint(sample, "what to sample from; several make a .gif, a frame each", several=True)
-    sample.add_argument("--n", type=int, default=64, help="number of samples")
+    sample.add_argument(
+        "--n", type=int, help="number of samples; 64, or 8 of each class, if it is not given"
+    )
+    _add_classes(sample, "classes to generate, as many of each; all if none are given")
     _add_latents(sample)
     _add_out(sample, "samples.png", ".png, .npy or .gif, or a new folder for one file an image")
 
@@ -80,6 +83,7 @@ def _parser() -> _Parser:
     interpolate.add_argument("--n", type=int, default=6, help="number of pairs")
     interpolate.add_argument("--steps", type=int, default=10, help="samples from end to end")
     interpolate.add_argument("--mode", choices=("spherical", "linear"), default="spherical")
+    _add_classes(interpolate, "two classes, to go from the one to the other")
     _add_latents(interpolate)
     _add_out(interpolate, "interpolation.png", ".png or .gif")
 
@@ -120,6 +124,10 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
         metavar="MODULE",
         help="a module with classes of your own that the checkpoint names",
     )
+
+
+def _add_classes(parser: _Parser, text: str) -> None:
+    parser.add_argument("--classes", type=int, nargs="+", default=[], metavar="K", help=text)
 
 
 def _add_latents(parser: _Parser) -> None:
@@ -199,7 +207,14 @@ def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
     if asked.command == "sample":
         from lightning_gans.commands.sample import sample
 
-        sample(asked.ckpt_path, asked.out, n=asked.n, seed=asked.seed, weights=asked.weights)
+        sample(
+            asked.ckpt_path,
+            asked.out,
+            n=asked.n,
+            classes=asked.classes,
+            seed=asked.seed,
+            weights=asked.weights,
+        )
     elif asked.command == "interpolate":
         from lightning_gans.commands.interpolate import interpolate
 
@@ -209,6 +224,7 @@ def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
             n=asked.n,
             steps=asked.steps,
             mode=asked.mode,
+            classes=asked.classes,
             seed=asked.seed,
             weights=asked.weights,
         )

@@ -20,6 +20,15 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from typing_extensions import override
 
 from lightning_gans.checkpoints import CheckpointedModule
+from lightning_gans.checks import (
+    check_batch,
+    check_classes,
+    check_discriminator,
+    check_generator,
+    check_labels,
+    check_range,
+    made,
+)
 from lightning_gans.game import DivergenceError, Player, Samples, split_batch
 from lightning_gans.losses import minimax_discriminator_loss, non_saturating_generator_loss
 from lightning_gans.networks import (
@@ -27,7 +36,6 @@ from lightning_gans.networks import (
     MLPGenerator,
     evaluation_mode,
     has_batch_statistics,
-    output_range,
 )
 from lightning_gans.networks.evaluation import share_buffers
 from lightning_gans.optimizers import GANAdam
@@ -42,9 +50,11 @@ BLOCK = 1000
 """Latents of an evaluation that are drawn at a time."""
 
 GeneratorSource = Callable[[int, tuple[int, ...]], nn.Module]
-"""Makes a generator from Z and the shape of a sample; or is the generator itself."""
+"""Makes a generator from Z, the shape of a sample and, as ``num_classes``, the classes if there
+are any; or is the generator itself."""
 DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
-"""Makes a discriminator from the shape of a sample; or is the discriminator itself."""
+"""Makes a discriminator from the shape of a sample and, as ``num_classes``, the classes if there
+are any; or is the discriminator itself."""
 
 
 class GAN(CheckpointedModule):
@@ -71,6 +81,9 @@ class GAN(CheckpointedModule):
             from ``data_shape``.
         prior: what latents are drawn from. By default a normal distribution with as many entries
             as a sample has, at most 100.
+        num_classes: K, the classes that samples are asked for by, at least 1: the conditional GAN,
+            which needs data with labels from 0 to K - 1. The networks are then called with the
+            labels as second argument, and made with ``num_classes``.
         n_critic: discriminator updates before each generator update, at least 1.
         penalties: added to the discriminator's loss, see `lightning_gans.penalties`.
         optimizer_g: makes the generator's optimizer from its parameters.
@@ -91,9 +104,10 @@ class GAN(CheckpointedModule):
         self,
         *,
         data_shape: tuple[int, ...] | None = None,
-        generator: GeneratorSource = lambda latent_dim, shape: MLPGenerator(latent_dim, shape),
-        discriminator: DiscriminatorSource = lambda shape: MLPDiscriminator(shape),
+        generator: GeneratorSource = MLPGenerator,
+        discriminator: DiscriminatorSource = MLPDiscriminator,
         prior: Prior | None = None,
+        num_classes: int | None = None,
         n_critic: int = 1,
         penalties: Sequence[Penalty] = (),
         optimizer_g: OptimizerCallable = GANAdam,
@@ -106,6 +120,8 @@ class GAN(CheckpointedModule):
         self.automatic_optimization = False
         if n_critic < 1:
             raise ValueError(f"n_critic must be at least 1, got {n_critic}.")
+        if num_classes is not None and num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
         if gradient_clip_norm is not None and not gradient_clip_norm > 0:
             raise ValueError(f"gradient_clip_norm must be above 0, got {gradient_clip_norm}.")
         names = [penalty.name for penalty in penalties]
@@ -120,8 +136,12 @@ class GAN(CheckpointedModule):
                 )
         self.data_shape = None if data_shape is None else tuple(data_shape)
         self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
-        self.generator = _made("generator", generator, self.prior.dim, self.data_shape)
-        self.discriminator = _made("discriminator", discriminator, self.data_shape)
+        self.num_classes = num_classes
+        sizes = self.prior.dim, self.data_shape
+        self.generator = made("generator", generator, *sizes, num_classes=num_classes)
+        self.discriminator = made(
+            "discriminator", discriminator, self.data_shape, num_classes=num_classes
+        )
         if names and has_batch_statistics(self.discriminator):
             raise ValueError(
                 f"discriminator: it has BatchNorm layers, which make each output depend on the "
@@ -159,18 +179,37 @@ class GAN(CheckpointedModule):
         """Draws latents from the prior, shape (n, Z)."""
         return self.prior.sample(n, device=self.device, dtype=cast("torch.dtype", self.dtype))
 
+    def sample_labels(self, n: int) -> Tensor | None:
+        """Draws classes, int64, shape (n,), all equally likely; None for a GAN without classes."""
+        if self.num_classes is None:
+            return None
+        return torch.randint(self.num_classes, (n,), device=self.device)
+
     def generate(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents, shape (N, Z), to samples, shape (N, ...)."""
-        return self.generator(latent)
+        """Maps latents to samples, shape (N, ...).
+
+        Args:
+            latent: shape (N, Z).
+            labels: classes, int64, shape (N,), or their weights, shape (N, K); a GAN without
+                classes reads none.
+        """
+        return (
+            self.generator(latent) if self.num_classes is None else self.generator(latent, labels)
+        )
 
     def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Maps samples, shape (N, ...), to logits, shape (N,), in single precision or better.
+
+        Args:
+            x: samples.
+            labels: classes, int64, shape (N,); a GAN without classes reads none.
 
         Raises:
             ValueError: if the discriminator gives anything but one number a sample. Two shapes
                 that merely broadcast, (N, 1) and (N,), would make a loss of all N x N pairs.
         """
-        logits = self.discriminator(x)
+        conditional = self.num_classes is not None
+        logits = self.discriminator(x, labels) if conditional else self.discriminator(x)
         if logits.dtype in HALF:
             logits = logits.float()  # losses and their means need more than half precision
         if logits.shape == (len(x), 1):
@@ -183,7 +222,7 @@ class GAN(CheckpointedModule):
         )
 
     def draw(self, real: Tensor, labels: Tensor | None = None) -> Samples:
-        """Generates a fake for each real sample."""
+        """Generates a fake for each real sample, of the same class if there are classes."""
         latent = self.sample_latent(len(real))
         return Samples(real, self.generate(latent, labels), latent, labels)
 
@@ -214,6 +253,11 @@ class GAN(CheckpointedModule):
         if self._logging:
             self._seen.update(d_real=real.detach().mean(), d_fake=fake.detach().mean())
         return real, fake
+
+    def check_labels(self, real: Tensor, labels: Tensor | None) -> None:
+        """Refuses labels that a GAN with classes cannot learn from: `checks.check_labels`."""
+        if self.num_classes is not None:
+            check_labels(real, labels, self.num_classes)
 
     # Sampling and evaluation ---------------------------------------------------------------------
 
@@ -329,76 +373,19 @@ class GAN(CheckpointedModule):
 
     def _check_networks(self) -> None:
         """Refuses networks that do not fit each other or the data."""
+        data = getattr(self.trainer, "datamodule", None)
+        check_classes(self.num_classes, data)
         with evaluation_mode(self), torch.no_grad():
-            latent = self.sample_latent(2)
+            latent, labels = self.sample_latent(2), self.sample_labels(2)
             for parameter in self.generator.parameters():
                 # The trainer has not moved it to its device yet.
                 latent = latent.to(parameter)
+                labels = None if labels is None else labels.to(parameter.device)
                 break
-            try:
-                fake = self.generate(latent)
-            except (RuntimeError, TypeError) as error:
-                raise ValueError(
-                    f"generator: it cannot read latents of shape (N, {self.prior.dim}), which "
-                    f"{self.prior} draws: {error}"
-                ) from error
-            self._sample_shape = tuple(fake.shape[1:])
-            if self.data_shape is not None and self._sample_shape != self.data_shape:
-                raise ValueError(
-                    f"generator: it makes samples of shape {self._sample_shape}, but those of the "
-                    f"data have shape {self.data_shape}."
-                )
-            self._check_range(fake, getattr(self.trainer, "datamodule", None))
-            try:
-                self.discriminate(fake)
-            except (RuntimeError, TypeError) as error:
-                raise ValueError(
-                    "discriminator: it cannot read samples of shape "
-                    f"{self._sample_shape}, which the generator makes: {error}"
-                ) from error
-
-    def _check_range(self, fake: Tensor, data: Any) -> None:
-        """Refuses a generator of images that cannot make what the data is scaled to."""
-        made, wanted = output_range(self.generator), getattr(data, "value_range", None)
-        if fake.ndim != 4 or made is None or wanted is None or made == wanted:
-            return
-        # What a network does after its last layer shows in its values alone.
-        least, greatest = fake.min().item(), fake.max().item()
-        as_it_seems = made[0] <= least and greatest <= made[1]
-        beyond = least < wanted[0] or greatest > wanted[1]
-        too_narrow = wanted[0] < made[0] or made[1] < wanted[1]
-        if as_it_seems and (beyond or too_narrow):
-            raise ValueError(
-                f"generator: its last layer makes values in {made}, but the images of the data "
-                f"are scaled to value_range {wanted}: change the one or the other."
-            )
-
-    def _check_batch(self, real: Tensor, slices: int) -> None:
-        """Refuses a first batch that no round can be played on."""
-        if not real.is_floating_point():
-            raise ValueError(f"data: samples must be floating-point numbers, got {real.dtype}.")
-        read = {parameter.dtype for parameter in self.discriminator.parameters()}
-        if real.dtype == torch.float64 and read == {torch.float32}:
-            raise ValueError(
-                "data: samples are torch.float64, but the networks read torch.float32: convert "
-                "them with .float(), or give the trainer precision 64-true."
-            )
-        if tuple(real.shape[1:]) != self._sample_shape:
-            raise ValueError(
-                f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes "
-                f"samples of shape {self._sample_shape}."
-            )
-        if len(real) % slices != 0:
-            raise ValueError(
-                f"data: a batch of {len(real)} samples cannot be split into {slices} equal "
-                f"slices, one for each update of a round (n_critic): its size must be a multiple "
-                f"of {slices}."
-            )
-        if not real.isfinite().all():
-            bad = int((~real.isfinite()).sum())
-            raise ValueError(
-                f"data: {bad} of the first batch's {real.numel()} values are NaN or infinite."
-            )
+            fake = check_generator(self.generate, latent, labels, self.prior, self.data_shape)
+            check_range(self.generator, fake, getattr(data, "value_range", None))
+            check_discriminator(self.discriminate, fake, labels)
+        self._sample_shape = tuple(fake.shape[1:])
 
     @override
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
@@ -441,7 +428,10 @@ class GAN(CheckpointedModule):
         players = self.players()
         slices = max(player.updates for player in players)
         if not self.training_begun:
-            self._check_batch(real, slices)
+            check_batch(real, slices, self._sample_shape, self.discriminator)
+        # To look at every batch on a GPU would be to wait for it.
+        if self.num_classes is not None and (self.device.type == "cpu" or not self.training_begun):
+            self.check_labels(real, labels)
         size = len(real) // slices
         if size == 0:
             rank_zero_warn(f"A batch of {len(real)} samples is too small for a round: left out.")
@@ -568,19 +558,6 @@ class GAN(CheckpointedModule):
             "Try a lower learning rate.",
             samples,
         )
-
-
-def _made(name: str, network: Callable[..., nn.Module], *sizes: Any) -> nn.Module:
-    """Returns a network that may still have to be made from its sizes."""
-    if isinstance(network, nn.Module):
-        return network
-    try:
-        made = network(*sizes)
-    except TypeError as error:
-        raise ValueError(f"{name}: it could not be made from {sizes}: {error}") from error
-    if not isinstance(made, nn.Module):
-        raise ValueError(f"{name}: what was made from {sizes} is no module: {made!r}.")
-    return made
 
 
 def _require_grad(groups: Iterable[list[nn.Parameter]], required: bool) -> None:

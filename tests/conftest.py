@@ -1,5 +1,6 @@
 """What the tests share: small models, quiet trainers, and a clean random state."""
 
+import inspect
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -66,6 +67,9 @@ def numbers(batch: Any) -> list[int]:
 
 def fitting_data(variant: type[GAN]) -> Any:
     """Returns data that a variant's own networks can be made for."""
+    classes = inspect.signature(variant).parameters.get("num_classes")
+    if classes is not None and classes.default is not None:
+        return small_ring(num_modes=classes.default, labels=True)
     return MadeImages() if "DCGAN" in variant.__name__ else small_ring()
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid
 
 from datamodules import GaussianRing
 from lightning_gans import (
+    CGAN,
     DCGAN,
     GAN,
     LSGAN,
@@ -32,10 +33,42 @@ SEED = 5
 OPTIMIZER = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.9))
 
 
-def networks() -> tuple[nn.Module, nn.Module]:
+class Asked(nn.Module):
+    """A network that reads the class of each sample as K further entries."""
+
+    def __init__(self, num_classes: int, *layers: nn.Module) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        classes = torch.zeros(len(x), self.num_classes, dtype=x.dtype)
+        classes[torch.arange(len(x)), labels] = 1
+        return self.layers(torch.cat([x, classes], 1))
+
+
+def networks(num_classes: int = 0) -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(SEED)
-    generator = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
-    return generator, nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    size = 2 + num_classes
+    generator = nn.Linear(size, 8), nn.Tanh(), nn.Linear(8, 2)
+    discriminator = nn.Linear(size, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)
+    if num_classes:
+        return Asked(num_classes, *generator), Asked(num_classes, *discriminator)
+    return nn.Sequential(*generator), nn.Sequential(*discriminator)
+
+
+class Critic:
+    """A discriminator that knows the classes of what it is shown, if there are any."""
+
+    def __init__(self, network: nn.Module, labels: Tensor | None) -> None:
+        self.network, self.labels = network, labels
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.network(x) if self.labels is None else self.network(x, self.labels)
+
+    def of(self, index: int) -> "Critic":
+        """Returns the critic of one sample."""
+        return Critic(self.network, None if self.labels is None else self.labels[[index]])
 
 
 def log_loss(critic, real, fake):
@@ -56,9 +89,10 @@ def wasserstein(critic, real, fake):
 def slopes(critic, points):
     """The norm of each sample's gradient, one backward pass a sample."""
     norms = []
-    for point in points.detach():
+    for index, point in enumerate(points.detach()):
         x = point.unsqueeze(0).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(x).squeeze(), x, create_graph=True)
+        output = critic.of(index)(x).squeeze()
+        (gradient,) = torch.autograd.grad(output, x, create_graph=True)
         norms.append(gradient.square().sum().sqrt())
     return torch.stack(norms)
 
@@ -79,13 +113,17 @@ class Game:
     """A variant of the library, and what its losses are."""
 
     variant: type[GAN]
-    discriminator_loss: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    discriminator_loss: Callable[[Critic, Tensor, Tensor], Tensor]
     generator_loss: Callable[[Tensor], Tensor]
     arguments: dict[str, Any] = field(default_factory=dict)
     clip: float | None = None
 
+    @property
+    def num_classes(self) -> int:
+        return self.arguments.get("num_classes", 0)
+
     def model(self, n_critic: int) -> GAN:
-        generator, discriminator = networks()
+        generator, discriminator = networks(self.num_classes)
         return self.variant(
             data_shape=(2,),
             generator=generator,
@@ -117,12 +155,17 @@ GAMES = {
         WGANGP, penalised_wasserstein, lambda fake: -fake.mean(), {"penalty_weight": 0.7}
     ),
 }
+GAMES["CGAN"] = replace(GAMES["GAN"], variant=CGAN, arguments={"num_classes": 3})
+GAMES["WGANGP with classes"] = replace(
+    GAMES["WGANGP"], arguments={"penalty_weight": 0.7, "num_classes": 3}
+)
 for convolutional, plain in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
     GAMES[convolutional.__name__] = replace(GAMES[plain], variant=convolutional)
 
 
-def data() -> GaussianRing:
-    return GaussianRing(batch_size=BATCH, num_eval_samples=16)
+def data(num_classes: int = 0) -> GaussianRing:
+    modes, labels = num_classes or 8, bool(num_classes)
+    return GaussianRing(modes, batch_size=BATCH, num_eval_samples=16, labels=labels)
 
 
 def step(optimizer, parameters, gradients) -> None:
@@ -133,10 +176,10 @@ def step(optimizer, parameters, gradients) -> None:
 
 def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Tensor]:
     """Returns the weights of both networks after some rounds, in double precision."""
-    generator, discriminator = (network.double() for network in networks())
+    generator, discriminator = (network.double() for network in networks(game.num_classes))
     players = [list(network.parameters()) for network in (generator, discriminator)]
     optimizers = [OPTIMIZER(parameters) for parameters in players]
-    ring = data()
+    ring = data(game.num_classes)
     states: dict[int, Tensor] = {}
 
     def resume(rank):
@@ -146,20 +189,24 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
         states[rank] = torch.get_rng_state()
 
     for update in range(1, rounds + 1):
-        fakes, reals = {}, {}
+        fakes, reals, asked = {}, {}, {}
         for rank in range(ranks):
             key = np.random.SeedSequence((SEED, 0, update, rank))
             torch.manual_seed(int(key.generate_state(1)[0]))
+            batch = ring.training_batch(SEED, update - 1, n_critic * BATCH, rank, ranks)
+            real, labels = (batch, None) if game.num_classes == 0 else batch
             z = torch.randn(n_critic * BATCH, 2, dtype=torch.float64)
-            fakes[rank] = generator(z).detach().split(BATCH)
+            made = Critic(generator, labels)(z)
+            fakes[rank] = made.detach().split(BATCH)
             pause(rank)
-            real = ring.training_batch(SEED, update - 1, n_critic * BATCH, rank, ranks)
             reals[rank] = real.double().split(BATCH)
+            asked[rank] = [None] * n_critic if labels is None else labels.split(BATCH)
         for turn in range(n_critic):
             gradients = []
             for rank in range(ranks):
                 resume(rank)
-                loss = game.discriminator_loss(discriminator, reals[rank][turn], fakes[rank][turn])
+                critic = Critic(discriminator, asked[rank][turn])
+                loss = game.discriminator_loss(critic, reals[rank][turn], fakes[rank][turn])
                 gradients.append(torch.autograd.grad(loss, players[1]))
                 pause(rank)
             step(optimizers[1], players[1], gradients)
@@ -170,8 +217,9 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
         gradients = []
         for rank in range(ranks):
             resume(rank)
-            fake = generator(torch.randn(BATCH, 2, dtype=torch.float64))
-            loss = game.generator_loss(discriminator(fake))
+            z = torch.randn(BATCH, 2, dtype=torch.float64)
+            fake = Critic(generator, asked[rank][-1])(z)
+            loss = game.generator_loss(Critic(discriminator, asked[rank][-1])(fake))
             gradients.append(torch.autograd.grad(loss, players[0]))
         step(optimizers[0], players[0], gradients)
     named = {"generator": generator, "discriminator": discriminator}

@@ -23,7 +23,7 @@ VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.va
 def test_training_is_that_of_the_plain_loop(name, n_critic, monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
     model = GAMES[name].model(n_critic)
-    fitted(model, data(), max_steps=5, precision="64-true")
+    fitted(model, data(GAMES[name].num_classes), max_steps=5, precision="64-true")
     expected = play(GAMES[name], rounds=5, n_critic=n_critic, ranks=1)
     for key, value in expected.items():
         assert_close(model.state_dict()[key], value, rtol=0, atol=1e-12)
@@ -66,7 +66,8 @@ def test_every_variant_is_saved_and_loaded(variant, tmp_path):
     assert type(loaded) is variant
     assert loaded.n_critic == 2
     z = model.sample_latent(5)
-    assert torch.equal(loaded.sample(z), model.sample(z))
+    labels = model.sample_labels(5)
+    assert torch.equal(loaded.sample(z, labels), model.sample(z, labels))
 
 
 def test_the_penalised_variant_is_the_other_with_a_penalty_in_the_place_of_clipping():

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
@@ -15,28 +16,35 @@ from lightning_gans.game import split_batch
 from lightning_gans.gan import GAN
 from lightning_gans.metrics import (
     MEANINGS,
+    ClassDiversity,
     DigitQuality,
     HistogramDivergence,
     InceptionScores,
+    LabelFidelity,
+    LabelMetric,
     ModeCoverage,
     PatternError,
     SlicedWasserstein,
     Wasserstein,
     better,
+    digit_reader,
+    mode_reader,
 )
 
 __all__ = ["Evaluation", "fitting_metrics"]
 
 
-def fitting_metrics(data: object) -> list[Metric]:
+def fitting_metrics(data: object, num_classes: int | None = None) -> list[Metric]:
     """Returns the metrics that fit some data, by what the data module tells of itself.
 
     Vectors get transport distances, points in the plane divergences of histograms as well,
     mixtures with ``modes`` and ``sd`` their coverage, and a ``pattern`` its error. Images get the
-    sliced Wasserstein distance, and digits (``content``) their judge.
+    sliced Wasserstein distance, and digits (``content``) their judge. Samples that are asked for
+    by class are scored for what they were asked for, too.
 
     Args:
         data: the data module, or None.
+        num_classes: of the model, if it has any.
     """
     metrics: list[Metric] = []
     if hasattr(data, "modes") and hasattr(data, "sd"):
@@ -52,7 +60,16 @@ def fitting_metrics(data: object) -> list[Metric]:
         metrics.append(SlicedWasserstein())
     if shape == (2,):
         metrics.append(HistogramDivergence())
-    return metrics
+    return [*metrics, *(_label_metrics(data) if num_classes is not None else ())]
+
+
+def _label_metrics(data: object) -> list[Metric]:
+    metrics: list[Metric] = []
+    if hasattr(data, "modes"):
+        metrics.append(LabelFidelity(mode_reader(data.modes)))
+    if getattr(data, "content", None) == "digits":
+        metrics.append(LabelFidelity(digit_reader(getattr(data, "value_range", (-1.0, 1.0)))))
+    return [*metrics, ClassDiversity()]
 
 
 class Evaluation(Callback):
@@ -98,7 +115,8 @@ class Evaluation(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         data = getattr(trainer, "datamodule", None)
-        self._active = fitting_metrics(data) if self.metrics is None else [*self.metrics]
+        classes = getattr(pl_module, "num_classes", None)
+        self._active = fitting_metrics(data, classes) if self.metrics is None else [*self.metrics]
         if self.inception_weights is not None:
             value_range = getattr(data, "value_range", (-1.0, 1.0))
             self._active.append(InceptionScores(self.inception_weights, value_range))
@@ -155,8 +173,8 @@ class Evaluation(Callback):
         self.num_samples += len(outputs["real"])
         for metric in self._active:
             if not self._keeps_real(metric, stage):
-                metric.update(outputs["real"], real=True)
-            metric.update(outputs["fake"], real=False)
+                _update(metric, outputs["real"], outputs["labels"], real=True)
+            _update(metric, outputs["fake"], outputs["labels"], real=False)
 
     @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -194,9 +212,9 @@ class Evaluation(Callback):
         loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
         for batches, real in ((loader if again else (), True), (data.floor_dataloader(), False)):
             for batch in batches:
-                samples, _ = split_batch(trainer.strategy.batch_to_device(batch))
+                samples, labels = split_batch(trainer.strategy.batch_to_device(batch))
                 for metric in again if real else self._active:
-                    metric.update(samples, real=real)
+                    _update(metric, samples, labels, real=real)
         return _compute(self._active)
 
     @override
@@ -222,6 +240,11 @@ class Evaluation(Callback):
             floor = f"{self.floors[name]:.4g}" if name in self.floors else "-"
             table.add_row(name, f"{value:.6g}", floor, better(name), MEANINGS.get(name, ""))
         Console().print(table)
+
+
+def _update(metric: Metric, samples: Tensor, labels: Tensor | None, *, real: bool) -> None:
+    labelled = (labels,) if isinstance(metric, LabelMetric) else ()
+    metric.update(samples, *labelled, real=real)
 
 
 def _compute(metrics: Iterable[Metric]) -> dict[str, float]:

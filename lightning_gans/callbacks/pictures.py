@@ -23,6 +23,8 @@ LATENTS = 2**32 - 1
 """Key of the fixed latents in the stream of evaluation, which no batch has."""
 ROWS, STEPS = 6, 10
 """Of the picture of interpolations."""
+CLASSES, COLUMNS = 10, 8
+"""Rows and columns of a picture with a row for each class, at most."""
 
 
 class Pictures(Callback):
@@ -34,6 +36,9 @@ class Pictures(Callback):
     ``figures/interpolation.png``: rows of images on the arcs between two latents each. Loggers
     that take images get ``media/samples``, ``media/level_sets``, ``media/curves`` and
     ``media/interpolation``.
+
+    Images that are asked for by class have a row for each class, at most 10, of the same latents;
+    the level sets of points that are asked for by class are those of class 0.
 
     The picture before the first update has the number 0. The axes and grey levels follow the
     ``value_range`` of the data module, [-1, 1] if it has none.
@@ -53,7 +58,7 @@ class Pictures(Callback):
             raise ValueError(f"num_samples must be at least 1, got {num_samples}.")
         self.every_n_updates = every_n_updates
         self.num_samples = num_samples
-        self._real: Tensor | None = None
+        self._real: tuple[Tensor, Tensor | None] | None = None
         self._rows: list[tuple[int, dict[str, float]]] = []
 
     @override
@@ -68,7 +73,7 @@ class Pictures(Callback):
         self._real = None
         if hasattr(data, "floor_dataloader"):
             batch = next(iter(data.val_dataloader()))
-            self._real, _ = split_batch(trainer.strategy.batch_to_device(batch))
+            self._real = split_batch(trainer.strategy.batch_to_device(batch))
 
     @override
     def on_train_batch_start(
@@ -76,7 +81,7 @@ class Pictures(Callback):
     ) -> None:
         assert isinstance(pl_module, GAN)
         if self._real is None:
-            self._real, _ = split_batch(batch)
+            self._real = split_batch(batch)
         if trainer.global_step == 0 and self._drawn_at < 0 and self.every_n_updates > 0:
             self._draw(trainer, pl_module)
 
@@ -109,15 +114,22 @@ class Pictures(Callback):
         self._drawn_at = trainer.global_step
         if not self._draws:
             return
-        fake, real = self._samples(gan)
+        fake, real, labels = self._samples(gan)
         title = f"{type(gan).__name__}, {trainer.global_step:,} generator updates"
         name = f"{trainer.global_step:07d}.png"
         picture = self._picture(fake, real, title)
         self._publish(trainer, "samples", picture, self._folder / "samples" / name)
         if fake.ndim == 2 and fake.shape[1] == 2:
+            if labels is not None:
+                fake, real = fake[labels == 0], self._of_class_0()
+                title += ", class 0"
             with evaluation_mode(gan.discriminator), torch.no_grad():
                 picture = drawing.level_sets(
-                    lambda x: gan.discriminate(x.to(fake)), fake, real, self._range, title=title
+                    lambda x: gan.discriminate(x.to(fake), fake.new_zeros(len(x)).long()),
+                    fake,
+                    real,
+                    self._range,
+                    title=title,
                 )
             path = self._folder / "figures" / f"level_sets_{name}"
             self._publish(trainer, "level_sets", picture, path)
@@ -126,7 +138,7 @@ class Pictures(Callback):
         figures = self._folder / "figures"
         if self._rows:
             self._publish(trainer, "curves", drawing.curves(self._rows), figures / "curves.png")
-        fake, real = self._samples(gan)
+        fake, real, _ = self._samples(gan)
         if fake.ndim == 2:
             left = self._picture(real[:0], real, "real")
             right = self._picture(fake, fake[:0], "generated")
@@ -144,19 +156,52 @@ class Pictures(Callback):
         )
         drawing.save_gif([drawing.read_png(frame) for frame in frames], figures / "training.gif")
 
-    def _samples(self, gan: GAN) -> tuple[Tensor, Tensor]:
-        """Returns generated samples of the fixed latents and as many real ones."""
+    def _samples(self, gan: GAN) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Returns generated samples of the fixed latents, real ones like them, and the classes."""
         assert self._real is not None
-        number = self.num_samples if self._real.ndim == 2 else min(64, self.num_samples)
+        real, known = self._real
+        number = self.num_samples if real.ndim == 2 else min(64, self.num_samples)
         reseed(gan.device, gan.seed, EVALUATION, LATENTS)
-        fake = gan.evaluated.sample(gan.sample_latent(number))
-        return fake, self._real[:number]
+        if gan.num_classes is None:
+            return gan.evaluated.sample(gan.sample_latent(number)), real[:number], None
+        gan.check_labels(real, known)
+        if real.ndim == 2:
+            labels = torch.arange(number, device=gan.device) % gan.num_classes
+            latent = gan.sample_latent(number)
+        else:
+            labels = torch.arange(min(gan.num_classes, CLASSES), device=gan.device)
+            latent = gan.sample_latent(COLUMNS).repeat(len(labels), 1)
+            labels = labels.repeat_interleave(COLUMNS)
+        return gan.evaluated.sample(latent, labels), self._real_of(labels), labels
+
+    def _of_class_0(self) -> Tensor:
+        """Returns real samples of class 0."""
+        assert self._real is not None
+        real, labels = self._real
+        assert labels is not None
+        return real[labels == 0]
+
+    def _real_of(self, wanted: Tensor) -> Tensor:
+        """Returns real samples of some classes, or of any where a class has not enough."""
+        assert self._real is not None
+        real, labels = self._real
+        assert labels is not None
+        rows = torch.arange(len(wanted), device=wanted.device) % len(real)
+        for label in torch.unique(wanted):
+            places, found = ((which == label).nonzero()[:, 0] for which in (wanted, labels))
+            number = min(len(places), len(found))
+            rows[places[:number]] = found[:number]
+        return real[rows]
 
     def _between(self, gan: GAN) -> Tensor:
-        """Returns images on the arcs between fixed latents, row by row."""
+        """Returns images on the arcs between fixed latents, row by row, each of one class."""
         reseed(gan.device, gan.seed, EVALUATION, LATENTS)
         start, end = gan.sample_latent(2 * ROWS).chunk(2)
-        return gan.evaluated.sample(latents_between(start, end, STEPS))
+        labels = None
+        if gan.num_classes is not None:
+            labels = torch.arange(ROWS, device=gan.device) % gan.num_classes
+            labels = labels.repeat_interleave(STEPS)
+        return gan.evaluated.sample(latents_between(start, end, STEPS), labels)
 
     def _picture(self, fake: Tensor, real: Tensor, title: str) -> drawing.Picture:
         return drawing.overview(fake, real, self._range, title=title)

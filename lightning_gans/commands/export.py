@@ -22,15 +22,15 @@ TOLERANCE = 1e-5
 
 
 class _Sampler(nn.Module):
-    """The way from latents to samples, as a network."""
+    """The way from latents, and perhaps classes, to samples, as a network."""
 
     def __init__(self, model: GAN) -> None:
         super().__init__()
         self.model = model
 
     @override
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.model.generate(latent)
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.model.generate(latent, label)
 
 
 def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = None) -> float:
@@ -40,7 +40,8 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
         checkpoint: file or run folder.
         out: the file.
         format: ``safetensors``, which `lightning_gans.load` opens, or ``onnx`` with the input
-            ``latent`` and the output ``sample``, of any number of samples.
+            ``latent``, for a model with classes also ``label`` (int64), and the output
+            ``sample``, of any number of samples.
         weights: see `opened`.
 
     Returns:
@@ -55,16 +56,18 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
     check_out(out, f".{format}")
     model = opened(checkpoint, weights)
     latent = latents(model, 16, seed=0)
+    labels = None if model.num_classes is None else torch.arange(16) % model.num_classes
     with writing(out), replacing(out) as file:
         if format == "onnx":
-            content = _onnx(model, latent)
+            inputs = {"latent": latent} if labels is None else {"latent": latent, "label": labels}
+            content = _onnx(model, inputs)
             file.write(content)
-            made = _run_onnx(content, latent)
+            made = _run_onnx(content, inputs)
         else:
             file.write(model.export("generator"))
             file.flush()
-            made = generated(load(Path(file.name)), latent)
-        difference = (made - generated(model, latent)).abs().max().item()
+            made = generated(load(Path(file.name)), latent, labels)
+        difference = (made - generated(model, latent, labels)).abs().max().item()
         if not difference <= TOLERANCE:
             raise RunError(
                 f"The export was not kept: its samples differ by {difference:.1e} from those of "
@@ -73,35 +76,36 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
     return difference
 
 
-def _onnx(model: GAN, latent: Tensor) -> bytes:
+def _onnx(model: GAN, inputs: dict[str, Tensor]) -> bytes:
     try:
         import onnxscript  # noqa: F401  which torch.onnx needs
     except ImportError as error:
         raise _missing(error) from error
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    number = torch.export.Dim("n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about packages that nothing here uses
         program = torch.onnx.export(
             _Sampler(model).eval(),
-            (latent,),
+            tuple(inputs.values()),
             dynamo=True,
             verbose=False,
-            input_names=["latent"],
+            input_names=list(inputs),
             output_names=["sample"],
-            dynamic_shapes={"latent": {0: torch.export.Dim("n")}},
+            dynamic_shapes={name: {0: number} for name in inputs},
         )
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     return content
 
 
-def _run_onnx(content: bytes, latent: Tensor) -> Tensor:
+def _run_onnx(content: bytes, inputs: dict[str, Tensor]) -> Tensor:
     try:
         import onnxruntime
     except ImportError as error:
         raise _missing(error) from error
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(["sample"], {"latent": latent.numpy()})[0])
+    return torch.from_numpy(session.run(["sample"], {k: v.numpy() for k, v in inputs.items()})[0])
 
 
 def _missing(error: ImportError) -> InputError:

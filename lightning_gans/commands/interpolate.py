@@ -1,5 +1,6 @@
 """``lightning-gans interpolate``: what lies between two latents."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from lightning_gans.commands.opening import (
     check_number,
     check_out,
+    checked_classes,
     generated,
     latents,
     opened,
@@ -14,6 +16,7 @@ from lightning_gans.commands.opening import (
     writing,
 )
 from lightning_gans.drawing import save_gif, save_png
+from lightning_gans.errors import InputError
 from lightning_gans.priors import latents_between, spherical_interpolation
 
 __all__ = ["interpolate"]
@@ -26,6 +29,7 @@ def interpolate(
     n: int = 6,
     steps: int = 10,
     mode: str = "spherical",
+    classes: Sequence[int] = (),
     seed: int = 0,
     weights: str | None = None,
 ) -> None:
@@ -39,6 +43,8 @@ def interpolate(
         steps: latents of a way with both its ends, at least 2.
         mode: "linear" or "spherical"; the latter keeps the length that a normal prior's latents
             have, see `spherical_interpolation`.
+        classes: two of them: each way leads from the one to the other and keeps its latent. If
+            none are given, a model with classes keeps one on each way, in turn.
         seed: decides the latents.
         weights: see `opened`.
 
@@ -50,8 +56,19 @@ def interpolate(
     check_out(out, ".png", ".gif")
     model = opened(checkpoint, weights)
     start, end = latents(model, 2 * n, seed).chunk(2)
+    known = checked_classes(model, classes)
+    if len(classes) not in (0, 2):
+        raise InputError(f"classes: a way leads from one class to another, got {len(classes)}.")
+    labels = None
+    if classes:
+        end = start
+        one_hot = torch.eye(len(checked_classes(model, ())))[list(classes)]
+        shares = torch.linspace(0, 1, steps)[:, None]
+        labels = torch.lerp(one_hot[0], one_hot[1], shares).repeat(n, 1)
+    elif known:
+        labels = torch.tensor(known).repeat(-(-n // len(known)))[:n].repeat_interleave(steps)
     interpolation = torch.lerp if mode == "linear" else spherical_interpolation
-    rows = generated(model, latents_between(start, end, steps, interpolation))
+    rows = generated(model, latents_between(start, end, steps, interpolation), labels)
     if out.suffix == ".png":
         with writing(out):
             save_png(picture(model, rows, columns=steps), out)

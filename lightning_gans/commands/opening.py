@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from lightning_gans.runs import checkpoint_in
 __all__ = [
     "check_number",
     "check_out",
+    "checked_classes",
     "generated",
     "latents",
     "opened",
@@ -104,9 +105,32 @@ def latents(model: GAN, n: int, seed: int) -> Tensor:
     return model.sample_latent(n)
 
 
-def generated(model: GAN, latent: Tensor) -> Tensor:
-    """Maps latents, shape (N, Z), to samples, shape (N, ...), on the CPU."""
-    return torch.cat([model.sample(part).cpu() for part in torch.split(latent, BATCH)])
+def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Maps latents, shape (N, Z), and perhaps labels to samples, shape (N, ...), on the CPU."""
+    parts = torch.split(latent, BATCH)
+    if labels is None:
+        return torch.cat([model.sample(part).cpu() for part in parts])
+    pairs = zip(parts, torch.split(labels, BATCH), strict=True)
+    return torch.cat([model.sample(part, asked).cpu() for part, asked in pairs])
+
+
+def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:
+    """Returns the classes that are asked for: all of the model's if none are named.
+
+    Raises:
+        InputError: if the model has no classes, or not these.
+    """
+    if model.num_classes is None:
+        if classes:
+            raise InputError("classes: the model generates without classes; leave them out.")
+        return []
+    wrong = [label for label in classes if not 0 <= label < model.num_classes]
+    if wrong:
+        raise InputError(
+            f"classes: {wrong[0]} is none of the model's {model.num_classes} classes, which are 0 "
+            f"to {model.num_classes - 1}."
+        )
+    return list(classes) or list(range(model.num_classes))
 
 
 def value_range(model: GAN) -> tuple[float, float]:

@@ -7,11 +7,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lightning_gans.commands.opening import (
     check_number,
     check_out,
+    checked_classes,
     generated,
     latents,
     opened,
@@ -22,6 +24,7 @@ from lightning_gans.commands.opening import (
 from lightning_gans.drawing import save_gif, save_png, to_bytes
 from lightning_gans.errors import InputError
 from lightning_gans.files import PARTIAL, replacing
+from lightning_gans.gan import GAN
 
 __all__ = ["sample"]
 
@@ -33,31 +36,35 @@ def sample(
     checkpoints: Sequence[Path],
     out: Path,
     *,
-    n: int = 64,
+    n: int | None = None,
+    classes: Sequence[int] = (),
     seed: int = 0,
     weights: str | None = None,
 ) -> None:
     """Generates samples of the same latents with every checkpoint, and writes them.
 
+    Those of models with classes are ordered by class; a picture has a row for each.
+
     Args:
         checkpoints: files or run folders; more than one for a ``.gif``, of a frame each.
         out: a ``.png`` of all samples, a ``.npy`` array in the range of the data, a ``.gif``, or
             a new folder with one ``.png`` an image.
-        n: number of samples, at least 1.
+        n: number of samples, at least 1; 64 of them, or 8 of each class, if it is not given.
+        classes: that samples are asked for by, as many of each; all if none are given.
         seed: decides the latents.
         weights: see `opened`.
 
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
     """
-    check_number("n", n, 1, MOST)
+    check_number("n", 1 if n is None else n, 1, MOST)
     if out.name and out.suffix == "" and out.exists():
         raise InputError(f"out: there is a {out} already; name a new folder.")
     check_out(out, ".png", ".npy", ".gif", "")
     if len(checkpoints) > 1 and out.suffix != ".gif":
         raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
     models = [opened(path, weights) for path in checkpoints]
-    samples = [generated(model, latents(model, n, seed)) for model in models]
+    samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
     if out.suffix == ".npy":
         with writing(out), replacing(out) as file:
             np.save(file, samples[0].numpy())
@@ -67,7 +74,9 @@ def sample(
     else:
         if len({part.shape for part in samples}) > 1:
             raise InputError("ckpt_path: the checkpoints make samples of different shapes.")
-        columns = isqrt(n - 1) + 1
+        rows = len(checked_classes(models[0], classes))
+        shown = len(samples[0])
+        columns = -(-shown // rows) if rows else isqrt(shown - 1) + 1
         frames = [
             picture(model, part, columns=columns, title=f"{type(model).__name__}, {path}")
             for model, part, path in zip(models, samples, checkpoints, strict=True)
@@ -77,6 +86,16 @@ def sample(
                 save_gif(frames, out)
             else:
                 save_png(frames[0], out)
+
+
+def _samples(model: GAN, n: int | None, classes: Sequence[int], seed: int) -> Tensor:
+    """Generates samples, class after class if there are classes."""
+    if not classes:
+        return generated(model, latents(model, n or 64, seed))
+    n = n or 8 * len(classes)
+    each = -(-n // len(classes))
+    labels = torch.tensor(classes).repeat_interleave(each)[:n]
+    return generated(model, latents(model, n, seed), labels)
 
 
 def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> None:

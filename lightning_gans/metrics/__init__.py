@@ -13,6 +13,13 @@ from lightning_gans.metrics.divergence import (
 )
 from lightning_gans.metrics.features import FeatureScores, InceptionScores
 from lightning_gans.metrics.frechet import frechet_distance
+from lightning_gans.metrics.labels import (
+    ClassDiversity,
+    LabelFidelity,
+    LabelMetric,
+    digit_reader,
+    mode_reader,
+)
 from lightning_gans.metrics.meanings import MEANINGS, better
 from lightning_gans.metrics.modes import ModeCoverage, nearest_modes
 from lightning_gans.metrics.pattern import PatternError
@@ -25,11 +32,14 @@ from lightning_gans.metrics.transport import (
 
 __all__ = [
     "MEANINGS",
+    "ClassDiversity",
     "DigitJudge",
     "DigitQuality",
     "FeatureScores",
     "HistogramDivergence",
     "InceptionScores",
+    "LabelFidelity",
+    "LabelMetric",
     "ModeCoverage",
     "PatternError",
     "SlicedWasserstein",
@@ -37,10 +47,12 @@ __all__ = [
     "better",
     "cross_entropy",
     "digit_judge",
+    "digit_reader",
     "frechet_distance",
     "histogram_probabilities",
     "js_divergence",
     "kl_divergence",
+    "mode_reader",
     "nearest_modes",
     "sliced_wasserstein_distance",
     "wasserstein_distance",

@@ -21,14 +21,18 @@ MEANINGS = {
     "digit_entropy": "of the classes, nats",
     "digit_ones": "share of the digit 1",
     "digit_confidence": "of the digit judge",
+    "label_fidelity": "share read as asked for",
+    "class_diversity": "distance within a class",
     "fid": "Inception, squared",
     "kid": "Inception, squared",
     "is": "Inception Score",
 }
 """A few words on each score, for tables."""
 
-HIGHER_IS_BETTER = frozenset({"modes", "modes_pacgan", "high_quality", "digit_entropy", "is"})
-LIKE_REAL_DATA = frozenset({"digit_ones", "digit_confidence"})
+HIGHER_IS_BETTER = frozenset(
+    {"modes", "modes_pacgan", "high_quality", "digit_entropy", "label_fidelity", "is"}
+)
+LIKE_REAL_DATA = frozenset({"digit_ones", "digit_confidence", "class_diversity"})
 
 
 def better(name: str) -> Literal["low", "high", "same"]:

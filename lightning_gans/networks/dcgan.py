@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.labels import JoinLabels, check_sizes
 from lightning_gans.networks.shapes import image_shape
 
-__all__ = ["DCGANDiscriminator", "DCGANGenerator"]
+__all__ = ["DCGANCritic", "DCGANDiscriminator", "DCGANGenerator"]
 
 
 def _halvings(data_shape: tuple[int, ...]) -> int:
@@ -27,12 +29,6 @@ def _halvings(data_shape: tuple[int, ...]) -> int:
             f"{data_shape[1]} x {data_shape[2]} pixels do not. Give the data another size."
         )
     return times
-
-
-def _check_positive(**sizes: int | None) -> None:
-    for name, size in sizes.items():
-        if size is not None and size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}.")
 
 
 def _initialize(module: nn.Module) -> None:
@@ -88,9 +84,11 @@ class DCGANGenerator(nn.Module):
         hidden: units of a fully connected layer before the small image, as in InfoGAN's network
             for MNIST (Chen et al., 2016, table 1, https://arxiv.org/abs/1606.03657), which has
             1024; at least 1, or None for no such layer.
+        num_classes: classes that a sample is asked for by; none if it is not given.
+        embedding_dim: see `JoinLabels`.
 
     Raises:
-        ValueError: if the image cannot be made, or ``width`` or ``hidden`` is out of range.
+        ValueError: if the image cannot be made, or a size is out of range.
 
     Example:
         >>> import torch
@@ -107,18 +105,22 @@ class DCGANGenerator(nn.Module):
         normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
         output: Callable[[], nn.Module] | None = nn.Tanh,
         hidden: int | None = None,
+        num_classes: int | None = None,
+        embedding_dim: int | None = None,
     ) -> None:
         super().__init__()
-        _check_positive(width=width, hidden=hidden)
+        check_sizes(width=width, hidden=hidden)
+        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
+        inputs = latent_dim + (self.labels.size if self.labels else 0)
         times = _halvings(data_shape)
         sides = [side // 2**times for side in data_shape[1:]]
         channels = [width * 2**power for power in reversed(range(times))]
         bias = normalization is None
         layers: list[nn.Module] = []
         if hidden is not None:
-            layers += _dense(latent_dim, hidden, normalization, nn.ReLU())
+            layers += _dense(inputs, hidden, normalization, nn.ReLU())
         layers += [
-            nn.Linear(hidden or latent_dim, channels[0] * sides[0] * sides[1], bias=bias),
+            nn.Linear(hidden or inputs, channels[0] * sides[0] * sides[1], bias=bias),
             nn.Unflatten(1, (channels[0], *sides)),
             *_activated(channels[0], normalization, nn.ReLU()),
         ]
@@ -132,9 +134,14 @@ class DCGANGenerator(nn.Module):
         self.apply(_initialize)
 
     @override
-    def forward(self, latent: Tensor) -> Tensor:
-        """Maps latents, shape (N, Z), to images, shape (N, C, H, W)."""
-        return self.layers(latent)
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps latents, shape (N, Z), to images, shape (N, C, H, W).
+
+        Args:
+            latent: shape (N, Z).
+            labels: see `JoinLabels`, if the network has classes.
+        """
+        return self.layers(latent if self.labels is None else self.labels(latent, labels))
 
 
 class DCGANDiscriminator(nn.Module):
@@ -153,10 +160,13 @@ class DCGANDiscriminator(nn.Module):
             the batch: give None.
         output: after the last layer; logits if it is not given.
         hidden: units of a fully connected layer before the logit, as in `DCGANGenerator`.
+        num_classes: classes that an image is read with, as further channels; none if it is not
+            given.
+        embedding_dim: see `JoinLabels`.
+        num_outputs: numbers for each image, at least 1.
 
     Raises:
-        ValueError: if the image cannot be halved often enough, or ``width`` or ``hidden`` is out
-            of range.
+        ValueError: if the image cannot be halved often enough, or a size is out of range.
 
     Example:
         >>> import torch
@@ -172,12 +182,17 @@ class DCGANDiscriminator(nn.Module):
         normalization: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
         output: Callable[[], nn.Module] | None = None,
         hidden: int | None = None,
+        num_classes: int | None = None,
+        embedding_dim: int | None = None,
+        num_outputs: int = 1,
     ) -> None:
         super().__init__()
-        _check_positive(width=width, hidden=hidden)
+        check_sizes(width=width, hidden=hidden, num_outputs=num_outputs)
+        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
+        read = data_shape[0] + (self.labels.size if self.labels else 0)
         times = _halvings(data_shape)
         channels = [width * 2**power for power in range(times)]
-        layers: list[nn.Module] = [nn.Conv2d(data_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Conv2d(read, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=normalization is None))
             layers += _activated(outputs, normalization, nn.LeakyReLU(0.2))
@@ -185,13 +200,43 @@ class DCGANDiscriminator(nn.Module):
         features = channels[-1] * (data_shape[1] >> times) * (data_shape[2] >> times)
         if hidden is not None:
             layers += _dense(features, hidden, normalization, nn.LeakyReLU(0.2))
-        layers.append(nn.Linear(hidden or features, 1))
+        layers.append(nn.Linear(hidden or features, num_outputs))
         if output is not None:
             layers.append(output())
-        self.layers = nn.Sequential(*layers, nn.Flatten(0))
+        if num_outputs == 1:
+            layers.append(nn.Flatten(0))
+        self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
 
     @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps images, shape (N, C, H, W), to logits, shape (N,)."""
-        return self.layers(x)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps images to logits, shape (N,), or to several outputs each, shape (N, outputs).
+
+        Args:
+            x: shape (N, C, H, W).
+            labels: see `JoinLabels`, if the network has classes.
+        """
+        return self.layers(x if self.labels is None else self.labels(x, labels))
+
+
+class DCGANCritic(DCGANDiscriminator):
+    """`DCGANDiscriminator` without normalisation, as a penalty on each sample's gradient demands.
+
+    References:
+        Improved Training of Wasserstein GANs (Gulrajani et al., 2017), section 4,
+        https://arxiv.org/abs/1704.00028
+
+    Args:
+        data_shape: see `DCGANDiscriminator`.
+        normalization: one of each sample alone, such as ``torch.nn.InstanceNorm2d``, if any.
+        **kwargs: as for `DCGANDiscriminator`.
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        *,
+        normalization: Callable[[int], nn.Module] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_shape, normalization=normalization, **kwargs)

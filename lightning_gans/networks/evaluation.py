@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lightning_gans.networks.labels import JoinLabels
+
 __all__ = ["evaluation_mode", "has_batch_statistics", "output_range", "share_buffers"]
 
 
@@ -26,7 +28,7 @@ def output_range(network: nn.Module) -> tuple[float, float] | None:
         return (0.0, 1.0)
     if type(network) is nn.Hardtanh:
         return (float(network.min_val), float(network.max_val))
-    parts = list(network.children())
+    parts = [part for part in network.children() if not isinstance(part, JoinLabels)]
     if isinstance(network, nn.Sequential):
         shaping = (nn.Unflatten, nn.Flatten, nn.Identity)
         chain = [part for part in parts if not isinstance(part, shaping)]

@@ -7,6 +7,8 @@ from math import prod
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.labels import JoinLabels, check_sizes
+
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
 
 
@@ -43,9 +45,11 @@ class MLPGenerator(nn.Module):
             and its activation; none if it is not given.
         output: after the last layer, such as ``torch.nn.Tanh`` for data in [-1, 1]; the output is
             unbounded if it is not given.
+        num_classes: classes that a sample is asked for by; none if it is not given.
+        embedding_dim: see `JoinLabels`.
 
     Raises:
-        ValueError: if a layer has no units.
+        ValueError: if a layer has no units, or there are no classes.
 
     Example:
         >>> import torch
@@ -62,22 +66,31 @@ class MLPGenerator(nn.Module):
         activation: Callable[[], nn.Module] = nn.ReLU,
         normalization: Callable[[int], nn.Module] | None = None,
         output: Callable[[], nn.Module] | None = None,
+        num_classes: int | None = None,
+        embedding_dim: int | None = None,
     ) -> None:
         super().__init__()
-        layers = _hidden_layers([latent_dim, *hidden], activation, normalization)
-        layers.append(nn.Linear([latent_dim, *hidden][-1], prod(data_shape)))
+        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
+        sizes = [latent_dim + (self.labels.size if self.labels else 0), *hidden]
+        layers = _hidden_layers(sizes, activation, normalization)
+        layers.append(nn.Linear(sizes[-1], prod(data_shape)))
         if output is not None:
             layers.append(output())
         self.layers = nn.Sequential(*layers, nn.Unflatten(1, data_shape))
 
     @override
-    def forward(self, latent: Tensor) -> Tensor:
-        """Maps latents, shape (N, Z), to samples, shape (N, *data_shape)."""
-        return self.layers(latent)
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps latents, shape (N, Z), to samples, shape (N, *data_shape).
+
+        Args:
+            latent: shape (N, Z).
+            labels: see `JoinLabels`, if the network has classes.
+        """
+        return self.layers(latent if self.labels is None else self.labels(latent, labels))
 
 
 class MLPDiscriminator(nn.Module):
-    """Creates a perceptron from data of any shape to one number a sample.
+    """Creates a perceptron from data of any shape to one or more numbers a sample.
 
     Args:
         data_shape: shape of one sample, without the batch.
@@ -87,9 +100,12 @@ class MLPDiscriminator(nn.Module):
             and its activation; none if it is not given.
         output: after the last layer; logits if it is not given. A critic needs logits: a sigmoid
             would bound its estimate of the distance by 1.
+        num_classes: classes that a sample is read with; none if it is not given.
+        embedding_dim: see `JoinLabels`.
+        num_outputs: numbers for each sample, at least 1.
 
     Raises:
-        ValueError: if a layer has no units.
+        ValueError: if a layer has no units, or there are no classes or outputs.
 
     Example:
         >>> import torch
@@ -105,16 +121,28 @@ class MLPDiscriminator(nn.Module):
         activation: Callable[[], nn.Module] = nn.ReLU,
         normalization: Callable[[int], nn.Module] | None = None,
         output: Callable[[], nn.Module] | None = None,
+        num_classes: int | None = None,
+        embedding_dim: int | None = None,
+        num_outputs: int = 1,
     ) -> None:
         super().__init__()
-        sizes = [prod(data_shape), *hidden]
+        check_sizes(num_outputs=num_outputs)
+        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
+        sizes = [prod(data_shape) + (self.labels.size if self.labels else 0), *hidden]
         layers = _hidden_layers(sizes, activation, normalization)
-        layers.append(nn.Linear(sizes[-1], 1))
+        layers.append(nn.Linear(sizes[-1], num_outputs))
         if output is not None:
             layers.append(output())
-        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
+        if num_outputs == 1:
+            layers.append(nn.Flatten(0))
+        self.layers = nn.Sequential(nn.Flatten(), *layers)
 
     @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps samples, shape (N, *data_shape), to logits, shape (N,)."""
-        return self.layers(x)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps samples to logits, shape (N,), or to several outputs each, shape (N, outputs).
+
+        Args:
+            x: shape (N, *data_shape).
+            labels: see `JoinLabels`, if the network has classes.
+        """
+        return self.layers(x if self.labels is None else self.labels(x.flatten(1), labels))

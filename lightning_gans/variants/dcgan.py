@@ -3,7 +3,7 @@
 from typing import Any
 
 from lightning_gans.gan import GAN, DiscriminatorSource, GeneratorSource
-from lightning_gans.networks import DCGANDiscriminator, DCGANGenerator
+from lightning_gans.networks import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_gp import WGANGP
 
@@ -27,8 +27,8 @@ class DCGAN(GAN):
     def __init__(
         self,
         *,
-        generator: GeneratorSource = lambda latent_dim, shape: DCGANGenerator(latent_dim, shape),
-        discriminator: DiscriminatorSource = lambda shape: DCGANDiscriminator(shape),
+        generator: GeneratorSource = DCGANGenerator,
+        discriminator: DiscriminatorSource = DCGANDiscriminator,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator=generator, discriminator=discriminator, **kwargs)
@@ -49,8 +49,8 @@ class WDCGAN(WGAN):
     def __init__(
         self,
         *,
-        generator: GeneratorSource = lambda latent_dim, shape: DCGANGenerator(latent_dim, shape),
-        discriminator: DiscriminatorSource = lambda shape: DCGANDiscriminator(shape),
+        generator: GeneratorSource = DCGANGenerator,
+        discriminator: DiscriminatorSource = DCGANDiscriminator,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator=generator, discriminator=discriminator, **kwargs)
@@ -72,10 +72,8 @@ class WDCGANGP(WGANGP):
     def __init__(
         self,
         *,
-        generator: GeneratorSource = lambda latent_dim, shape: DCGANGenerator(latent_dim, shape),
-        discriminator: DiscriminatorSource = (
-            lambda shape: DCGANDiscriminator(shape, normalization=None)
-        ),
+        generator: GeneratorSource = DCGANGenerator,
+        discriminator: DiscriminatorSource = DCGANCritic,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator=generator, discriminator=discriminator, **kwargs)

@@ -1,0 +1,218 @@
+"""What is refused before the first update: networks, classes and data that do not fit together.
+
+Each function raises a ValueError that names the argument, what it is and what it should be.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gans.networks import output_range
+from lightning_gans.priors import Prior
+
+__all__ = [
+    "check_batch",
+    "check_classes",
+    "check_discriminator",
+    "check_generator",
+    "check_labels",
+    "check_range",
+    "made",
+]
+
+
+def made(
+    name: str, network: Callable[..., nn.Module], *sizes: Any, num_classes: int | None
+) -> nn.Module:
+    """Returns a network that may still have to be made.
+
+    Args:
+        name: of the argument.
+        network: the network, or what makes it from the sizes.
+        sizes: for what makes it.
+        num_classes: the model's, given to what makes it by this name if there are any.
+
+    Raises:
+        ValueError: if it cannot be made, is no module, or was told of other classes.
+    """
+    if isinstance(network, nn.Module):
+        own = getattr(getattr(network, "labels", None), "num_classes", None)
+    else:
+        own = getattr(network, "keywords", {}).get("num_classes")
+    if own is not None and own != num_classes:
+        raise ValueError(
+            f"{name}: it has {own} classes, but the model has num_classes {num_classes}: give "
+            "them to the model only, which gives them to its networks."
+        )
+    if isinstance(network, nn.Module):
+        return network
+    classes = {} if num_classes is None else {"num_classes": num_classes}
+    try:
+        module = network(*sizes, **classes)
+    except TypeError as error:
+        given = (*map(str, sizes), *(f"{key}={value}" for key, value in classes.items()))
+        raise ValueError(
+            f"{name}: it could not be made from ({', '.join(given)}): {error}"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{name}: what was made from {sizes} is no module: {module!r}.")
+    return module
+
+
+def check_classes(num_classes: int | None, data: object) -> None:
+    """Refuses a model and data with different numbers of classes.
+
+    Args:
+        num_classes: the model's.
+        data: the data module, whose own ``num_classes`` counts if it has them.
+    """
+    known = getattr(data, "num_classes", None)
+    if num_classes is not None and known is not None and known != num_classes:
+        raise ValueError(
+            f"num_classes: the model has {num_classes} classes, but the data, "
+            f"{type(data).__name__}, has {known}: give the model num_classes {known}."
+        )
+
+
+def check_generator(
+    generate: Callable[[Tensor, Tensor | None], Tensor],
+    latent: Tensor,
+    labels: Tensor | None,
+    prior: Prior,
+    data_shape: tuple[int, ...] | None,
+) -> Tensor:
+    """Refuses a generator that reads no latents or makes samples of another shape; returns some.
+
+    Args:
+        generate: the model's.
+        latent: some latents.
+        labels: their classes, if the model has any.
+        prior: what latents are drawn from.
+        data_shape: of one sample, if it is known.
+    """
+    try:
+        fake = generate(latent, labels)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"generator: it cannot read latents of shape (N, {prior.dim}), which {prior} draws"
+            f"{_with(labels)}: {error}"
+        ) from error
+    shape = tuple(fake.shape[1:])
+    if data_shape is not None and shape != data_shape:
+        raise ValueError(
+            f"generator: it makes samples of shape {shape}, but those of the data have shape "
+            f"{data_shape}."
+        )
+    return fake
+
+
+def check_discriminator(
+    discriminate: Callable[[Tensor, Tensor | None], Tensor], fake: Tensor, labels: Tensor | None
+) -> None:
+    """Refuses a discriminator that cannot read what the generator makes.
+
+    Args:
+        discriminate: the model's.
+        fake: some generated samples.
+        labels: their classes, if the model has any.
+    """
+    try:
+        discriminate(fake, labels)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"discriminator: it cannot read samples of shape {tuple(fake.shape[1:])}, which the "
+            f"generator makes{_with(labels)}: {error}"
+        ) from error
+
+
+def _with(labels: Tensor | None) -> str:
+    return "" if labels is None else ", with labels as second argument"
+
+
+def check_range(
+    generator: nn.Module, fake: Tensor, value_range: tuple[float, float] | None
+) -> None:
+    """Refuses a generator of images that cannot make what the data is scaled to.
+
+    Args:
+        generator: the network.
+        fake: some of its samples.
+        value_range: of the data, if it is known.
+    """
+    limits = output_range(generator)
+    if fake.ndim != 4 or limits is None or value_range is None or limits == value_range:
+        return
+    # What a network does after its last layer shows in its values alone.
+    least, greatest = fake.min().item(), fake.max().item()
+    as_it_seems = limits[0] <= least and greatest <= limits[1]
+    beyond = least < value_range[0] or greatest > value_range[1]
+    too_narrow = value_range[0] < limits[0] or limits[1] < value_range[1]
+    if as_it_seems and (beyond or too_narrow):
+        raise ValueError(
+            f"generator: its last layer makes values in {limits}, but the images of the data are "
+            f"scaled to value_range {value_range}: change the one or the other."
+        )
+
+
+def check_batch(
+    real: Tensor, slices: int, sample_shape: tuple[int, ...], discriminator: nn.Module
+) -> None:
+    """Refuses a first batch that no round can be played on.
+
+    Args:
+        real: its samples.
+        slices: updates of a round that share it.
+        sample_shape: of one generated sample.
+        discriminator: what is to read it.
+    """
+    if not real.is_floating_point():
+        raise ValueError(f"data: samples must be floating-point numbers, got {real.dtype}.")
+    read = {parameter.dtype for parameter in discriminator.parameters()}
+    if real.dtype == torch.float64 and read == {torch.float32}:
+        raise ValueError(
+            "data: samples are torch.float64, but the networks read torch.float32: convert them "
+            "with .float(), or give the trainer precision 64-true."
+        )
+    if tuple(real.shape[1:]) != sample_shape:
+        raise ValueError(
+            f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes samples "
+            f"of shape {sample_shape}."
+        )
+    if len(real) % slices != 0:
+        raise ValueError(
+            f"data: a batch of {len(real)} samples cannot be split into {slices} equal slices, "
+            f"one for each update of a round (n_critic): its size must be a multiple of {slices}."
+        )
+    if not real.isfinite().all():
+        bad = int((~real.isfinite()).sum())
+        raise ValueError(
+            f"data: {bad} of the first batch's {real.numel()} values are NaN or infinite."
+        )
+
+
+def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:
+    """Refuses labels that a GAN with classes cannot learn from.
+
+    Args:
+        real: samples of a batch.
+        labels: what came along with them.
+        num_classes: the model's.
+    """
+    if labels is None:
+        raise ValueError(
+            f"data: its batches have no labels, but the model has num_classes {num_classes}: give "
+            "it data with labels, or leave num_classes out."
+        )
+    if labels.dtype != torch.int64 or labels.shape != real.shape[:1]:
+        raise ValueError(
+            f"data: labels must be torch.int64 of shape ({len(real)},), one for each sample, got "
+            f"{labels.dtype} of shape {tuple(labels.shape)}."
+        )
+    least, greatest = labels.min().item(), labels.max().item()
+    if least < 0 or greatest >= num_classes:
+        raise ValueError(
+            f"data: its labels go from {least} to {greatest}, but the model has num_classes "
+            f"{num_classes}, so they must be from 0 to {num_classes - 1}."
+        )

@@ -1,0 +1,156 @@
+"""Scores of samples that were asked for by class."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchmetrics.utilities import dim_zero_cat
+from typing_extensions import override
+
+from lightning_gans.metrics.digits import digit_judge
+from lightning_gans.metrics.samples import ComparingMetric, to_unit
+
+__all__ = ["ClassDiversity", "LabelFidelity", "LabelMetric", "digit_reader", "mode_reader"]
+
+Reader = Callable[[Tensor], Tensor]
+"""Reads the class of each sample, shape (N, ...), as int64, shape (N,)."""
+
+
+def mode_reader(modes: Tensor) -> Reader:
+    """Returns what reads a point in the plane as the mode that is nearest to it.
+
+    Args:
+        modes: centres, shape (K, d).
+    """
+    return lambda samples: torch.cdist(samples, modes.to(samples)).argmin(1)
+
+
+def digit_reader(value_range: tuple[float, float]) -> Reader:
+    """Returns what reads a digit as `digit_judge` does.
+
+    Args:
+        value_range: of the images.
+    """
+    judge = copy.deepcopy(digit_judge())
+
+    def read(images: Tensor) -> Tensor:
+        _, logits = judge.to(images.device)(to_unit(images, value_range))
+        return logits.argmax(1)
+
+    return read
+
+
+class LabelMetric(ComparingMetric):
+    """Base of the metrics that need the classes beside the samples."""
+
+    @override
+    def update(self, samples: Tensor, labels: Tensor, *, real: bool) -> None:
+        """Adds samples.
+
+        Args:
+            samples: shape (N, ...).
+            labels: the classes of real samples, and those that were asked for of generated ones,
+                int64, shape (N,).
+            real: whether they are real or generated.
+        """
+        raise NotImplementedError
+
+
+class LabelFidelity(LabelMetric):
+    """How many generated samples are of the class that was asked for.
+
+    Scores: ``label_fidelity``, the share of generated samples that are read as their label.
+
+    Args:
+        read: reads the classes; never the classifier that the model itself was trained with.
+    """
+
+    right: Tensor
+    total: Tensor
+
+    scores = ("label_fidelity",)
+
+    def __init__(self, read: Reader) -> None:
+        super().__init__()
+        self.read = read
+        self.add_state("right", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
+
+    @override
+    @torch.no_grad()
+    def update(self, samples: Tensor, labels: Tensor, *, real: bool) -> None:
+        if not real:
+            self.right += (self.read(samples) == labels).sum()
+            self.total += len(samples)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        """Returns the named scores."""
+        return {"label_fidelity": self.right.double() / self.total}
+
+
+class ClassDiversity(LabelMetric):
+    """How far generated samples of a class are apart, against real ones of the class.
+
+    Scores: ``class_diversity``, the mean distance of two generated samples of a class (over all
+    entries, Euclidean) divided by that of two real ones, averaged over the classes that have at
+    least two of both: near 0 where a class has collapsed, 1 for real data.
+
+    Args:
+        max_samples: of each class and kind, the first ones, at least 2.
+
+    Raises:
+        ValueError: if ``max_samples`` is below 2, or no class has two samples of both kinds.
+    """
+
+    real: list[Tensor]
+    real_labels: list[Tensor]
+    fake: list[Tensor]
+    fake_labels: list[Tensor]
+
+    scores = ("class_diversity",)
+
+    def __init__(self, max_samples: int = 1000) -> None:
+        super().__init__()
+        if max_samples < 2:
+            raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
+        self.max_samples = max_samples
+        for name in ("real", "real_labels", "fake", "fake_labels"):
+            self.add_state(name, [], dist_reduce_fx="cat")
+
+    @override
+    def update(self, samples: Tensor, labels: Tensor, *, real: bool) -> None:
+        kept, kept_labels = (
+            (self.real, self.real_labels) if real else (self.fake, self.fake_labels)
+        )
+        kept.append(samples.detach().flatten(1))
+        kept_labels.append(labels)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        """Returns the named scores.
+
+        Raises:
+            ValueError: if no class has two samples of both kinds.
+        """
+        real, real_labels, fake, fake_labels = (
+            dim_zero_cat(state)
+            for state in (self.real, self.real_labels, self.fake, self.fake_labels)
+        )
+        ratios = []
+        for label in torch.unique(real_labels):
+            ours, theirs = (
+                samples[labels == label][: self.max_samples].float()
+                for samples, labels in ((fake, fake_labels), (real, real_labels))
+            )
+            if min(len(ours), len(theirs)) >= 2:
+                ratios.append(_mean_distance(ours) / _mean_distance(theirs))
+        if not ratios:
+            raise ValueError("ClassDiversity: no class has two real and two generated samples.")
+        return {"class_diversity": torch.stack(ratios).mean()}
+
+
+def _mean_distance(samples: Tensor) -> Tensor:
+    """Returns the mean Euclidean distance of two different samples, shape (N, d)."""
+    return torch.nn.functional.pdist(samples).double().mean()

@@ -1,0 +1,78 @@
+"""How a network reads the class of a sample."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+from typing_extensions import override
+
+__all__ = ["JoinLabels", "check_sizes"]
+
+
+class JoinLabels(nn.Module):
+    """Appends the classes to a network's input, as further entries or as further channels.
+
+    References:
+        Conditional Generative Adversarial Nets (Mirza and Osindero, 2014), sections 3.2 and 4.1,
+        https://arxiv.org/abs/1411.1784
+
+    Args:
+        num_classes: K, at least 1.
+        embedding_dim: entries of a learned vector for each class; one-hot vectors if it is None.
+
+    Attributes:
+        size: entries or channels that are appended.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+        >>> JoinLabels(3)(torch.zeros(2, 1), torch.tensor([0, 2]))
+        tensor([[0., 1., 0., 0.],
+                [0., 0., 0., 1.]])
+    """
+
+    vectors: Tensor
+
+    def __init__(self, num_classes: int, embedding_dim: int | None = None) -> None:
+        super().__init__()
+        check_sizes(num_classes=num_classes, embedding_dim=embedding_dim)
+        self.num_classes = num_classes
+        self.size = embedding_dim or num_classes
+        if embedding_dim is None:
+            self.register_buffer("vectors", torch.eye(num_classes), persistent=False)
+        else:
+            self.vectors = nn.Parameter(torch.randn(num_classes, embedding_dim))
+
+    @override
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns the input with the classes behind its own entries or channels.
+
+        Args:
+            x: shape (N, d) or (N, C, H, W).
+            labels: classes, int64, shape (N,); or for what lies between classes the weights of
+                each, shape (N, K).
+
+        Raises:
+            ValueError: if there are no labels.
+        """
+        if labels is None:
+            raise ValueError(
+                f"labels: a network of {self.num_classes} classes needs the class of each sample."
+            )
+        if labels.is_floating_point():
+            code = labels.to(self.vectors) @ self.vectors
+        else:
+            code = embedding(labels, self.vectors)
+        planes = code.to(x.dtype).reshape(*code.shape, *(1,) * (x.ndim - 2))
+        return torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], 1)
+
+
+def check_sizes(**sizes: int | None) -> None:
+    """Refuses a number of units, channels or classes below 1; None stands for there being none.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    for name, size in sizes.items():
+        if size is not None and size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}.")
