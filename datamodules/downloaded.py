@@ -29,15 +29,15 @@ class DownloadedImages(ImageData):
     what published scores do, and no image of it is trained on. So a test is not independent of a
     state that was chosen by validation. The floor takes as many training images.
 
-    Attributes:
-        num_classes: of the labels.
-
     Args:
         data_dir: folder above the dataset's own, as torchvision's ``root``.
         value_range: see `ImageData`.
         horizontal_flip: see `ImageData`.
         batch_size: see `ImageData`.
         num_eval_samples: see `ImageData`.
+
+    Attributes:
+        num_classes: of the labels.
 
     Raises:
         ValueError: if a file is missing and cannot be downloaded, or is not what it should be.

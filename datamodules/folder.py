@@ -189,7 +189,7 @@ class ImageFolder(ImageData):
 
     @property
     def num_classes(self) -> int | None:
-        """How many classes there are, or None."""
+        """How many classes there are, or None; known once the data has been set up."""
         return len(self.classes) or None
 
     @override

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_gans.networks import output_range
+from lightning_gans.networks import JoinLabels, output_range
 from lightning_gans.priors import Prior
 
 __all__ = [
@@ -38,16 +38,11 @@ def made(
         ValueError: if it cannot be made, is no module, or was told of other classes.
     """
     if isinstance(network, nn.Module):
-        own = getattr(getattr(network, "labels", None), "num_classes", None)
-    else:
-        own = getattr(network, "keywords", {}).get("num_classes")
-    if own is not None and own != num_classes:
-        raise ValueError(
-            f"{name}: it has {own} classes, but the model has num_classes {num_classes}: give "
-            "them to the model only, which gives them to its networks."
-        )
-    if isinstance(network, nn.Module):
+        _check_own_classes(name, network, num_classes)
         return network
+    own = getattr(network, "keywords", {}).get("num_classes")
+    if own is not None and own != num_classes:
+        raise ValueError(_other_classes(name, own, num_classes))
     classes = {} if num_classes is None else {"num_classes": num_classes}
     try:
         module = network(*sizes, **classes)
@@ -58,7 +53,24 @@ def made(
         ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{name}: what was made from {sizes} is no module: {module!r}.")
+    _check_own_classes(name, module, num_classes)
     return module
+
+
+def _check_own_classes(name: str, network: nn.Module, num_classes: int | None) -> None:
+    """Refuses one of this package's networks if it was made for other classes, or for none."""
+    labels = getattr(network, "labels", ...)
+    if isinstance(labels, JoinLabels | None):
+        own = None if labels is None else labels.num_classes
+        if own != num_classes:
+            raise ValueError(_other_classes(name, own, num_classes))
+
+
+def _other_classes(name: str, own: object, num_classes: int | None) -> str:
+    return (
+        f"{name}: it has num_classes {own}, but the model has num_classes {num_classes}: make it "
+        "with those of the model, or let the model make it."
+    )
 
 
 def check_classes(num_classes: int | None, data: object) -> None:

@@ -83,7 +83,7 @@ def _parser() -> _Parser:
     interpolate.add_argument("--n", type=int, default=6, help="number of pairs")
     interpolate.add_argument("--steps", type=int, default=10, help="samples from end to end")
     interpolate.add_argument("--mode", choices=("spherical", "linear"), default="spherical")
-    _add_classes(interpolate, "two classes, to go from the one to the other")
+    _add_classes(interpolate, "two classes, to go from the one to the other with the same latent")
     _add_latents(interpolate)
     _add_out(interpolate, "interpolation.png", ".png or .gif")
 

@@ -24,7 +24,8 @@ class Samples:
         real: data in the data's own range, shape (N, ...).
         fake: generated samples, the same shape; it carries a graph only in the generator's turn.
         latent: what ``fake`` was generated from, shape (N, Z).
-        labels: classes of the real samples, int64, shape (N,), or None.
+        labels: classes of the real samples, int64, shape (N,), or None; of the fakes too if the
+            model asks for them by class.
     """
 
     real: Tensor

@@ -83,7 +83,8 @@ class GAN(CheckpointedModule):
             as a sample has, at most 100.
         num_classes: K, the classes that samples are asked for by, at least 1: the conditional GAN,
             which needs data with labels from 0 to K - 1. The networks are then called with the
-            labels as second argument, and made with ``num_classes``.
+            labels, int64, shape (N,), as second argument, and made with ``num_classes``. On ways
+            between classes a generator is called with shares of all classes, shape (N, K).
         n_critic: discriminator updates before each generator update, at least 1.
         penalties: added to the discriminator's loss, see `lightning_gans.penalties`.
         optimizer_g: makes the generator's optimizer from its parameters.
@@ -332,9 +333,11 @@ class GAN(CheckpointedModule):
         """Returns the fields of `Samples`: the batch beside as many generated samples.
 
         The latents depend on the seed and on the samples' place only: two evaluations of the same
-        weights give the same scores.
+        weights give the same scores. A GAN with classes generates one sample of each label.
         """
         real, labels = split_batch(batch)
+        if self.device.type == "cpu" or batch_idx == 0:
+            self.check_labels(real, labels)
         latent = self._evaluation_latents(len(real), batch_idx)
         return vars(Samples(real, self.evaluated.sample(latent, labels), latent, labels))
 

@@ -83,7 +83,7 @@ def test_every_variant_and_penalty_is_among_the_games():
     played = {game.variant for game in GAMES.values()}
     kinds = {type(p) for game in GAMES.values() for p in game.model(1).penalties}
     assert played == variants
-    assert len(played) == 8
+    assert len(played) == 9
     assert kinds == {getattr(penalties, name) for name in penalties.__all__ if is_penalty(name)}
 
 
@@ -107,7 +107,14 @@ def test_points_are_scored_in_two_processes_as_in_one(tmp_path):
     both = torch.load(tmp_path / "4100.pt")
     for found, expected in zip(both, (alone.scores, alone.floors), strict=True):
         assert found.keys() == expected.keys()
-        assert {"modes_pacgan", "w1", "sliced_w", "kl"} <= found.keys()
+        assert {
+            "modes_pacgan",
+            "w1",
+            "sliced_w",
+            "kl",
+            "label_fidelity",
+            "class_diversity",
+        } <= found.keys()
         assert found == pytest.approx(expected, rel=1e-6)
 
 

@@ -56,7 +56,7 @@ class Alarms(Callback):
                 raise ValueError(f"{name} must be above 0, got {limit}.")
         self.limits = limits
         self._ringing: set[str] = set()
-        self._samples: tuple[Tensor, Tensor] | None = None
+        self._samples: tuple[Tensor, Tensor, Tensor | None] | None = None
 
     @override
     def on_train_batch_end(
@@ -89,17 +89,17 @@ class Alarms(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if batch_idx == 0:
-            self._samples = outputs["real"], outputs["fake"]
+            self._samples = outputs["real"], outputs["fake"], outputs["labels"]
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, GAN)
         if self._samples is None or trainer.sanity_checking:
             return
-        real, fake = self._samples
+        real, fake, labels = self._samples
         self._samples = None
         found = {
-            "lipschitz": _steepest(pl_module, real, fake),
+            "lipschitz": _steepest(pl_module, real, fake, labels),
             "diversity": _spread(fake) / max(_spread(real), 1e-12),
         }
         bound = getattr(pl_module, "clip_value", None)
@@ -127,7 +127,7 @@ class Alarms(Callback):
                 logger.experiment.alert(title=f"{name} out of bounds", text=text)
 
 
-def _steepest(gan: GAN, real: Tensor, fake: Tensor) -> float:
+def _steepest(gan: GAN, real: Tensor, fake: Tensor, labels: Tensor | None) -> float:
     """Returns the largest slope of the discriminator at points between samples."""
     size = min(len(real), len(fake))
     shares = torch.linspace(0, 1, size, device=real.device, dtype=real.dtype)
@@ -136,7 +136,8 @@ def _steepest(gan: GAN, real: Tensor, fake: Tensor) -> float:
     # Validation runs in inference mode, in which nothing has a gradient.
     with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(gan.discriminator):
         points = points.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(gan.discriminate(points).sum(), points)
+        classes = None if labels is None else labels[:size].clone()
+        (slope,) = torch.autograd.grad(gan.discriminate(points, classes).sum(), points)
     return float(torch.linalg.vector_norm(slope.flatten(1), dim=1).max())
 
 

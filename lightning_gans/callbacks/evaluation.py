@@ -83,8 +83,9 @@ class Evaluation(Callback):
     and put where checkpoints and early stopping find them.
 
     Args:
-        metrics: updated with ``update(samples, real=...)``, computing dicts of named scores; those
-            of `fitting_metrics` if they are not given.
+        metrics: updated with ``update(samples, real=...)``, or those that are a `LabelMetric` with
+            the labels as well, computing dicts of named scores; those of `fitting_metrics` if they
+            are not given.
         inception_weights: the file of Inception's weights, for `InceptionScores` in addition.
 
     Attributes:
@@ -243,8 +244,12 @@ class Evaluation(Callback):
 
 
 def _update(metric: Metric, samples: Tensor, labels: Tensor | None, *, real: bool) -> None:
-    labelled = (labels,) if isinstance(metric, LabelMetric) else ()
-    metric.update(samples, *labelled, real=real)
+    if not isinstance(metric, LabelMetric):
+        metric.update(samples, real=real)
+    elif labels is None:
+        raise ValueError(f"metrics: {type(metric).__name__} needs data with labels.")
+    else:
+        metric.update(samples, labels, real=real)
 
 
 def _compute(metrics: Iterable[Metric]) -> dict[str, float]:

@@ -45,7 +45,8 @@ class Pictures(Callback):
 
     Args:
         every_n_updates: generator updates between two pictures; 0 draws at the end only.
-        num_samples: generated samples in a picture, at least 1; 64 of them if they are images.
+        num_samples: generated samples in a picture, at least 1; at most 64 if they are images, and
+            8 of each class if they have classes.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -182,15 +183,16 @@ class Pictures(Callback):
         return real[labels == 0]
 
     def _real_of(self, wanted: Tensor) -> Tensor:
-        """Returns real samples of some classes, or of any where a class has not enough."""
+        """Returns real samples of some classes, again and again if there are few; any if none."""
         assert self._real is not None
         real, labels = self._real
         assert labels is not None
         rows = torch.arange(len(wanted), device=wanted.device) % len(real)
         for label in torch.unique(wanted):
             places, found = ((which == label).nonzero()[:, 0] for which in (wanted, labels))
-            number = min(len(places), len(found))
-            rows[places[:number]] = found[:number]
+            if len(found):
+                turns = torch.arange(len(places), device=found.device) % len(found)
+                rows[places] = found[turns]
         return real[rows]
 
     def _between(self, gan: GAN) -> Tensor:

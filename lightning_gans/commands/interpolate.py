@@ -43,8 +43,9 @@ def interpolate(
         steps: latents of a way with both its ends, at least 2.
         mode: "linear" or "spherical"; the latter keeps the length that a normal prior's latents
             have, see `spherical_interpolation`.
-        classes: two of them: each way leads from the one to the other and keeps its latent. If
-            none are given, a model with classes keeps one on each way, in turn.
+        classes: two of them: each way leads from the one to the other, straight, and keeps its
+            latent whatever the mode. If none are given, a model with classes keeps one on each
+            way, in turn.
         seed: decides the latents.
         weights: see `opened`.
 
@@ -68,7 +69,14 @@ def interpolate(
     elif known:
         labels = torch.tensor(known).repeat(-(-n // len(known)))[:n].repeat_interleave(steps)
     interpolation = torch.lerp if mode == "linear" else spherical_interpolation
-    rows = generated(model, latents_between(start, end, steps, interpolation), labels)
+    try:
+        rows = generated(model, latents_between(start, end, steps, interpolation), labels)
+    except (RuntimeError, IndexError, TypeError) as error:
+        if not classes:
+            raise
+        raise InputError(
+            f"classes: the generator reads classes, but no shares of several: {error}"
+        ) from error
     if out.suffix == ".png":
         with writing(out):
             save_png(picture(model, rows, columns=steps), out)

@@ -49,7 +49,8 @@ def sample(
         checkpoints: files or run folders; more than one for a ``.gif``, of a frame each.
         out: a ``.png`` of all samples, a ``.npy`` array in the range of the data, a ``.gif``, or
             a new folder with one ``.png`` an image.
-        n: number of samples, at least 1; 64 of them, or 8 of each class, if it is not given.
+        n: number of samples, at least 1, a multiple of the number of classes; 64 of them, or 8 of
+            each class, if it is not given.
         classes: that samples are asked for by, as many of each; all if none are given.
         seed: decides the latents.
         weights: see `opened`.
@@ -64,6 +65,8 @@ def sample(
     if len(checkpoints) > 1 and out.suffix != ".gif":
         raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
     models = [opened(path, weights) for path in checkpoints]
+    if len({model.num_classes for model in models}) > 1:
+        raise InputError("ckpt_path: the checkpoints are of models with different classes.")
     samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
     if out.suffix == ".npy":
         with writing(out), replacing(out) as file:
@@ -74,9 +77,8 @@ def sample(
     else:
         if len({part.shape for part in samples}) > 1:
             raise InputError("ckpt_path: the checkpoints make samples of different shapes.")
-        rows = len(checked_classes(models[0], classes))
-        shown = len(samples[0])
-        columns = -(-shown // rows) if rows else isqrt(shown - 1) + 1
+        rows, shown = len(checked_classes(models[0], classes)), len(samples[0])
+        columns = shown // rows if rows else isqrt(shown - 1) + 1
         frames = [
             picture(model, part, columns=columns, title=f"{type(model).__name__}, {path}")
             for model, part, path in zip(models, samples, checkpoints, strict=True)
@@ -93,8 +95,11 @@ def _samples(model: GAN, n: int | None, classes: Sequence[int], seed: int) -> Te
     if not classes:
         return generated(model, latents(model, n or 64, seed))
     n = n or 8 * len(classes)
-    each = -(-n // len(classes))
-    labels = torch.tensor(classes).repeat_interleave(each)[:n]
+    if n % len(classes) != 0:
+        raise InputError(
+            f"n: {n} samples cannot be as many of each of {len(classes)} classes; give a multiple."
+        )
+    labels = torch.tensor(classes).repeat_interleave(n // len(classes))
     return generated(model, latents(model, n, seed), labels)
 
 

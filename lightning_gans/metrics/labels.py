@@ -18,7 +18,7 @@ Reader = Callable[[Tensor], Tensor]
 
 
 def mode_reader(modes: Tensor) -> Reader:
-    """Returns what reads a point in the plane as the mode that is nearest to it.
+    """Returns what reads a point as the mode that is nearest to it.
 
     Args:
         modes: centres, shape (K, d).
@@ -94,14 +94,16 @@ class ClassDiversity(LabelMetric):
     """How far generated samples of a class are apart, against real ones of the class.
 
     Scores: ``class_diversity``, the mean distance of two generated samples of a class (over all
-    entries, Euclidean) divided by that of two real ones, averaged over the classes that have at
-    least two of both: near 0 where a class has collapsed, 1 for real data.
+    entries, Euclidean) divided by that of two real ones, averaged over the classes that have two
+    samples of both kinds and not all real ones alike: near 0 where a class has collapsed, 1 for
+    real data. Without such a class there is no score.
 
     Args:
-        max_samples: of each class and kind, the first ones, at least 2.
+        max_samples: of each class and kind that are compared, the first ones, at least 2. All are
+            kept until then.
 
     Raises:
-        ValueError: if ``max_samples`` is below 2, or no class has two samples of both kinds.
+        ValueError: if ``max_samples`` is below 2.
     """
 
     real: list[Tensor]
@@ -129,11 +131,7 @@ class ClassDiversity(LabelMetric):
 
     @override
     def compute(self) -> dict[str, Tensor]:
-        """Returns the named scores.
-
-        Raises:
-            ValueError: if no class has two samples of both kinds.
-        """
+        """Returns the named scores."""
         real, real_labels, fake, fake_labels = (
             dim_zero_cat(state)
             for state in (self.real, self.real_labels, self.fake, self.fake_labels)
@@ -144,11 +142,9 @@ class ClassDiversity(LabelMetric):
                 samples[labels == label][: self.max_samples].float()
                 for samples, labels in ((fake, fake_labels), (real, real_labels))
             )
-            if min(len(ours), len(theirs)) >= 2:
+            if min(len(ours), len(theirs)) >= 2 and _mean_distance(theirs) > 0:
                 ratios.append(_mean_distance(ours) / _mean_distance(theirs))
-        if not ratios:
-            raise ValueError("ClassDiversity: no class has two real and two generated samples.")
-        return {"class_diversity": torch.stack(ratios).mean()}
+        return {"class_diversity": torch.stack(ratios).mean()} if ratios else {}
 
 
 def _mean_distance(samples: Tensor) -> Tensor:

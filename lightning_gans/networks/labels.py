@@ -17,7 +17,8 @@ class JoinLabels(nn.Module):
 
     Args:
         num_classes: K, at least 1.
-        embedding_dim: entries of a learned vector for each class; one-hot vectors if it is None.
+        embedding_dim: entries of a learned vector for each class, at least 1; one-hot vectors if
+            it is None.
 
     Attributes:
         size: entries or channels that are appended.
@@ -68,10 +69,10 @@ class JoinLabels(nn.Module):
 
 
 def check_sizes(**sizes: int | None) -> None:
-    """Refuses a number of units, channels or classes below 1; None stands for there being none.
+    """Refuses numbers of units, channels or classes below 1; None stands for there being none.
 
     Raises:
-        ValueError: if there is one.
+        ValueError: if one of them is below 1.
     """
     for name, size in sizes.items():
         if size is not None and size < 1:

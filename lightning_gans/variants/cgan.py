@@ -18,7 +18,7 @@ class CGAN(GAN):
         networks are those that are given, in place of the paper's maxout layers.
 
     Args:
-        num_classes: K, see `GAN`.
+        num_classes: K, at least 1, see `GAN`.
         **kwargs: as for `GAN`.
     """
 

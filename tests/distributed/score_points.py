@@ -16,7 +16,7 @@ from lightning_gans.callbacks import Evaluation
 def scores(devices: int) -> Evaluation:
     """Evaluates a model on 4,100 points, which no number of processes divides into blocks."""
     pl.seed_everything(0)
-    data = small_ring(num_eval_samples=4100)
+    data = small_ring(num_eval_samples=4100, labels=True)
     evaluation = Evaluation()
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -26,7 +26,7 @@ def scores(devices: int) -> Evaluation:
         enable_progress_bar=False,
         callbacks=[evaluation],
     )
-    trainer.validate(GAN(data_shape=(2,)), data, verbose=False)
+    trainer.validate(GAN(data_shape=(2,), num_classes=8), data, verbose=False)
     return evaluation
 
 
