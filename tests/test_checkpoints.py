@@ -42,6 +42,7 @@ def test_plain_modules_lambdas_and_a_plain_loader_make_a_plain_checkpoint():
     assert checkpoint["global_step"] == 2
     assert checkpoint["hyper_parameters"] == {
         "data_shape": None,
+        "num_classes": None,
         "n_critic": 1,
         "scheduler": None,
         "gradient_clip_norm": None,
