@@ -433,7 +433,7 @@ class GAN(CheckpointedModule):
         if not self.training_begun:
             check_batch(real, slices, self._sample_shape, self.discriminator)
         # To look at every batch on a GPU would be to wait for it.
-        if self.num_classes is not None and (self.device.type == "cpu" or not self.training_begun):
+        if self.device.type == "cpu" or not self.training_begun:
             self.check_labels(real, labels)
         size = len(real) // slices
         if size == 0:

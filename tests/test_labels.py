@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import GaussianGrid, GaussianRing
-from lightning_gans import CGAN, GAN, WGANGP, load
+from lightning_gans import CGAN, GAN, WDCGANGP, WGANGP, load
 from lightning_gans.callbacks import Alarms, Evaluation, Pictures
 from lightning_gans.cli import main
 from lightning_gans.commands.opening import latents
@@ -204,6 +204,19 @@ def test_the_ring_is_learned_by_class():
     assert 0.2 < float(last["val/class_diversity"]) < 10
 
 
+def test_convolutional_networks_learn_by_class():
+    model = WDCGANGP(data_shape=(1, 16, 16), num_classes=10, n_critic=2)
+    first = model.discriminator.layers[0]  # one channel of the image and ten of the classes
+    before = first.weight.detach().clone()
+    fitted(model, MadeImages(), max_steps=6)  # every image once, so every class
+    change = (first.weight - before).abs().amax((0, 2, 3))
+    assert change.shape == (11,)
+    assert change.min() > 0
+    z = model.sample_latent(1)
+    one, other = (model.sample(z, torch.tensor([label])) for label in (0, 1))
+    assert not torch.equal(one, other)
+
+
 def test_fidelity_is_the_share_that_is_read_as_asked():
     modes = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     metric = LabelFidelity(mode_reader(modes))
@@ -329,6 +342,16 @@ def test_pictures_have_a_row_for_each_class_of_the_same_latents(tmp_path):
     assert torch.equal(labels, torch.arange(10).repeat_interleave(8))
     assert torch.equal(z[:8], z[8:16])
     assert not torch.equal(z[0], z[1])
+
+
+def test_real_samples_beside_generated_ones_are_of_their_class():
+    """Class 2 has fewer than are wanted, class 3 has none."""
+    pictures = Pictures()
+    samples = torch.arange(7.0)[:, None]
+    pictures._real = samples, torch.tensor([0, 1, 2, 0, 1, 2, 0])
+    found = pictures._real_of(torch.tensor([0, 0, 2, 2, 2, 3]))
+    assert found[:5, 0].tolist() == [0, 3, 2, 5, 2]
+    assert found.shape == (6, 1)
 
 
 # Commands
