@@ -251,6 +251,12 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
     return {k: v for name, inner in parts.items() for k, v in _flat(inner, name).items()}
 
 
+def _unknown_then(key: str, old: dict[str, Any]) -> bool:
+    """Tells whether a setting may be newer than the checkpoint: its neighbours are there."""
+    parent, _, name = key.rpartition(".")
+    return key not in old and "[" not in name and any(k.startswith(f"{parent}.") for k in old)
+
+
 def changes(saved: dict[str, Any], given: dict[str, Any], command: str) -> list[str]:
     """Returns what the user changes of a checkpoint's configuration.
 
@@ -264,7 +270,7 @@ def changes(saved: dict[str, Any], given: dict[str, Any], command: str) -> list[
         if old.get(key) == new.get(key):
             continue
         change = f"{key}: {old.get(key)} -> {new.get(key)}"
-        if key.startswith(fixed):
+        if key.startswith(fixed) and not _unknown_then(key, old):
             raise InputError(
                 f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
                 "Leave it out, or start a new run."

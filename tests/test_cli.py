@@ -306,6 +306,17 @@ def test_and_is_refused_where_it_could_not_take_effect(flag, value, change, caps
     assert "the checkpoint holds the state of this" in message
 
 
+def test_settings_that_are_newer_than_a_checkpoint_do_not_keep_it_from_going_on():
+    main(RUN)
+    saved = torch.load(LAST, weights_only=True)
+    for player, name in (("discriminator", "num_outputs"), ("optimizer_d", "fused")):
+        settings = saved["config"]["model"]["init_args"][player]["init_args"]
+        del settings[name]
+    torch.save(saved, LAST)
+    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "5"])
+    assert state()["global_step"] == 5
+
+
 def test_a_refused_resume_leaves_the_record_of_the_run_as_it_was(capsys):
     main(RUN)
     capsys.readouterr()
