@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from lightning_gans.game import Player as Player
     from lightning_gans.game import Samples as Samples
     from lightning_gans.gan import GAN as GAN
+    from lightning_gans.variants import ACGAN as ACGAN
     from lightning_gans.variants import CGAN as CGAN
+    from lightning_gans.variants import CVAEGAN as CVAEGAN
     from lightning_gans.variants import DCGAN as DCGAN
     from lightning_gans.variants import LSGAN as LSGAN
     from lightning_gans.variants import WDCGAN as WDCGAN
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ACGAN": "lightning_gans.variants",
     "CGAN": "lightning_gans.variants",
+    "CVAEGAN": "lightning_gans.variants",
     "DCGAN": "lightning_gans.variants",
     "DivergenceError": "lightning_gans.game",
     "GAN": "lightning_gans.gan",

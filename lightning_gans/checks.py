@@ -3,6 +3,7 @@
 Each function raises a ValueError that names the argument, what it is and what it should be.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -18,43 +19,50 @@ __all__ = [
     "check_discriminator",
     "check_generator",
     "check_labels",
+    "check_outputs",
     "check_range",
     "made",
 ]
 
+HALF = (torch.float16, torch.bfloat16)
 
-def made(
-    name: str, network: Callable[..., nn.Module], *sizes: Any, num_classes: int | None
-) -> nn.Module:
+
+def made(name: str, network: Callable[..., nn.Module], *sizes: Any, **arguments: int) -> nn.Module:
     """Returns a network that may still have to be made.
 
     Args:
         name: of the argument.
-        network: the network, or what makes it from the sizes.
+        network: the network, or what makes it.
         sizes: for what makes it.
-        num_classes: the model's, given to what makes it by this name if there are any.
+        arguments: for what makes it, such as the ``num_classes`` of a network that reads them.
 
     Raises:
-        ValueError: if it cannot be made, is no module, or was told of other classes.
+        ValueError: if it cannot be made, is no module, or was told of other classes or outputs.
     """
     if isinstance(network, nn.Module):
-        _check_own_classes(name, network, num_classes)
+        _check_own_classes(name, network, arguments.get("num_classes"))
         return network
-    own = getattr(network, "keywords", {}).get("num_classes")
-    if own is not None and own != num_classes:
-        raise ValueError(_other_classes(name, own, num_classes))
-    classes = {} if num_classes is None else {"num_classes": num_classes}
+    for key in ("num_classes", "num_outputs"):
+        own = getattr(network, "keywords", {}).get(key)
+        if own not in (None, arguments.get(key), _default(network, key)):
+            raise ValueError(_disagree(name, key, own, arguments.get(key)))
     try:
-        module = network(*sizes, **classes)
+        module = network(*sizes, **arguments)
     except TypeError as error:
-        given = (*map(str, sizes), *(f"{key}={value}" for key, value in classes.items()))
+        given = (*map(str, sizes), *(f"{key}={value}" for key, value in arguments.items()))
         raise ValueError(
             f"{name}: it could not be made from ({', '.join(given)}): {error}"
         ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{name}: what was made from {sizes} is no module: {module!r}.")
-    _check_own_classes(name, module, num_classes)
+    _check_own_classes(name, module, arguments.get("num_classes"))
     return module
+
+
+def _default(network: Any, key: str) -> object:
+    """Returns the default of an argument of what a partial function calls, or None."""
+    parameter = inspect.signature(getattr(network, "func", network)).parameters.get(key)
+    return None if parameter is None else parameter.default
 
 
 def _check_own_classes(name: str, network: nn.Module, num_classes: int | None) -> None:
@@ -63,13 +71,13 @@ def _check_own_classes(name: str, network: nn.Module, num_classes: int | None) -
     if isinstance(labels, JoinLabels | None):
         own = None if labels is None else labels.num_classes
         if own != num_classes:
-            raise ValueError(_other_classes(name, own, num_classes))
+            raise ValueError(_disagree(name, "num_classes", own, num_classes))
 
 
-def _other_classes(name: str, own: object, num_classes: int | None) -> str:
+def _disagree(name: str, key: str, own: object, needed: object) -> str:
     return (
-        f"{name}: it has num_classes {own}, but the model has num_classes {num_classes}: make it "
-        "with those of the model, or let the model make it."
+        f"{name}: it has {key} {own}, but needs {key} {needed} in this model: make it with that, "
+        "or let the model make it."
     )
 
 
@@ -137,6 +145,31 @@ def check_discriminator(
             f"discriminator: it cannot read samples of shape {tuple(fake.shape[1:])}, which the "
             f"generator makes{_with(labels)}: {error}"
         ) from error
+
+
+def check_outputs(name: str, outputs: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns what a network says of samples, in single precision or better.
+
+    Losses and their means need more than half precision. Two shapes that merely broadcast, such
+    as (N, 1) and (N,), would make a loss of all N x N pairs.
+
+    Args:
+        name: of the network.
+        outputs: of the network.
+        shape: what they have to have: (N,), also given as (N, 1), or (N, K).
+
+    Raises:
+        ValueError: if they have another shape.
+    """
+    if len(shape) == 1 and outputs.shape == (*shape, 1):
+        outputs = outputs.squeeze(1)
+    if outputs.shape != shape:
+        wanted = f"{shape}" if len(shape) > 1 else f"{shape} or {(*shape, 1)}"
+        raise ValueError(
+            f"{name}: its output for {shape[0]} samples has shape {tuple(outputs.shape)}, but "
+            f"must have shape {wanted}."
+        )
+    return outputs.float() if outputs.dtype in HALF else outputs
 
 
 def _with(labels: Tensor | None) -> str:

@@ -4,25 +4,26 @@ Shapes: N is the batch, Z the size of a latent, and ``...`` the shape of one sam
 (C, H, W) for images with C channels, H rows and W columns.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from lightning_gans.penalties import Penalty
 
-__all__ = ["DivergenceError", "Player", "Samples", "split_batch"]
+__all__ = ["DivergenceError", "Player", "Reconstructs", "Samples", "split_batch"]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What one update sees.
+    """What one update sees. A variant may add fields, tensors with a row for each sample.
 
     Attributes:
         real: data in the data's own range, shape (N, ...).
-        fake: generated samples, the same shape; it carries a graph only in the generator's turn.
+        fake: generated samples, the same shape, or none for a player that looks at none; it
+            carries a graph only in the generator's turn.
         latent: what ``fake`` was generated from, shape (N, Z).
         labels: classes of the real samples, int64, shape (N,), or None; of the fakes too if the
             model asks for them by class.
@@ -37,8 +38,10 @@ class Samples:
         """Yields consecutive parts of ``size`` samples."""
         for start in range(0, len(self.real), size):
             part = slice(start, start + size)
-            labels = None if self.labels is None else self.labels[part]
-            yield Samples(self.real[part], self.fake[part], self.latent[part], labels)
+            fields: dict[str, Any] = {
+                name: None if rows is None else rows[part] for name, rows in vars(self).items()
+            }
+            yield replace(self, **fields)
 
 
 class DivergenceError(RuntimeError):
@@ -63,6 +66,8 @@ class Player:
         optimizer: makes the optimizer from the parameters.
         updates: how many times in a row it plays in each round.
         penalties: called with (critic, real, fake) and added to its loss.
+        draw: makes what it sees from real samples and their labels; the model's `draw` if it is
+            not given.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Player:
     optimizer: OptimizerCallable
     updates: int = 1
     penalties: Sequence[Penalty] = ()
+    draw: Callable[[Tensor, Tensor | None], Samples] | None = None
 
     @property
     def key(self) -> str:
@@ -87,6 +93,17 @@ class Player:
         if not trained:
             raise ValueError(f"{self.name}: it has no parameters to train.")
         return trained
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """A model that finds the latents of samples; it is scored and shown by its reconstructions."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Returns the latents of samples, shape (N, Z)."""
+
+    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the samples that the latents of samples generate, shape (N, ...)."""
 
 
 def split_batch(batch: Any) -> tuple[Tensor, Tensor | None]:

@@ -21,11 +21,13 @@ from typing_extensions import override
 
 from lightning_gans.checkpoints import CheckpointedModule
 from lightning_gans.checks import (
+    HALF,
     check_batch,
     check_classes,
     check_discriminator,
     check_generator,
     check_labels,
+    check_outputs,
     check_range,
     made,
 )
@@ -45,7 +47,6 @@ from lightning_gans.randomness import EVALUATION, NOISE, reseed
 
 __all__ = ["GAN"]
 
-HALF = (torch.float16, torch.bfloat16)
 BLOCK = 1000
 """Latents of an evaluation that are drawn at a time."""
 
@@ -138,10 +139,10 @@ class GAN(CheckpointedModule):
         self.data_shape = None if data_shape is None else tuple(data_shape)
         self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
         self.num_classes = num_classes
-        sizes = self.prior.dim, self.data_shape
-        self.generator = made("generator", generator, *sizes, num_classes=num_classes)
+        classes = {} if num_classes is None else {"num_classes": num_classes}
+        self.generator = made("generator", generator, self.prior.dim, self.data_shape, **classes)
         self.discriminator = made(
-            "discriminator", discriminator, self.data_shape, num_classes=num_classes
+            "discriminator", discriminator, self.data_shape, **self.discriminator_arguments()
         )
         if names and has_batch_statistics(self.discriminator):
             raise ValueError(
@@ -176,6 +177,10 @@ class GAN(CheckpointedModule):
         )
         return [discriminator, Player("generator", [self.generator], self.optimizer_g)]
 
+    def discriminator_arguments(self) -> dict[str, int]:
+        """Returns what a discriminator is made with beside the shape: the classes, if any."""
+        return {} if self.num_classes is None else {"num_classes": self.num_classes}
+
     def sample_latent(self, n: int) -> Tensor:
         """Draws latents from the prior, shape (n, Z)."""
         return self.prior.sample(n, device=self.device, dtype=cast("torch.dtype", self.dtype))
@@ -206,21 +211,11 @@ class GAN(CheckpointedModule):
             labels: classes, int64, shape (N,); a GAN without classes reads none.
 
         Raises:
-            ValueError: if the discriminator gives anything but one number a sample. Two shapes
-                that merely broadcast, (N, 1) and (N,), would make a loss of all N x N pairs.
+            ValueError: if the discriminator gives anything but one number a sample.
         """
         conditional = self.num_classes is not None
         logits = self.discriminator(x, labels) if conditional else self.discriminator(x)
-        if logits.dtype in HALF:
-            logits = logits.float()  # losses and their means need more than half precision
-        if logits.shape == (len(x), 1):
-            return logits.squeeze(1)
-        if logits.shape == (len(x),):
-            return logits
-        raise ValueError(
-            f"discriminator: its output for {len(x)} samples has shape {tuple(logits.shape)}, but "
-            f"must have shape ({len(x)},) or ({len(x)}, 1)."
-        )
+        return check_outputs("discriminator", logits, (len(x),))
 
     def draw(self, real: Tensor, labels: Tensor | None = None) -> Samples:
         """Generates a fake for each real sample, of the same class if there are classes."""
@@ -237,6 +232,15 @@ class GAN(CheckpointedModule):
         fake = self.discriminate(samples.fake, samples.labels)
         return {"adversarial_g": non_saturating_generator_loss(fake)}
 
+    def check_networks(self, fake: Tensor, labels: Tensor | None) -> None:
+        """Refuses networks that cannot read samples; called before training, without gradients.
+
+        Args:
+            fake: some generated samples.
+            labels: their classes, if the model has any.
+        """
+        check_discriminator(self.discriminate, fake, labels)
+
     def summarize(self, row: dict[str, float]) -> dict[str, float]:
         """Returns a log row, extended by what follows from its values.
 
@@ -251,9 +255,13 @@ class GAN(CheckpointedModule):
         """Returns the logits of the real and of the fake samples, each of shape (N,)."""
         real = self.discriminate(samples.real, samples.labels)
         fake = self.discriminate(samples.fake, samples.labels)
-        if self._logging:
-            self._seen.update(d_real=real.detach().mean(), d_fake=fake.detach().mean())
+        self.note(d_real=real, d_fake=fake)
         return real, fake
+
+    def note(self, **values: Tensor) -> None:
+        """Adds the means of some values to the log row, where one is due; costs nothing else."""
+        if self._logging:
+            self._seen.update((name, value.detach().mean()) for name, value in values.items())
 
     def check_labels(self, real: Tensor, labels: Tensor | None) -> None:
         """Refuses labels that a GAN with classes cannot learn from: `checks.check_labels`."""
@@ -387,7 +395,7 @@ class GAN(CheckpointedModule):
                 break
             fake = check_generator(self.generate, latent, labels, self.prior, self.data_shape)
             check_range(self.generator, fake, getattr(data, "value_range", None))
-            check_discriminator(self.discriminate, fake, labels)
+            self.check_networks(fake, labels)
         self._sample_shape = tuple(fake.shape[1:])
 
     @override
@@ -469,13 +477,14 @@ class GAN(CheckpointedModule):
         self, player: Player, real: Tensor, labels: Tensor | None, *, size: int
     ) -> Iterator[Samples]:
         """Draws what each update of a turn sees, all at once where that changes nothing."""
+        draw = player.draw or self.draw
         own_generator = any(network is self.generator for network in player.networks)
         if player.updates > 1 and not own_generator and not has_batch_statistics(self.generator):
-            yield from self.draw(real, labels).split(size)
+            yield from draw(real, labels).split(size)
             return
         for start in range(0, len(real), size):
             part = slice(start, start + size)
-            yield self.draw(real[part], None if labels is None else labels[part])
+            yield draw(real[part], None if labels is None else labels[part])
 
     def _play(
         self, player: Player, optimizer: LightningOptimizer, samples: Samples, *, counted: bool

@@ -102,21 +102,21 @@ def test_discriminators_read_the_class_and_give_as_many_outputs_as_asked_for(net
         (lambda: GAN(data_shape=(2,), num_classes=0), "num_classes must be at least 1, got 0"),
         (
             lambda: GAN(data_shape=(2,), generator=MLPGenerator(2, (2,), num_classes=4)),
-            "generator: it has num_classes 4, but the model has num_classes None",
+            "generator: it has num_classes 4, but needs num_classes None",
         ),
         (
             lambda: CGAN(data_shape=(2,), discriminator=MLPDiscriminator((2,), num_classes=4)),
-            "discriminator: it has num_classes 4, but the model has num_classes 10",
+            "discriminator: it has num_classes 4, but needs num_classes 10",
         ),
         (
             lambda: CGAN(data_shape=(2,), generator=MLPGenerator(2, (2,))),
-            "generator: it has num_classes None, but the model has num_classes 10",
+            "generator: it has num_classes None, but needs num_classes 10",
         ),
         (
             lambda: CGAN(
                 data_shape=(2,), discriminator=lambda shape, num_classes: MLPDiscriminator(shape)
             ),
-            "discriminator: it has num_classes None, but the model has num_classes 10",
+            "discriminator: it has num_classes None, but needs num_classes 10",
         ),
         (
             lambda: CGAN(data_shape=(2,), generator=lambda z, shape: nn.Linear(z, 2)),

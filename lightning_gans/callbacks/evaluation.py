@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
-from lightning_gans.game import split_batch
+from lightning_gans.game import Reconstructs, split_batch
 from lightning_gans.gan import GAN
 from lightning_gans.metrics import (
     MEANINGS,
@@ -24,27 +24,32 @@ from lightning_gans.metrics import (
     LabelMetric,
     ModeCoverage,
     PatternError,
+    ReconstructionError,
     SlicedWasserstein,
     Wasserstein,
     better,
     digit_reader,
     mode_reader,
 )
+from lightning_gans.metrics.labels import Reader
 
 __all__ = ["Evaluation", "fitting_metrics"]
 
 
-def fitting_metrics(data: object, num_classes: int | None = None) -> list[Metric]:
+def fitting_metrics(
+    data: object, num_classes: int | None = None, *, reconstructs: bool = False
+) -> list[Metric]:
     """Returns the metrics that fit some data, by what the data module tells of itself.
 
     Vectors get transport distances, points in the plane divergences of histograms as well,
     mixtures with ``modes`` and ``sd`` their coverage, and a ``pattern`` its error. Images get the
     sliced Wasserstein distance, and digits (``content``) their judge. Samples that are asked for
-    by class are scored for what they were asked for, too.
+    by class are scored for what they were asked for, too, and reconstructions for their error.
 
     Args:
         data: the data module, or None.
         num_classes: of the model, if it has any.
+        reconstructs: whether the model is one that `Reconstructs`.
     """
     metrics: list[Metric] = []
     if hasattr(data, "modes") and hasattr(data, "sd"):
@@ -60,16 +65,21 @@ def fitting_metrics(data: object, num_classes: int | None = None) -> list[Metric
         metrics.append(SlicedWasserstein())
     if shape == (2,):
         metrics.append(HistogramDivergence())
-    return [*metrics, *(_label_metrics(data) if num_classes is not None else ())]
+    read = None if num_classes is None else _reader(data)
+    if read is not None:
+        metrics.append(LabelFidelity(read))
+    if num_classes is not None:
+        metrics.append(ClassDiversity())
+    if reconstructs and shape:
+        metrics.append(ReconstructionError(shape, read))
+    return metrics
 
 
-def _label_metrics(data: object) -> list[Metric]:
-    metrics: list[Metric] = []
-    if hasattr(data, "modes"):
-        metrics.append(LabelFidelity(mode_reader(data.modes)))
+def _reader(data: object) -> Reader | None:
+    """Returns what reads the classes of samples, where that can be done."""
     if getattr(data, "content", None) == "digits":
-        metrics.append(LabelFidelity(digit_reader(getattr(data, "value_range", (-1.0, 1.0)))))
-    return [*metrics, ClassDiversity()]
+        return digit_reader(getattr(data, "value_range", (-1.0, 1.0)))
+    return mode_reader(data.modes) if hasattr(data, "modes") else None
 
 
 class Evaluation(Callback):
@@ -84,8 +94,8 @@ class Evaluation(Callback):
 
     Args:
         metrics: updated with ``update(samples, real=...)``, or those that are a `LabelMetric` with
-            the labels as well, computing dicts of named scores; those of `fitting_metrics` if they
-            are not given.
+            the labels as well, or a `ReconstructionError`, computing dicts of named scores; those
+            of `fitting_metrics` if they are not given.
         inception_weights: the file of Inception's weights, for `InceptionScores` in addition.
 
     Attributes:
@@ -117,7 +127,11 @@ class Evaluation(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         data = getattr(trainer, "datamodule", None)
         classes = getattr(pl_module, "num_classes", None)
-        self._active = fitting_metrics(data, classes) if self.metrics is None else [*self.metrics]
+        if self.metrics is None:
+            reconstructs = isinstance(pl_module, Reconstructs)
+            self._active = fitting_metrics(data, classes, reconstructs=reconstructs)
+        else:
+            self._active = [*self.metrics]
         if self.inception_weights is not None:
             value_range = getattr(data, "value_range", (-1.0, 1.0))
             self._active.append(InceptionScores(self.inception_weights, value_range))
@@ -156,7 +170,7 @@ class Evaluation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._add(trainer, outputs, "val")
+        self._add(pl_module, outputs, "val")
 
     @override
     def on_test_batch_end(
@@ -168,14 +182,23 @@ class Evaluation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._add(trainer, outputs, "test")
+        self._add(pl_module, outputs, "test")
 
-    def _add(self, trainer: Trainer, outputs: Any, stage: str) -> None:
-        self.num_samples += len(outputs["real"])
+    def _add(self, model: LightningModule, outputs: Any, stage: str) -> None:
+        real, labels = outputs["real"], outputs["labels"]
+        self.num_samples += len(real)
         for metric in self._active:
+            if isinstance(metric, ReconstructionError):
+                if not isinstance(model, GAN) or not isinstance(model.evaluated, Reconstructs):
+                    raise ValueError(
+                        "metrics: ReconstructionError needs a model that reconstructs, got "
+                        f"{type(model).__name__}."
+                    )
+                metric.update(real, model.evaluated.reconstruct(real, labels), labels)
+                continue
             if not self._keeps_real(metric, stage):
-                _update(metric, outputs["real"], outputs["labels"], real=True)
-            _update(metric, outputs["fake"], outputs["labels"], real=False)
+                _update(metric, real, labels, real=True)
+            _update(metric, outputs["fake"], labels, real=False)
 
     @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -209,14 +232,15 @@ class Evaluation(Callback):
         """Scores further real samples; the metrics' own states have been read by now."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         self._begin(gan, stage)
-        again = [metric for metric in self._active if not self._keeps_real(metric, stage)]
+        comparing = [m for m in self._active if not isinstance(m, ReconstructionError)]
+        again = [metric for metric in comparing if not self._keeps_real(metric, stage)]
         loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
         for batches, real in ((loader if again else (), True), (data.floor_dataloader(), False)):
             for batch in batches:
                 samples, labels = split_batch(trainer.strategy.batch_to_device(batch))
-                for metric in again if real else self._active:
+                for metric in again if real else comparing:
                     _update(metric, samples, labels, real=real)
-        return _compute(self._active)
+        return _compute(comparing)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans import drawing
-from lightning_gans.game import split_batch
+from lightning_gans.game import Reconstructs, split_batch
 from lightning_gans.gan import GAN
 from lightning_gans.networks import evaluation_mode
 from lightning_gans.priors import latents_between
@@ -33,9 +33,10 @@ class Pictures(Callback):
     Into the run's folder go ``samples/<update>.png`` and, for points in the plane,
     ``figures/level_sets_<update>.png``; at the end ``figures/curves.png``,
     ``figures/real_and_generated.png`` and ``figures/training.gif``, and for images
-    ``figures/interpolation.png``: rows of images on the arcs between two latents each. Loggers
-    that take images get ``media/samples``, ``media/level_sets``, ``media/curves`` and
-    ``media/interpolation``.
+    ``figures/interpolation.png``: rows of images on the arcs between two latents each. A model
+    that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over those that
+    are made of them, and, if it has classes, ``figures/styles.png``: behind each real image its
+    latents in every class, at most 10. Loggers that take images get each as ``media/<name>``.
 
     Images that are asked for by class have a row for each class, at most 10, of the same latents;
     the level sets of points that are asked for by class are those of class 0.
@@ -150,6 +151,8 @@ class Pictures(Callback):
             )
             picture = drawing.image_grid(self._between(gan), self._range, columns=STEPS)
             self._publish(trainer, "interpolation", picture, figures / "interpolation.png")
+            if isinstance(gan.evaluated, Reconstructs):
+                self._show_reconstructions(trainer, gan, gan.evaluated)
         both = drawing.side_by_side(left, right, gap=0 if fake.ndim == 2 else 16)
         drawing.save_png(both, figures / "real_and_generated.png")
         frames = sorted(figures.glob("level_sets_*.png")) or sorted(
@@ -204,6 +207,28 @@ class Pictures(Callback):
             labels = torch.arange(ROWS, device=gan.device) % gan.num_classes
             labels = labels.repeat_interleave(STEPS)
         return gan.evaluated.sample(latents_between(start, end, STEPS), labels)
+
+    def _show_reconstructions(self, trainer: Trainer, gan: GAN, model: Reconstructs) -> None:
+        """Draws real images over what is made of their latents, and the latents in every class."""
+        assert self._real is not None
+        real, labels = self._real
+        columns = min(COLUMNS, len(real))
+        number = min(4, len(real) // columns) * columns
+        again = model.reconstruct(real[:number], None if labels is None else labels[:number])
+        rows = [part.reshape(-1, columns, *again.shape[1:]) for part in (real[:number], again)]
+        pictures = {"reconstructions": (torch.stack(rows, 1).flatten(0, 2), columns)}
+        if gan.num_classes is not None:
+            classes = torch.arange(min(gan.num_classes, CLASSES), device=gan.device)
+            originals = self._real_of(classes)
+            latent = model.encode(originals).repeat_interleave(len(classes), 0)
+            styles = gan.evaluated.sample(latent, classes.repeat(len(classes)))
+            styles = styles.reshape(len(classes), len(classes), *originals.shape[1:])
+            table = torch.cat([originals[:, None], styles], 1)
+            pictures["styles"] = table.flatten(0, 1), 1 + len(classes)
+        for name, (images, width) in pictures.items():
+            picture = drawing.image_grid(images, self._range, columns=width)
+            path = self._folder / "figures" / f"{name}.png"
+            self._publish(trainer, name, picture, path)
 
     def _picture(self, fake: Tensor, real: Tensor, title: str) -> drawing.Picture:
         return drawing.overview(fake, real, self._range, title=title)

@@ -23,6 +23,7 @@ from lightning_gans.metrics.labels import (
 from lightning_gans.metrics.meanings import MEANINGS, better
 from lightning_gans.metrics.modes import ModeCoverage, nearest_modes
 from lightning_gans.metrics.pattern import PatternError
+from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (
     SlicedWasserstein,
     Wasserstein,
@@ -42,6 +43,7 @@ __all__ = [
     "LabelMetric",
     "ModeCoverage",
     "PatternError",
+    "ReconstructionError",
     "SlicedWasserstein",
     "Wasserstein",
     "better",

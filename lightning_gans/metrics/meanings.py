@@ -23,6 +23,9 @@ MEANINGS = {
     "digit_confidence": "of the digit judge",
     "label_fidelity": "share read as asked for",
     "class_diversity": "distance within a class",
+    "reconstruction_mse": "of one entry",
+    "mean_sample_mse": "if all were the mean",
+    "reconstruction_fidelity": "share read as their class",
     "fid": "Inception, squared",
     "kid": "Inception, squared",
     "is": "Inception Score",
@@ -30,9 +33,14 @@ MEANINGS = {
 """A few words on each score, for tables."""
 
 HIGHER_IS_BETTER = frozenset(
-    {"modes", "modes_pacgan", "high_quality", "digit_entropy", "label_fidelity", "is"}
+    {
+        *("modes", "modes_pacgan", "high_quality", "digit_entropy", "is"),
+        *("label_fidelity", "reconstruction_fidelity"),
+    }
 )
-LIKE_REAL_DATA = frozenset({"digit_ones", "digit_confidence", "class_diversity"})
+LIKE_REAL_DATA = frozenset(
+    {"digit_ones", "digit_confidence", "class_diversity", "mean_sample_mse"}
+)
 
 
 def better(name: str) -> Literal["low", "high", "same"]:

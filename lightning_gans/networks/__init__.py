@@ -6,6 +6,7 @@ from lightning_gans.networks.global_pool import GlobalPoolDiscriminator, GlobalP
 from lightning_gans.networks.labels import JoinLabels
 from lightning_gans.networks.max_pool import MaxPoolDiscriminator, MaxPoolGenerator
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
+from lightning_gans.networks.vae import VAEEncoder, VAEGenerator
 
 __all__ = [
     "DCGANCritic",
@@ -18,6 +19,8 @@ __all__ = [
     "MLPGenerator",
     "MaxPoolDiscriminator",
     "MaxPoolGenerator",
+    "VAEEncoder",
+    "VAEGenerator",
     "evaluation_mode",
     "has_batch_statistics",
     "output_range",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.labels import check_sizes
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["MaxPoolDiscriminator", "MaxPoolGenerator"]
@@ -76,9 +77,10 @@ class MaxPoolDiscriminator(nn.Module):
     Args:
         data_shape: (C, H, W) of one image, H and W multiples of 4.
         output: after the last layer; logits if it is not given.
+        num_outputs: numbers for each image, at least 1.
 
     Raises:
-        ValueError: if the image cannot be read.
+        ValueError: if the image cannot be read, or there are no outputs.
 
     Example:
         >>> import torch
@@ -90,8 +92,10 @@ class MaxPoolDiscriminator(nn.Module):
         self,
         data_shape: tuple[int, ...],
         output: Callable[[], nn.Module] | None = None,
+        num_outputs: int = 1,
     ) -> None:
         super().__init__()
+        check_sizes(num_outputs=num_outputs)
         channels, height, width = image_shape(data_shape, 4)
         layers: list[nn.Module] = []
         for inputs, outputs in ((channels, 32), (32, 64)):
@@ -104,13 +108,15 @@ class MaxPoolDiscriminator(nn.Module):
             nn.Flatten(),
             nn.Linear(64 * (height // 4) * (width // 4), 1024),
             nn.LeakyReLU(0.2),
-            nn.Linear(1024, 1),
+            nn.Linear(1024, num_outputs),
         ]
         if output is not None:
             layers.append(output())
-        self.layers = nn.Sequential(*layers, nn.Flatten(0))
+        if num_outputs == 1:
+            layers.append(nn.Flatten(0))
+        self.layers = nn.Sequential(*layers)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        """Maps images, shape (N, C, H, W), to logits, shape (N,)."""
+        """Maps images, shape (N, C, H, W), to logits, (N,), or several outputs, (N, outputs)."""
         return self.layers(x)

@@ -1,11 +1,25 @@
 """GAN variants: one paper, one file, one class."""
 
 from lightning_gans.gan import GAN
+from lightning_gans.variants.acgan import ACGAN
 from lightning_gans.variants.cgan import CGAN
+from lightning_gans.variants.cvae_gan import CVAEGAN
 from lightning_gans.variants.dcgan import DCGAN, WDCGAN, WDCGANGP
 from lightning_gans.variants.lsgan import LSGAN
 from lightning_gans.variants.minimax import MinimaxGAN
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_gp import WGANGP
 
-__all__ = ["CGAN", "DCGAN", "GAN", "LSGAN", "WDCGAN", "WDCGANGP", "WGAN", "WGANGP", "MinimaxGAN"]
+__all__ = [
+    "ACGAN",
+    "CGAN",
+    "CVAEGAN",
+    "DCGAN",
+    "GAN",
+    "LSGAN",
+    "WDCGAN",
+    "WDCGANGP",
+    "WGAN",
+    "WGANGP",
+    "MinimaxGAN",
+]

@@ -1,0 +1,73 @@
+"""Scores of samples that are generated from the latents of real ones."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from typing_extensions import override
+
+from lightning_gans.metrics.labels import Reader
+
+__all__ = ["ReconstructionError"]
+
+
+class ReconstructionError(Metric):
+    """How far reconstructions are from what they reconstruct.
+
+    Scores: ``reconstruction_mse``, the mean squared difference of an entry; ``mean_sample_mse``,
+    the same if every sample is reconstructed as the mean of all; and with ``read``
+    ``reconstruction_fidelity``, the share of reconstructions that are read as their label.
+
+    Args:
+        data_shape: of one sample.
+        read: reads the classes; never the classifier that the model itself was trained with.
+
+    Attributes:
+        scores: names of what it computes.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    error: Tensor
+    total: Tensor
+    squares: Tensor
+    right: Tensor
+    number: Tensor
+
+    def __init__(self, data_shape: tuple[int, ...], read: Reader | None = None) -> None:
+        super().__init__()
+        self.read = read
+        self.scores: tuple[str, ...] = ("reconstruction_mse", "mean_sample_mse")
+        if read is not None:
+            self.scores += ("reconstruction_fidelity",)
+        for name in ("error", "total", "squares"):
+            self.add_state(name, torch.zeros(data_shape).double(), dist_reduce_fx="sum")
+        for name in ("right", "number"):
+            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    @override
+    @torch.no_grad()
+    def update(self, samples: Tensor, reconstructed: Tensor, labels: Tensor | None) -> None:
+        """Adds samples.
+
+        Args:
+            samples: real ones, shape (N, ...).
+            reconstructed: the same shape.
+            labels: their classes, int64, shape (N,), if there are any.
+        """
+        real = samples.double()
+        self.error += (reconstructed.double() - real).square().sum(0)
+        self.total += real.sum(0)
+        self.squares += real.square().sum(0)
+        self.number += len(real)
+        if self.read is not None and labels is not None:
+            self.right += torch.eq(self.read(reconstructed), labels).sum()
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        """Returns the named scores."""
+        variance = self.squares / self.number - (self.total / self.number).square()
+        scores = [(self.error / self.number).mean(), variance.mean()]
+        if self.read is not None:
+            scores.append(self.right.double() / self.number)
+        return dict(zip(self.scores, scores, strict=True))

@@ -1,0 +1,257 @@
+"""The variational autoencoder whose decoder is the generator of a GAN."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy, cross_entropy
+from typing_extensions import override
+
+from lightning_gans.checks import check_outputs, made
+from lightning_gans.game import Player, Samples
+from lightning_gans.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.losses import non_saturating_generator_loss
+from lightning_gans.networks import (
+    MaxPoolDiscriminator,
+    VAEEncoder,
+    VAEGenerator,
+    evaluation_mode,
+)
+from lightning_gans.optimizers import GANAdam
+from lightning_gans.priors import NormalPrior
+
+__all__ = ["CVAEGAN", "Reconstructed"]
+
+EncoderSource = Callable[[int, tuple[int, ...]], nn.Module]
+"""Makes an encoder from Z and the shape of a sample, or is the encoder itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstructed(Samples):
+    """Samples whose fakes are reconstructions of the real ones.
+
+    Attributes:
+        mean: of the normal distributions that the latents were drawn from, shape (N, Z).
+        log_sd: log of their standard deviations, shape (N, Z).
+    """
+
+    mean: Tensor
+    log_sd: Tensor
+
+
+class CVAEGAN(GAN):
+    """The conditional VAE-GAN: encoder and decoder against a discriminator and with a classifier.
+
+    In each round the classifier learns the classes of the real samples, the discriminator tells
+    them from samples of the prior and of classes that are drawn, and the generator, which is the
+    decoder, learns together with the encoder to reconstruct the real samples. ``train/`` has each
+    of its terms: ``reconstruction``, ``kl``, ``adversarial_g`` and ``class_g``.
+
+    References:
+        CVAE-GAN: Fine-Grained Image Generation through Asymmetric Training (Bao et al., 2017),
+        figure 2, https://arxiv.org/abs/1703.10155, in the form of the tutorial "GAN in practice 4:
+        advanced GANs": the generator's adversarial and class terms are the discriminator's and the
+        classifier's losses on reconstructions, in place of distances of mean features; the encoder
+        does not read the class.
+
+    Args:
+        num_classes: K, at least 1.
+        generator: see `GAN`.
+        discriminator: see `GAN`; it reads no classes.
+        encoder: a module from samples (N, ...) to the mean and the log of the standard deviation
+            of each latent, two tensors (N, Z), or what makes one from Z and ``data_shape``.
+        classifier: a module from samples (N, ...) to logits (N, K), or what makes one from
+            ``data_shape`` and ``num_outputs`` = K.
+        reconstruction: the distance of a reconstruction, summed over its entries and averaged
+            over the batch: ``"squared_error"``, or for data in [0, 1] ``"bernoulli"``, the
+            cross-entropy of each entry as a probability.
+        reconstruction_weight: factor of the reconstruction, at least 0; the tutorial's is 1.
+        kl_weight: factor of the divergence of the latents from the prior, likewise.
+        adversarial_weight: factor of the adversarial term, likewise.
+        class_weight: factor of the class term, likewise.
+        optimizer_g: makes the optimizer of encoder and generator from their parameters.
+        optimizer_d: makes the discriminator's.
+        optimizer_c: makes the classifier's.
+        **kwargs: as for `GAN`.
+
+    Raises:
+        ValueError: if a weight is below 0, or the prior is not the normal distribution that the
+            divergence is from.
+    """
+
+    num_classes: int
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 10,
+        generator: GeneratorSource = VAEGenerator,
+        discriminator: DiscriminatorSource = MaxPoolDiscriminator,
+        encoder: EncoderSource = VAEEncoder,
+        classifier: DiscriminatorSource = MaxPoolDiscriminator,
+        reconstruction: Literal["squared_error", "bernoulli"] = "squared_error",
+        reconstruction_weight: float = 1.0,
+        kl_weight: float = 1.0,
+        adversarial_weight: float = 1.0,
+        class_weight: float = 1.0,
+        optimizer_g: OptimizerCallable = lambda p: GANAdam(p, lr=1e-4, beta1=0.9, beta2=0.999),
+        optimizer_d: OptimizerCallable = lambda p: GANAdam(p, lr=1e-4, beta1=0.9, beta2=0.999),
+        optimizer_c: OptimizerCallable = lambda p: GANAdam(p, lr=1e-4, beta1=0.9, beta2=0.999),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            num_classes=num_classes,
+            generator=generator,
+            discriminator=discriminator,
+            optimizer_g=optimizer_g,
+            optimizer_d=optimizer_d,
+            **kwargs,
+        )
+        self.weights = {
+            "reconstruction": reconstruction_weight,
+            "kl": kl_weight,
+            "adversarial": adversarial_weight,
+            "class": class_weight,
+        }
+        for name, weight in self.weights.items():
+            if not weight >= 0:
+                raise ValueError(f"{name}_weight must be at least 0, got {weight}.")
+        if reconstruction not in ("squared_error", "bernoulli"):
+            raise ValueError(
+                f"reconstruction must be squared_error or bernoulli, got {reconstruction}."
+            )
+        if not isinstance(self.prior, NormalPrior):
+            raise ValueError(
+                "prior: the divergence of the latents is from a normal distribution; give a "
+                f"NormalPrior, got {self.prior}."
+            )
+        self.encoder = made("encoder", encoder, self.prior.dim, self.data_shape)
+        self.classifier = made("classifier", classifier, self.data_shape, num_outputs=num_classes)
+        self.reconstruction = reconstruction
+        self.optimizer_c = optimizer_c
+
+    @override
+    def discriminator_arguments(self) -> dict[str, int]:
+        return {}
+
+    @override
+    def players(self) -> list[Player]:
+        discriminator, _ = super().players()
+        return [
+            Player("classifier", [self.classifier], self.optimizer_c, draw=self.draw_real),
+            discriminator,
+            Player(
+                "generator",
+                [self.encoder, self.generator],
+                self.optimizer_g,
+                draw=self.draw_reconstructions,
+            ),
+        ]
+
+    @override
+    def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return check_outputs("discriminator", self.discriminator(x), (len(x),))
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Maps samples, shape (N, ...), to the logits of their classes, shape (N, K)."""
+        shape = len(x), self.num_classes
+        return check_outputs("classifier", self.classifier(x), shape)
+
+    def locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns mean and log of the standard deviation of samples' latents, both (N, Z)."""
+        shape = len(x), self.prior.dim
+        mean, log_sd = self.encoder(x)
+        return check_outputs("encoder", mean, shape), check_outputs("encoder", log_sd, shape)
+
+    # What the players see ------------------------------------------------------------------------
+
+    def draw_real(self, real: Tensor, labels: Tensor | None = None) -> Samples:
+        """Generates nothing."""
+        return Samples(real, real[:0], real.new_empty(0, self.prior.dim), labels)
+
+    @override
+    def draw(self, real: Tensor, labels: Tensor | None = None) -> Samples:
+        """Generates fakes from the prior, of classes that are drawn."""
+        latent = self.sample_latent(len(real))
+        fake = self.generate(latent, self.sample_labels(len(real)))
+        return Samples(real, fake, latent, labels)
+
+    def draw_reconstructions(self, real: Tensor, labels: Tensor | None = None) -> Reconstructed:
+        """Generates from latents of the real samples, each of the sample's own class."""
+        mean, log_sd = self.locate(real)
+        latent = mean + torch.randn_like(mean) * log_sd.exp()
+        fake = self.generate(latent, labels)
+        return Reconstructed(real, fake, latent, labels, mean=mean, log_sd=log_sd)
+
+    # Losses --------------------------------------------------------------------------------------
+
+    def classifier_loss(self, samples: Samples) -> dict[str, Tensor]:
+        """Returns the cross-entropy of the classes of the real samples."""
+        assert samples.labels is not None
+        return {"class_c": cross_entropy(self.classify(samples.real), samples.labels)}
+
+    @override
+    def generator_loss(self, samples: Samples) -> dict[str, Tensor]:
+        """Returns the terms of encoder and decoder."""
+        assert isinstance(samples, Reconstructed)
+        assert samples.labels is not None
+        mean, log_sd = samples.mean, samples.log_sd
+        divergence = (mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(1).mean() / 2
+        fake = self.discriminate(samples.fake)
+        classes = cross_entropy(self.classify(samples.fake), samples.labels)
+        weights = self.weights
+        return {
+            "reconstruction": weights["reconstruction"] * self._distance(samples),
+            "kl": weights["kl"] * divergence,
+            "adversarial_g": weights["adversarial"] * non_saturating_generator_loss(fake),
+            "class_g": weights["class"] * classes,
+        }
+
+    def _distance(self, samples: Samples) -> Tensor:
+        real, fake = samples.real, samples.fake
+        if self.reconstruction == "squared_error":
+            return (fake.to(real.dtype) - real).square().sum() / len(real)
+        if not self.training_begun and (real.min() < 0 or real.max() > 1):
+            raise ValueError(
+                "reconstruction: bernoulli needs data from 0 to 1, but the first batch goes from "
+                f"{real.min():.4g} to {real.max():.4g}: give the data value_range [0, 1], or the "
+                "model squared_error."
+            )
+        with torch.autocast(real.device.type, enabled=False):
+            return binary_cross_entropy(fake.to(real.dtype), real, reduction="sum") / len(real)
+
+    # Evaluation ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """Returns the mean of each sample's latents, shape (N, Z), in evaluation mode."""
+        with evaluation_mode(self.encoder), torch.autocast(x.device.type, enabled=False):
+            return self.locate(x)[0]
+
+    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the samples that the means of the latents generate, shape (N, ...).
+
+        Args:
+            x: samples, shape (N, ...).
+            labels: the classes that they get, int64, shape (N,).
+        """
+        return self.sample(self.encode(x), labels)
+
+    @override
+    def check_networks(self, fake: Tensor, labels: Tensor | None) -> None:
+        super().check_networks(fake, labels)
+        if self.reconstruction == "bernoulli" and (fake.min() < 0 or fake.max() > 1):
+            raise ValueError(
+                "reconstruction: bernoulli needs a generator that ends in a sigmoid; its output "
+                f"goes from {fake.min():.4g} to {fake.max():.4g}. Give it output torch.nn.Sigmoid."
+            )
+        for name, read in (("encoder", self.locate), ("classifier", self.classify)):
+            try:
+                read(fake)
+            except (RuntimeError, TypeError) as error:
+                raise ValueError(
+                    f"{name}: it cannot read samples of shape {tuple(fake.shape[1:])}: {error}"
+                ) from error
