@@ -25,9 +25,13 @@ DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
     *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
     *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned"),
+    *("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist"),
 )
 PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder")
-LONG = (*PHOTOS, "wdcgan_gp_mnist_tuned")
+LONG = (
+    *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wgan_gp_conv_mnist", "wdcgan_mnist"),
+    *("dcgan_maxpool_mnist", "acgan_mnist", "cvae_gan_mnist", *PHOTOS),
+)
 """The most expensive ones, trained in bf16-mixed, which newer CPUs do in hardware."""
 COLUMNS = {"fd_digits": 2, "digit_tv": 3, "digit_ones": 3, "digit_confidence": 3}
 

@@ -3,7 +3,6 @@
 Each function raises a ValueError that names the argument, what it is and what it should be.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -42,10 +41,11 @@ def made(name: str, network: Callable[..., nn.Module], *sizes: Any, **arguments:
     if isinstance(network, nn.Module):
         _check_own_classes(name, network, arguments.get("num_classes"))
         return network
-    for key in ("num_classes", "num_outputs"):
-        own = getattr(network, "keywords", {}).get(key)
-        if own not in (None, arguments.get(key), _default(network, key)):
-            raise ValueError(_disagree(name, key, own, arguments.get(key)))
+    settings = getattr(network, "keywords", {})
+    for key, usual in (("num_classes", None), ("num_outputs", 1)):
+        own, needed = settings.get(key, usual), arguments.get(key, usual)
+        if own not in (needed, usual):
+            raise ValueError(_disagree(name, key, own, needed))
     try:
         module = network(*sizes, **arguments)
     except TypeError as error:
@@ -57,12 +57,6 @@ def made(name: str, network: Callable[..., nn.Module], *sizes: Any, **arguments:
         raise ValueError(f"{name}: what was made from {sizes} is no module: {module!r}.")
     _check_own_classes(name, module, arguments.get("num_classes"))
     return module
-
-
-def _default(network: Any, key: str) -> object:
-    """Returns the default of an argument of what a partial function calls, or None."""
-    parameter = inspect.signature(getattr(network, "func", network)).parameters.get(key)
-    return None if parameter is None else parameter.default
 
 
 def _check_own_classes(name: str, network: nn.Module, num_classes: int | None) -> None:
