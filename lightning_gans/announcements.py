@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, Trainer
 from rich.console import Console
-from torch import nn
 
 from lightning_gans.gan import GAN
 from lightning_gans.loggers import WandB
@@ -14,6 +13,7 @@ __all__ = ["introduce", "say", "sum_up", "tell_how_to_go_on"]
 
 LEFT_BEHIND = {
     "figures/real_and_generated.png": "real beside generated samples",
+    "figures/reconstructions.png": "real samples over their reconstructions",
     "figures/training.gif": "the training as an animation",
     "figures/curves.png": "losses",
     "metrics.csv": "every logged value",
@@ -47,9 +47,10 @@ def introduce(
         changes: what is otherwise than in the checkpoint.
     """
     ranks = trainer.world_size
-    sizes = [_size(network) for network in (model.generator, model.discriminator)]
+    sizes = (sum(p.numel() for p in network.parameters()) for network in model.children())
+    parameters = " + ".join(f"{size:,}" for size in sizes if size > 0)
     say(
-        f"{type(model).__name__} on {type(data).__name__}, {sizes[0]} + {sizes[1]} parameters, "
+        f"{type(model).__name__} on {type(data).__name__}, {parameters} parameters, "
         f"{ranks} x {trainer.strategy.root_device.type}, seed {seed}"
     )
     batch_size = getattr(data, "batch_size", None)
@@ -87,7 +88,3 @@ def tell_how_to_go_on(trainer: Trainer, folder: Path, note: str = "") -> None:
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
         say(f"to go on: lightning-gans fit --ckpt_path {last}")
-
-
-def _size(network: nn.Module) -> str:
-    return f"{sum(parameter.numel() for parameter in network.parameters()):,}"

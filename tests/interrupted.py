@@ -13,11 +13,13 @@ import torch
 NETWORK = "{class_path: %s, init_args: {hidden: [8, 8], normalization: torch.nn.BatchNorm1d}}"
 
 
-def command(n_critic, data, validate_every, save_every, *more):
+CLIPPED = ("--model", "WGAN", "--model.generator", NETWORK % "MLPGenerator")
+
+
+def command(n_critic, data, validate_every, save_every, *more, model=CLIPPED):
     """A run with all that has a state: BatchNorm, clipping, a schedule, an average, a best."""
     return [
-        *("fit", "--name", "run", "--model", "WGAN", "--model.n_critic", str(n_critic)),
-        *("--model.generator", NETWORK % "MLPGenerator"),
+        *("fit", "--name", "run", *model, "--model.n_critic", str(n_critic)),
         *("--model.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR"),
         *("--model.scheduler.T_max", "20", "--trainer.callbacks+=GeneratorEMA"),
         *("--data", *data, "--data.batch_size", "8", "--data.num_eval_samples", "32"),

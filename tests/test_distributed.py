@@ -83,7 +83,7 @@ def test_every_variant_and_penalty_is_among_the_games():
     played = {game.variant for game in GAMES.values()}
     kinds = {type(p) for game in GAMES.values() for p in game.model(1).penalties}
     assert played == variants
-    assert len(played) == 9
+    assert len(played) == 11
     assert kinds == {getattr(penalties, name) for name in penalties.__all__ if is_penalty(name)}
 
 

@@ -41,6 +41,7 @@ FOLDER = [
     *("ImageFolder", "--data.path", "photos", "--data.image_size", "8", "--data.cache", "false"),
     *("--data.num_workers", "2", "--data.horizontal_flip", "true"),  # 90 images to train on
 ]
+CLASSES = ["GaussianRing", "--data.labels", "true"]
 DIGITS = ["MNIST", "--data.data_dir", "digits"]  # 60 images to train on
 BY_EPOCHS = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "3"]
 
@@ -60,12 +61,31 @@ BY_EPOCHS = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "3"]
 def test_every_checkpoint_leads_to_the_same_end(
     n_critic, data, validate_every, save_every, more, last, written, tmp_path
 ):
+    assert_same_end(
+        command(n_critic, data, validate_every, save_every, *more),
+        {*range(save_every, last, save_every), *range(validate_every, last, validate_every)},
+        last,
+        written,
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variant", "data"), [("CGAN", CLASSES), ("ACGAN", CLASSES), ("CVAEGAN", DIGITS)]
+)
+def test_and_so_it_does_with_classes_and_more_networks(variant, data, written, tmp_path):
+    classes = "8" if data is CLASSES else "10"
+    model = ("--model", variant, "--model.num_classes", classes)
+    run = command(2, data, 7, 5, "--trainer.max_steps", "11", model=model)
+    assert_same_end(run, {5, 7, 10}, 11, written, tmp_path)
+
+
+def assert_same_end(run, due, last, written, tmp_path):
     np.save("points.npy", np.random.default_rng(0).normal(size=(100, 2)))
     fill("photos", 100)
     make_digits("digits")
-    main(command(n_critic, data, validate_every, save_every, *more))
+    main(run)
     whole = tmp_path / "runs" / "run" / "version_0"
-    due = {*range(save_every, last, save_every), *range(validate_every, last, validate_every)}
     assert written.keys() == {*due, last}
     expected = {update: content(path) for update, path in written.items()}
     for update in sorted(due):

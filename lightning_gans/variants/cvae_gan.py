@@ -162,9 +162,16 @@ class CVAEGAN(GAN):
 
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and log of the standard deviation of samples' latents, both (N, Z)."""
+        outputs = self.encoder(x)
+        if not (isinstance(outputs, tuple | list) and len(outputs) == 2):
+            raise ValueError(
+                "encoder: it must return two tensors, mean and log of the standard deviation of "
+                f"the latents, got {type(outputs).__name__}."
+            )
         shape = len(x), self.prior.dim
-        mean, log_sd = self.encoder(x)
-        return check_outputs("encoder", mean, shape), check_outputs("encoder", log_sd, shape)
+        return check_outputs("encoder", outputs[0], shape), check_outputs(
+            "encoder", outputs[1], shape
+        )
 
     # What the players see ------------------------------------------------------------------------
 
