@@ -25,21 +25,26 @@ DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
     *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
     *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned"),
-    *("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist"),
 )
+BY_CLASS = ("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist")
 PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder")
 LONG = (
     *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wgan_gp_conv_mnist", "wdcgan_mnist"),
     *("dcgan_maxpool_mnist", "acgan_mnist", "cvae_gan_mnist", *PHOTOS),
 )
 """The most expensive ones, trained in bf16-mixed, which newer CPUs do in hardware."""
+ALL = DIGITS + BY_CLASS + PHOTOS
 COLUMNS = {"fd_digits": 2, "digit_tv": 3, "digit_ones": 3, "digit_confidence": 3}
+COLUMNS_BY_CLASS = {
+    **{"fd_digits": 2, "label_fidelity": 3, "class_diversity": 3, "digit_confidence": 3},
+    **{"reconstruction_fidelity": 3, "reconstruction_mse": 4, "mean_sample_mse": 4},
+}
 
 
 def flags(config: str, data_dir: str, photos: str | None) -> list[str]:
     """Returns where a configuration finds its data, and for photos how long it is run."""
     precision = ["--trainer.precision", "bf16-mixed"] if config in LONG else []
-    if config in DIGITS:
+    if config not in PHOTOS:
         return ["--data.data_dir", data_dir, *precision]
     if photos is None:
         raise SystemExit(f"{config} needs --photos, a folder of images")
@@ -67,23 +72,28 @@ def untrained(config: str, seed: int, data_dir: str) -> dict[str, float]:
     return evaluation.scores
 
 
-def table(found: dict[str, dict[str, Any]]) -> list[str]:
-    """Returns the table of the digits, best first, in Markdown."""
-    digits = {config: run for config, run in found.items() if config in DIGITS}
+def table(runs: dict[str, dict[str, Any]], columns: dict[str, int]) -> list[str]:
+    """Returns a table of digits, best first, in Markdown."""
     lines = [
-        "| config | updates | minutes | fd_digits untrained | " + " | ".join(COLUMNS) + " |",
-        "|---|---|---|---|" + "---|" * len(COLUMNS),
+        "| config | updates | minutes | precision | fd_digits untrained | " + " | ".join(columns),
+        "|---|---|---|---|---|" + "---|" * len(columns),
     ]
-    for config, run in sorted(digits.items(), key=lambda item: item[1]["scores"]["fd_digits"]):
-        cells = [f"{run['scores'][name]:.{places}f}" for name, places in COLUMNS.items()]
+
+    def cells(scores: dict[str, float]) -> str:
+        known = (
+            f"{scores[name]:.{places}f}" if name in scores else "-"
+            for name, places in columns.items()
+        )
+        return " | ".join(known) + " |"
+
+    for config, run in sorted(runs.items(), key=lambda item: item[1]["scores"]["fd_digits"]):
         lines.append(
             f"| `{config}` | {run['updates']:,} | {run['wall_time_s'] / 60:.1f} | "
-            f"{run['untrained']['fd_digits']:,.0f} | " + " | ".join(cells) + " |"
+            f"{run['precision']} | {run['untrained']['fd_digits']:,.0f} | {cells(run['scores'])}"
         )
-    for run in list(digits.values())[:1]:
-        cells = [f"{run['floors'][name]:.{places}f}" for name, places in COLUMNS.items()]
-        lines.append("| real training digits | - | - | - | " + " | ".join(cells) + " |")
-    return lines
+    for run in list(runs.values())[:1]:
+        lines.append(f"| real training digits | - | - | - | - | {cells(run['floors'])}")
+    return [lines[0] + " |", *lines[1:]]
 
 
 def gallery(found: dict[str, dict[str, Any]], columns: int = 5) -> list[str]:
@@ -100,12 +110,13 @@ def gallery(found: dict[str, dict[str, Any]], columns: int = 5) -> list[str]:
 
 
 def draw(run: Path, target: Path) -> None:
-    """Makes a small picture of the upper left quarter of a run's last samples."""
+    """Makes a small picture of a run's last samples: the upper left quarter, or of each class."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(max((run / "samples").glob("*.png"))) as image:
-        side = image.width // 2 + 1
-        picture = image.convert("RGB").crop((0, 0, side, side))
-    picture = picture.resize((2 * side, 2 * side), Image.Resampling.NEAREST)
+        right = image.width // 2 + 1
+        bottom = right if image.width == image.height else image.height
+        picture = image.convert("RGB").crop((0, 0, right, bottom))
+    picture = picture.resize((2 * right, 2 * bottom), Image.Resampling.NEAREST)
     picture.quantize(64).save(target, optimize=True)
 
 
@@ -113,7 +124,7 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("run", "table"))
-    parser.add_argument("configs", nargs="*", default=DIGITS + PHOTOS, help="all if none is given")
+    parser.add_argument("configs", nargs="*", default=ALL, help="all if none is given")
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
     parser.add_argument("--photos", help="folder of images")
     parser.add_argument("--seed", type=int, default=0)
@@ -127,17 +138,22 @@ def main() -> None:
     path = RESULTS / "images.json"
     before = json.loads(path.read_text()) if path.exists() else {}
     found = {}
-    for config in DIGITS + PHOTOS:
+    for config in ALL:
         run = finished(given.root, f"{config}_seed{given.seed}")
         if run is not None:
             found[config] = record(run)
-            if config in DIGITS:
+            if config not in PHOTOS:
                 found[config]["untrained"] = untrained(config, given.seed, given.data_dir)
             draw(run, ROOT / "docs" / "images" / "gallery" / f"{config}.png")
         elif config in before:
             found[config] = before[config]
     write_results("images", found)
-    print("\n".join([*table(found), "", *gallery(found)]))
+    digits, by_class = (
+        {config: run for config, run in found.items() if config in names}
+        for names in (DIGITS, BY_CLASS)
+    )
+    both = [*table(digits, COLUMNS), "", *table(by_class, COLUMNS_BY_CLASS)]
+    print("\n".join([*both, "", *gallery(found)]))
 
 
 if __name__ == "__main__":
