@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from lightning_gans.cli import main
+
 NETWORK = "{class_path: %s, init_args: {hidden: [8, 8], normalization: torch.nn.BatchNorm1d}}"
 
 
@@ -23,7 +25,7 @@ def command(n_critic, data, validate_every, save_every, *more, model=CLIPPED):
         *("--model.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR"),
         *("--model.scheduler.T_max", "20", "--trainer.callbacks+=GeneratorEMA"),
         *("--data", *data, "--data.batch_size", "8", "--data.num_eval_samples", "32"),
-        *("--trainer.max_steps", "17", "--trainer.log_every_n_steps", "2"),
+        *("--trainer.max_steps", "11", "--trainer.log_every_n_steps", "2"),
         *("--trainer.val_check_interval", str(validate_every)),
         *("--checkpoint.every_n_updates", str(save_every), "--pictures.every_n_updates", "0"),
         *more,
@@ -68,6 +70,15 @@ def start(arguments, **environment):
         # A shell lets what it runs in the background ignore SIGINT, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def finish(arguments, processes=1):
+    """Runs a command to its end: in this process, which has imported all it needs, if it can."""
+    if processes == 1:
+        main(arguments)
+        return
+    process = start(arguments)
+    assert process.wait(timeout=400) == 0, process.stderr.read()
 
 
 def wait_for_row(folder, step, process):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from interrupted import assert_same, command, content, rows, start, wait_for_row
+from interrupted import assert_same, command, content, finish, rows, start, wait_for_row
 from wandb_files import records_of
 
 RUN = command(2, ["GaussianRing"], 40, 1000, "--trainer.max_steps", "400")
@@ -22,8 +22,7 @@ SLURM = {
 def whole(tmp_path_factory):
     """The run that nobody stops."""
     folder = tmp_path_factory.mktemp("whole")
-    process = start([*RUN, "--trainer.default_root_dir", str(folder)])
-    assert process.wait(timeout=240) == 0, process.stderr.read()
+    finish([*RUN, "--trainer.default_root_dir", str(folder)])
     return folder / "run" / "version_0"
 
 
@@ -118,8 +117,7 @@ def test_told_to_stop_it_writes_its_state_first_and_goes_on_exactly(number, whol
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == f"stopped: {number.name}"
     assert record["updates"] == stopped
-    process = start(["fit", "--name", "run", "--ckpt_path", "last"])
-    assert process.wait(timeout=240) == 0, process.stderr.read()
+    finish(["fit", "--name", "run", "--ckpt_path", "last"])
     assert_like_the_whole_run(folder, whole)
 
 
@@ -165,12 +163,10 @@ def test_without_a_cluster_the_signal_ends_the_run(scontrol, tmp_path):
 def test_two_processes_stop_at_the_same_update_and_go_on_exactly(tmp_path):
     run = [*RUN, "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
     whole = tmp_path / "runs" / "whole" / "version_0"
-    done = start([*run, "--name", "whole"])
-    assert done.wait(timeout=400) == 0, done.stderr.read()
+    finish([*run, "--name", "whole"], processes=2)
     folder = tmp_path / "runs" / "run" / "version_0"
     code, _ = stop(folder, run, signal.SIGTERM, 30)
     assert code == 128 + signal.SIGTERM
     assert content(folder / "checkpoints" / "last.ckpt")["global_step"] < 400
-    process = start(["fit", "--name", "run", "--ckpt_path", "last"])
-    assert process.wait(timeout=400) == 0, process.stderr.read()
+    finish(["fit", "--name", "run", "--ckpt_path", "last"], processes=2)
     assert_like_the_whole_run(folder, whole)
