@@ -11,7 +11,7 @@ import pytest
 from interrupted import assert_same, command, content, finish, rows, start, wait_for_row
 from wandb_files import records_of
 
-RUN = command(2, ["GaussianRing"], 40, 1000, "--trainer.max_steps", "400")
+RUN = command(2, ["GaussianRing"], 40, 1000, "--trainer.max_steps", "200")
 SLURM = {
     **{"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "gan", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"},
     **{"SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost"},
@@ -111,7 +111,7 @@ def test_told_to_stop_it_writes_its_state_first_and_goes_on_exactly(number, whol
     code, printed = stop(folder, RUN, number, 30)
     assert code == 128 + number
     stopped = content(folder / "checkpoints" / "last.ckpt")["global_step"]
-    assert 30 <= stopped < 400
+    assert 30 <= stopped < 200
     assert f"stopped after {stopped} updates" in printed
     assert "to go on: lightning-gans fit --ckpt_path runs/run/version_0/checkpoints/" in printed
     record = json.loads((folder / "run.json").read_text())
@@ -129,7 +129,7 @@ def test_a_job_of_a_cluster_is_queued_again_and_goes_on_exactly(whole, scontrol,
     assert code == 0
     assert "job 4711 waits in the queue again" in printed
     array = {"SLURM_ARRAY_JOB_ID": "4700", "SLURM_ARRAY_TASK_ID": "3"}
-    code, printed = stop(folder, job, signal.SIGUSR1, 200, **SLURM, **array)
+    code, printed = stop(folder, job, signal.SIGUSR1, 100, **SLURM, **array)
     assert code == 0
     assert scontrol.read_text() == "requeue 4711\nrequeue 4700_3\n"
     process = start(job, **SLURM)
@@ -167,6 +167,6 @@ def test_two_processes_stop_at_the_same_update_and_go_on_exactly(tmp_path):
     folder = tmp_path / "runs" / "run" / "version_0"
     code, _ = stop(folder, run, signal.SIGTERM, 30)
     assert code == 128 + signal.SIGTERM
-    assert content(folder / "checkpoints" / "last.ckpt")["global_step"] < 400
+    assert content(folder / "checkpoints" / "last.ckpt")["global_step"] < 200
     finish(["fit", "--name", "run", "--ckpt_path", "last"], processes=2)
     assert_like_the_whole_run(folder, whole)

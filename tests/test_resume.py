@@ -111,24 +111,24 @@ def assert_same_end(run, due, last, written, tmp_path):
 )
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, processes, tmp_path):
     fill("photos", 100)
-    run = command(2, data, 40, 30, "--trainer.max_steps", "300")
+    run = command(2, data, 20, 15, "--trainer.max_steps", "150")
     run += ["--trainer.accelerator", "cpu", "--trainer.devices", str(processes)]
     finish([*run, "--name", "whole"], processes)
     whole = tmp_path / "runs" / "whole" / "version_0"
     folder = tmp_path / "runs" / "run" / "version_0"
-    for arguments, step in ((run, 75), (["fit", "--name", "run", "--ckpt_path", "last"], 190)):
+    for arguments, step in ((run, 40), (["fit", "--name", "run", "--ckpt_path", "last"], 95)):
         process = start(arguments)
         wait_for_row(folder, step, process)
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         saved = content(folder / "checkpoints" / "last.ckpt")["global_step"]
-        assert saved < 300
+        assert saved < 150
         record = json.loads((folder / "run.json").read_text())
         assert record["updates"] >= saved
         assert record["wall_time_s"] > 0
     # A kill in the middle of a write leaves part of a row and of a checkpoint.
     with (folder / "metrics.csv").open("a") as file:
-        file.write("299,0.1")
+        file.write("149,0.1")
     (folder / "checkpoints" / "last.ckpt.part").write_bytes(b"half")
     finish(["fit", "--name", "run", "--ckpt_path", "last"], processes)
     assert rows(folder) == rows(whole)
@@ -138,7 +138,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, processes, tmp_pa
     assert_same(*states)
     assert os.listdir(tmp_path / "runs" / "run") == ["version_0"]
     assert sorted(os.listdir(folder / "checkpoints")) == ["best.ckpt", "last.ckpt"]
-    pictures = [(f / "samples" / "0000300.png").read_bytes() for f in (folder, whole)]
+    pictures = [(f / "samples" / "0000150.png").read_bytes() for f in (folder, whole)]
     assert pictures[0] == pictures[1]
 
 
