@@ -47,8 +47,11 @@ def introduce(
         changes: what is otherwise than in the checkpoint.
     """
     ranks = trainer.world_size
-    sizes = (sum(p.numel() for p in network.parameters()) for network in model.children())
-    parameters = " + ".join(f"{size:,}" for size in sizes if size > 0)
+    sizes = {
+        name: sum(parameter.numel() for parameter in network.parameters())
+        for name, network in model.named_children()
+    }
+    parameters = " + ".join(f"{size:,} ({name})" for name, size in sizes.items() if size > 0)
     say(
         f"{type(model).__name__} on {type(data).__name__}, {parameters} parameters, "
         f"{ranks} x {trainer.strategy.root_device.type}, seed {seed}"

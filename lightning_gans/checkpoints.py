@@ -67,7 +67,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 def load(path: str | os.PathLike[str], *, averaged: bool = True, **arguments: Any) -> "GAN":
     """Returns the model of a checkpoint, on the CPU, in evaluation mode, its networks rebuilt.
 
-    Of a generator that was exported, the model has the weights and an untrained discriminator.
+    Of what was exported, the generator and an encoder if the model has one, the model has the
+    weights; its other networks are untrained.
 
     Args:
         path: a checkpoint, or a safetensors file made by ``lightning-gans export``.

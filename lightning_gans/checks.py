@@ -20,6 +20,7 @@ __all__ = [
     "check_labels",
     "check_outputs",
     "check_range",
+    "check_weights",
     "made",
 ]
 
@@ -69,10 +70,22 @@ def _check_own_classes(name: str, network: nn.Module, num_classes: int | None) -
 
 
 def _disagree(name: str, key: str, own: object, needed: object) -> str:
+    remedy = f"leave {key} out" if needed is None else "make it with that"
     return (
-        f"{name}: it has {key} {own}, but needs {key} {needed} in this model: make it with that, "
-        "or let the model make it."
+        f"{name}: it has {key} {own}, but needs {key} {needed} in this model: {remedy}, or let "
+        "the model make it."
     )
+
+
+def check_weights(**weights: float) -> None:
+    """Refuses factors of the terms of a loss that are below 0 or not finite.
+
+    Raises:
+        ValueError: if one is.
+    """
+    for name, weight in weights.items():
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"{name} must be at least 0, got {weight}.")
 
 
 def check_classes(num_classes: int | None, data: object) -> None:
@@ -123,20 +136,24 @@ def check_generator(
 
 
 def check_discriminator(
-    discriminate: Callable[[Tensor, Tensor | None], Tensor], fake: Tensor, labels: Tensor | None
+    read: Callable[..., Any],
+    fake: Tensor,
+    labels: Tensor | None = None,
+    name: str = "discriminator",
 ) -> None:
-    """Refuses a discriminator that cannot read what the generator makes.
+    """Refuses a network that cannot read what the generator makes.
 
     Args:
-        discriminate: the model's.
+        read: calls it as the model does.
         fake: some generated samples.
-        labels: their classes, if the model has any.
+        labels: their classes, if it reads any.
+        name: of the network.
     """
     try:
-        discriminate(fake, labels)
+        read(fake, *(() if labels is None else (labels,)))
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"discriminator: it cannot read samples of shape {tuple(fake.shape[1:])}, which the "
+            f"{name}: it cannot read samples of shape {tuple(fake.shape[1:])}, which the "
             f"generator makes{_with(labels)}: {error}"
         ) from error
 
@@ -150,13 +167,16 @@ def check_outputs(name: str, outputs: Tensor, shape: tuple[int, ...]) -> Tensor:
     Args:
         name: of the network.
         outputs: of the network.
-        shape: what they have to have: (N,), also given as (N, 1), or (N, K).
+        shape: what they have to have: (N,) or (N, 1), where each is also given as the other, or
+            (N, K).
 
     Raises:
         ValueError: if they have another shape.
     """
     if len(shape) == 1 and outputs.shape == (*shape, 1):
         outputs = outputs.squeeze(1)
+    if shape[1:] == (1,) and outputs.shape == shape[:1]:
+        outputs = outputs.unsqueeze(1)
     if outputs.shape != shape:
         wanted = f"{shape}" if len(shape) > 1 else f"{shape} or {(*shape, 1)}"
         raise ValueError(
@@ -241,8 +261,9 @@ def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:
     """
     if labels is None:
         raise ValueError(
-            f"data: its batches have no labels, but the model has num_classes {num_classes}: give "
-            "it data with labels, or leave num_classes out."
+            f"data: its batches have no labels, but the model has num_classes {num_classes}: "
+            "give it data with labels (synthetic data has them with labels true), or take a GAN "
+            "without classes."
         )
     if labels.dtype != torch.int64 or labels.shape != real.shape[:1]:
         raise ValueError(

@@ -179,7 +179,7 @@ def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
     figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2)
     named = (
-        (left, ("loss_d", "loss_g")),
+        (left, [key.removeprefix("train/") for key in rows[-1][1] if "train/loss_" in key]),
         (right, ("wasserstein",) if "train/wasserstein" in rows[-1][1] else ("d_real", "d_fake")),
     )
     for axes, names in named:

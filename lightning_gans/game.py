@@ -26,7 +26,7 @@ class Samples:
             carries a graph only in the generator's turn.
         latent: what ``fake`` was generated from, shape (N, Z).
         labels: classes of the real samples, int64, shape (N,), or None; of the fakes too if the
-            model asks for them by class.
+            model asks for them by class, unless it says that it draws them.
     """
 
     real: Tensor

@@ -94,6 +94,7 @@ class GAN(CheckpointedModule):
         gradient_clip_norm: largest norm of one player's gradient; larger ones are scaled down.
 
     Attributes:
+        exported: names of the networks that generate, or find what to generate from.
         training_begun: whether a first round has been played; what fails before is bad input.
         live: the values last logged, training's and evaluation's, for a progress bar to show.
 
@@ -101,6 +102,8 @@ class GAN(CheckpointedModule):
         ValueError: if an argument is out of range, or the networks do not fit each other or the
             data; always before the first update.
     """
+
+    exported: tuple[str, ...] = ("generator",)
 
     def __init__(
         self,
@@ -178,7 +181,11 @@ class GAN(CheckpointedModule):
         return [discriminator, Player("generator", [self.generator], self.optimizer_g)]
 
     def discriminator_arguments(self) -> dict[str, int]:
-        """Returns what a discriminator is made with beside the shape: the classes, if any."""
+        """Returns what a discriminator is made with beside the shape: the classes, if any.
+
+        Without ``num_classes`` it is called with the samples alone. An override that needs more
+        than the number of classes needs it set before the base's constructor runs.
+        """
         return {} if self.num_classes is None else {"num_classes": self.num_classes}
 
     def sample_latent(self, n: int) -> Tensor:
@@ -213,7 +220,7 @@ class GAN(CheckpointedModule):
         Raises:
             ValueError: if the discriminator gives anything but one number a sample.
         """
-        conditional = self.num_classes is not None
+        conditional = "num_classes" in self.discriminator_arguments()
         logits = self.discriminator(x, labels) if conditional else self.discriminator(x)
         return check_outputs("discriminator", logits, (len(x),))
 
@@ -241,6 +248,14 @@ class GAN(CheckpointedModule):
         """
         check_discriminator(self.discriminate, fake, labels)
 
+    def check_samples(self, real: Tensor, labels: Tensor | None) -> None:
+        """Refuses samples and labels of a batch that the model cannot learn from.
+
+        Called before the first update, on the CPU also before every other.
+        """
+        if self.num_classes is not None:
+            check_labels(real, labels, self.num_classes)
+
     def summarize(self, row: dict[str, float]) -> dict[str, float]:
         """Returns a log row, extended by what follows from its values.
 
@@ -262,11 +277,6 @@ class GAN(CheckpointedModule):
         """Adds the means of some values to the log row, where one is due; costs nothing else."""
         if self._logging:
             self._seen.update((name, value.detach().mean()) for name, value in values.items())
-
-    def check_labels(self, real: Tensor, labels: Tensor | None) -> None:
-        """Refuses labels that a GAN with classes cannot learn from: `checks.check_labels`."""
-        if self.num_classes is not None:
-            check_labels(real, labels, self.num_classes)
 
     # Sampling and evaluation ---------------------------------------------------------------------
 
@@ -345,7 +355,7 @@ class GAN(CheckpointedModule):
         """
         real, labels = split_batch(batch)
         if self.device.type == "cpu" or batch_idx == 0:
-            self.check_labels(real, labels)
+            self.check_samples(real, labels)
         latent = self._evaluation_latents(len(real), batch_idx)
         return vars(Samples(real, self.evaluated.sample(latent, labels), latent, labels))
 
@@ -442,7 +452,7 @@ class GAN(CheckpointedModule):
             check_batch(real, slices, self._sample_shape, self.discriminator)
         # To look at every batch on a GPU would be to wait for it.
         if self.device.type == "cpu" or not self.training_begun:
-            self.check_labels(real, labels)
+            self.check_samples(real, labels)
         size = len(real) // slices
         if size == 0:
             rank_zero_warn(f"A batch of {len(real)} samples is too small for a round: left out.")
@@ -479,8 +489,9 @@ class GAN(CheckpointedModule):
         """Draws what each update of a turn sees, all at once where that changes nothing."""
         draw = player.draw or self.draw
         own_generator = any(network is self.generator for network in player.networks)
-        if player.updates > 1 and not own_generator and not has_batch_statistics(self.generator):
-            yield from draw(real, labels).split(size)
+        changes = player.draw or own_generator or has_batch_statistics(self.generator)
+        if player.updates > 1 and not changes:
+            yield from self.draw(real, labels).split(size)
             return
         for start in range(0, len(real), size):
             part = slice(start, start + size)

@@ -133,7 +133,10 @@ class GANCLI(LightningCLI):
         for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
             self.plain_config.pop(key, None)
         if saved is not None:
-            self._changes = changes(request.relevant(saved), self.plain_config, request.command)
+            networks = {key.partition(".")[0] for key in state.get("state_dict", {})}
+            self._changes = changes(
+                request.relevant(saved), self.plain_config, request.command, networks
+            )
         if request.command == "fit" and 0 < config.trainer.max_steps <= done:
             _nothing_left(done, config.trainer.max_steps)
 

@@ -2,10 +2,12 @@
 
 import argparse
 import re
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,6 @@ FLAGS = (
     *("ckpt_path", "name", "trainer.default_root_dir"),
     *("model", "model.class_path", "data", "data.class_path"),
 )
-FIXED_BY_CHECKPOINT = ("model.class_path", "model.init_args.generator", "model.init_args.discrim")
-"""Beginnings of the keys that the weights of a checkpoint decide."""
 FIXED_BY_TRAINING = (
     *("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler"),
     "data.class_path",
@@ -251,26 +251,43 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
     return {k: v for name, inner in parts.items() for k, v in _flat(inner, name).items()}
 
 
-def _unknown_then(key: str, old: dict[str, Any]) -> bool:
-    """Tells whether a setting may be newer than the checkpoint: its neighbours are there."""
-    parent, _, name = key.rpartition(".")
-    return key not in old and "[" not in name and any(k.startswith(f"{parent}.") for k in old)
+def _is_newer(key: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Tells whether a setting is a default that the checkpoint's version did not have."""
+    owner, _, name = key.rpartition(".init_args.")
+    class_path = new.get(f"{owner}.class_path")
+    if key in old or class_path is None or old.get(f"{owner}.class_path") != class_path:
+        return False
+    module, _, class_ = class_path.rpartition(".")  # the parser has imported it
+    bases = getattr(getattr(sys.modules.get(module), class_, None), "__mro__", ())
+    methods = (vars(base).get("__init__") for base in bases)
+    parameters = (signature(method).parameters for method in methods if method)
+    defaults = [found[name].default for found in parameters if name in found]
+    return bool(defaults) and defaults[0] == new[key]
 
 
-def changes(saved: dict[str, Any], given: dict[str, Any], command: str) -> list[str]:
+def changes(
+    saved: dict[str, Any], given: dict[str, Any], command: str, networks: Iterable[str] = ()
+) -> list[str]:
     """Returns what the user changes of a checkpoint's configuration.
+
+    Args:
+        saved: the checkpoint's configuration.
+        given: what is to hold now.
+        command: one of `COMMANDS`.
+        networks: names of the model's networks whose weights the checkpoint holds.
 
     Raises:
         InputError: if a change could not take effect.
     """
     old, new = _flat(saved), _flat({key: given.get(key) for key in saved})
-    fixed = FIXED_BY_CHECKPOINT + (FIXED_BY_TRAINING if command == "fit" else ())
+    fixed = ("model.class_path", *(f"model.init_args.{name}" for name in networks))
+    fixed += FIXED_BY_TRAINING if command == "fit" else ()
     changes = []
     for key in dict.fromkeys((*old, *new)):
-        if old.get(key) == new.get(key):
+        if old.get(key) == new.get(key) or _is_newer(key, old, new):
             continue
         change = f"{key}: {old.get(key)} -> {new.get(key)}"
-        if key.startswith(fixed) and not _unknown_then(key, old):
+        if key.startswith(fixed):
             raise InputError(
                 f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
                 "Leave it out, or start a new run."

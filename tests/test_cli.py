@@ -306,14 +306,19 @@ def test_and_is_refused_where_it_could_not_take_effect(flag, value, change, caps
     assert "the checkpoint holds the state of this" in message
 
 
-def test_settings_that_are_newer_than_a_checkpoint_do_not_keep_it_from_going_on():
+def test_settings_that_are_newer_than_a_checkpoint_do_not_keep_it_from_going_on(capsys):
     main(RUN)
     saved = torch.load(LAST, weights_only=True)
-    for player, name in (("discriminator", "num_outputs"), ("optimizer_d", "fused")):
+    for player, name in (("discriminator", "num_outputs"), ("optimizer_d", "weight_decay")):
         settings = saved["config"]["model"]["init_args"][player]["init_args"]
         del settings[name]
     torch.save(saved, LAST)
-    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "5"])
+    capsys.readouterr()
+    going_on = ["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "5"]
+    message = refused(capsys, *going_on, "--model.optimizer_d.weight_decay", "0.5")
+    assert "optimizer_d.init_args.weight_decay: None -> 0.5: the checkpoint holds" in message
+    main(going_on)
+    assert capsys.readouterr().out.count("changed from the checkpoint") == 1  # max_steps
     assert state()["global_step"] == 5
 
 

@@ -105,6 +105,7 @@ def test_points_are_scored_in_two_processes_as_in_one(tmp_path):
     subprocess.run(command, check=True, timeout=300, capture_output=True)
     alone = scores(1)
     both = torch.load(tmp_path / "4100.pt")
+    assert {"reconstruction_mse", "mean_sample_mse", "reconstruction_fidelity"} <= both[0].keys()
     for found, expected in zip(both, (alone.scores, alone.floors), strict=True):
         assert found.keys() == expected.keys()
         assert {

@@ -23,8 +23,8 @@ class Alarms(Callback):
     on its first batch and logged: ``alarms/clipped``, ``alarms/lipschitz``, ``alarms/diversity``.
 
     Args:
-        loss_ratio: largest absolute value of one player's loss in units of the other's. Not for
-            Wasserstein losses, which cross zero in a healthy training.
+        loss_ratio: largest absolute value of one player's adversarial loss in units of the
+            other's. Not for Wasserstein losses, which cross zero in a healthy training.
         grad_norm: largest norm of a player's gradient.
         clipped: largest share of the critic's parameters that lie on the bounds of a `WGAN`.
         lipschitz: largest norm of the gradient of the discriminator's output by its input, at
@@ -72,7 +72,9 @@ class Alarms(Callback):
         if every < 1 or trainer.global_step % every != 0:
             return
         row = pl_module.live
-        losses = [abs(row.get(f"train/loss_{key}", 0.0)) for key in ("d", "g")]
+        # The adversarial terms alone: a reconstruction is summed over an image.
+        whole = {key: row.get(f"train/loss_{key}", 0.0) for key in ("d", "g")}
+        losses = [abs(row.get(f"train/adversarial_{key}", whole[key])) for key in ("d", "g")]
         if min(losses) > 0 and "train/wasserstein" not in row:
             self._check(trainer, "loss_ratio", max(losses) / min(losses))
         norms = [value for name, value in row.items() if name.startswith("train/grad_norm_")]

@@ -256,7 +256,7 @@ class Evaluation(Callback):
         if not (trainer.is_global_zero and self.scores):
             return
         table = Table(title=f"Scores of {self.num_samples:,} generated samples", box=SIMPLE_HEAD)
-        table.add_column("score")
+        table.add_column("score", no_wrap=True)
         table.add_column("generated", justify="right")
         table.add_column("real data", justify="right")
         table.add_column("best")

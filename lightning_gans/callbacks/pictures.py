@@ -168,7 +168,7 @@ class Pictures(Callback):
         reseed(gan.device, gan.seed, EVALUATION, LATENTS)
         if gan.num_classes is None:
             return gan.evaluated.sample(gan.sample_latent(number)), real[:number], None
-        gan.check_labels(real, known)
+        gan.check_samples(real, known)
         if real.ndim == 2:
             labels = torch.arange(number, device=gan.device) % gan.num_classes
             latent = gan.sample_latent(number)

@@ -64,7 +64,7 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
             file.write(content)
             made = _run_onnx(content, inputs)
         else:
-            file.write(model.export("generator"))
+            file.write(model.export(*model.exported))
             file.flush()
             made = generated(load(Path(file.name)), latent, labels)
         difference = (made - generated(model, latent, labels)).abs().max().item()

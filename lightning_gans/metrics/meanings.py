@@ -25,7 +25,7 @@ MEANINGS = {
     "class_diversity": "distance within a class",
     "reconstruction_mse": "of one entry",
     "mean_sample_mse": "if all were the mean",
-    "reconstruction_fidelity": "share read as their class",
+    "reconstruction_fidelity": "read as their class",
     "fid": "Inception, squared",
     "kid": "Inception, squared",
     "is": "Inception Score",

@@ -54,7 +54,17 @@ class ReconstructionError(Metric):
             samples: real ones, shape (N, ...).
             reconstructed: the same shape.
             labels: their classes, int64, shape (N,), if there are any.
+
+        Raises:
+            ValueError: if the shapes differ, or there is ``read`` and nothing to compare with.
         """
+        if samples.shape != reconstructed.shape:
+            raise ValueError(
+                f"ReconstructionError: samples of shape {tuple(samples.shape)} have "
+                f"reconstructions of shape {tuple(reconstructed.shape)}."
+            )
+        if self.read is not None and labels is None:
+            raise ValueError("ReconstructionError: it reads classes, so it needs labels.")
         real = samples.double()
         self.error += (reconstructed.double() - real).square().sum(0)
         self.total += real.sum(0)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.checks import check_outputs
+from lightning_gans.checks import check_outputs, check_weights
 from lightning_gans.game import Samples
 from lightning_gans.gan import GAN
 from lightning_gans.losses import minimax_discriminator_loss, non_saturating_generator_loss
@@ -49,9 +49,7 @@ class ACGAN(GAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_classes=num_classes, **kwargs)
-        for name, weight in {"d": class_weight_d, "g": class_weight_g}.items():
-            if not weight >= 0:
-                raise ValueError(f"class_weight_{name} must be at least 0, got {weight}.")
+        check_weights(class_weight_d=class_weight_d, class_weight_g=class_weight_g)
         self.class_weight_d = class_weight_d
         self.class_weight_g = class_weight_g
 

@@ -7,13 +7,18 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy, cross_entropy
+from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.checks import check_outputs, made
+from lightning_gans.checks import check_discriminator, check_outputs, check_weights, made
 from lightning_gans.game import Player, Samples
 from lightning_gans.gan import GAN, DiscriminatorSource, GeneratorSource
-from lightning_gans.losses import non_saturating_generator_loss
+from lightning_gans.losses import (
+    bernoulli_distance,
+    non_saturating_generator_loss,
+    normal_divergence,
+    squared_distance,
+)
 from lightning_gans.networks import (
     MaxPoolDiscriminator,
     VAEEncoder,
@@ -24,6 +29,9 @@ from lightning_gans.optimizers import GANAdam
 from lightning_gans.priors import NormalPrior
 
 __all__ = ["CVAEGAN", "Reconstructed"]
+
+DISTANCES = {"squared_error": squared_distance, "bernoulli": bernoulli_distance}
+"""What a reconstruction is compared by."""
 
 EncoderSource = Callable[[int, tuple[int, ...]], nn.Module]
 """Makes an encoder from Z and the shape of a sample, or is the encoder itself."""
@@ -83,6 +91,7 @@ class CVAEGAN(GAN):
     """
 
     num_classes: int
+    exported = ("generator", "encoder")
 
     def __init__(
         self,
@@ -110,18 +119,16 @@ class CVAEGAN(GAN):
             optimizer_d=optimizer_d,
             **kwargs,
         )
-        self.weights = {
-            "reconstruction": reconstruction_weight,
-            "kl": kl_weight,
-            "adversarial": adversarial_weight,
-            "class": class_weight,
+        self.term_weights = {
+            "reconstruction_weight": reconstruction_weight,
+            "kl_weight": kl_weight,
+            "adversarial_weight": adversarial_weight,
+            "class_weight": class_weight,
         }
-        for name, weight in self.weights.items():
-            if not weight >= 0:
-                raise ValueError(f"{name}_weight must be at least 0, got {weight}.")
-        if reconstruction not in ("squared_error", "bernoulli"):
+        check_weights(**self.term_weights)
+        if reconstruction not in DISTANCES:
             raise ValueError(
-                f"reconstruction must be squared_error or bernoulli, got {reconstruction}."
+                f"reconstruction must be {' or '.join(DISTANCES)}, got {reconstruction}."
             )
         if not isinstance(self.prior, NormalPrior):
             raise ValueError(
@@ -150,10 +157,6 @@ class CVAEGAN(GAN):
                 draw=self.draw_reconstructions,
             ),
         ]
-
-    @override
-    def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return check_outputs("discriminator", self.discriminator(x), (len(x),))
 
     def classify(self, x: Tensor) -> Tensor:
         """Maps samples, shape (N, ...), to the logits of their classes, shape (N, K)."""
@@ -187,10 +190,14 @@ class CVAEGAN(GAN):
         return Samples(real, fake, latent, labels)
 
     def draw_reconstructions(self, real: Tensor, labels: Tensor | None = None) -> Reconstructed:
-        """Generates from latents of the real samples, each of the sample's own class."""
+        """Generates from latents of the real samples, each of the sample's own class.
+
+        Outside of autocast: half precision cannot tell a probability near 1 from 1.
+        """
         mean, log_sd = self.locate(real)
         latent = mean + torch.randn_like(mean) * log_sd.exp()
-        fake = self.generate(latent, labels)
+        with torch.autocast(real.device.type, enabled=False):
+            fake = self.generate(latent.to(self.dtype), labels)
         return Reconstructed(real, fake, latent, labels, mean=mean, log_sd=log_sd)
 
     # Losses --------------------------------------------------------------------------------------
@@ -205,30 +212,14 @@ class CVAEGAN(GAN):
         """Returns the terms of encoder and decoder."""
         assert isinstance(samples, Reconstructed)
         assert samples.labels is not None
-        mean, log_sd = samples.mean, samples.log_sd
-        divergence = (mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(1).mean() / 2
-        fake = self.discriminate(samples.fake)
-        classes = cross_entropy(self.classify(samples.fake), samples.labels)
-        weights = self.weights
-        return {
-            "reconstruction": weights["reconstruction"] * self._distance(samples),
-            "kl": weights["kl"] * divergence,
-            "adversarial_g": weights["adversarial"] * non_saturating_generator_loss(fake),
-            "class_g": weights["class"] * classes,
+        terms = {
+            "reconstruction": DISTANCES[self.reconstruction](samples.real, samples.fake),
+            "kl": normal_divergence(samples.mean, samples.log_sd),
+            "adversarial_g": non_saturating_generator_loss(self.discriminate(samples.fake)),
+            "class_g": cross_entropy(self.classify(samples.fake), samples.labels),
         }
-
-    def _distance(self, samples: Samples) -> Tensor:
-        real, fake = samples.real, samples.fake
-        if self.reconstruction == "squared_error":
-            return (fake.to(real.dtype) - real).square().sum() / len(real)
-        if not self.training_begun and (real.min() < 0 or real.max() > 1):
-            raise ValueError(
-                "reconstruction: bernoulli needs data from 0 to 1, but the first batch goes from "
-                f"{real.min():.4g} to {real.max():.4g}: give the data value_range [0, 1], or the "
-                "model squared_error."
-            )
-        with torch.autocast(real.device.type, enabled=False):
-            return binary_cross_entropy(fake.to(real.dtype), real, reduction="sum") / len(real)
+        weights = self.term_weights.values()
+        return {n: w * term for (n, term), w in zip(terms.items(), weights, strict=True)}
 
     # Evaluation ----------------------------------------------------------------------------------
 
@@ -236,7 +227,7 @@ class CVAEGAN(GAN):
     def encode(self, x: Tensor) -> Tensor:
         """Returns the mean of each sample's latents, shape (N, Z), in evaluation mode."""
         with evaluation_mode(self.encoder), torch.autocast(x.device.type, enabled=False):
-            return self.locate(x)[0]
+            return self.locate(x)[0].to(self.dtype)
 
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the samples that the means of the latents generate, shape (N, ...).
@@ -247,6 +238,8 @@ class CVAEGAN(GAN):
         """
         return self.sample(self.encode(x), labels)
 
+    # Before the first update ---------------------------------------------------------------------
+
     @override
     def check_networks(self, fake: Tensor, labels: Tensor | None) -> None:
         super().check_networks(fake, labels)
@@ -255,10 +248,15 @@ class CVAEGAN(GAN):
                 "reconstruction: bernoulli needs a generator that ends in a sigmoid; its output "
                 f"goes from {fake.min():.4g} to {fake.max():.4g}. Give it output torch.nn.Sigmoid."
             )
-        for name, read in (("encoder", self.locate), ("classifier", self.classify)):
-            try:
-                read(fake)
-            except (RuntimeError, TypeError) as error:
-                raise ValueError(
-                    f"{name}: it cannot read samples of shape {tuple(fake.shape[1:])}: {error}"
-                ) from error
+        check_discriminator(self.locate, fake, name="encoder")
+        check_discriminator(self.classify, fake, name="classifier")
+
+    @override
+    def check_samples(self, real: Tensor, labels: Tensor | None) -> None:
+        super().check_samples(real, labels)
+        if self.reconstruction == "bernoulli" and (real.min() < 0 or real.max() > 1):
+            raise ValueError(
+                "reconstruction: bernoulli needs data from 0 to 1, but a batch goes from "
+                f"{real.min():.4g} to {real.max():.4g}: give the data value_range [0, 1], or the "
+                "model squared_error."
+            )

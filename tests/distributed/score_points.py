@@ -8,9 +8,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import lightning.pytorch as pl
 import torch
 from conftest import small_ring
+from reference import Locates
 
-from lightning_gans import GAN
+from lightning_gans import CVAEGAN
 from lightning_gans.callbacks import Evaluation
+from lightning_gans.networks import MLPDiscriminator, MLPGenerator
 
 
 def scores(devices: int) -> Evaluation:
@@ -26,7 +28,16 @@ def scores(devices: int) -> Evaluation:
         enable_progress_bar=False,
         callbacks=[evaluation],
     )
-    trainer.validate(GAN(data_shape=(2,), num_classes=8), data, verbose=False)
+    pl.seed_everything(0)
+    model = CVAEGAN(
+        data_shape=(2,),
+        num_classes=8,
+        generator=MLPGenerator,
+        discriminator=MLPDiscriminator,
+        encoder=Locates(),
+        classifier=MLPDiscriminator,
+    )
+    trainer.validate(model, data, verbose=False)
     return evaluation
 
 
