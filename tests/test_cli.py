@@ -445,7 +445,7 @@ def test_checkpoints_made_without_the_command_line_need_the_model_named(capsys, 
         (["--model", "WGANPG"], "there is no class WGANPG: did you mean WGANGP?"),
         (["--model", "torch.nn.Nothing"], "has no attribute 'Nothing'"),
         (["--model.generator", "MLPGenertor"], "MLPGenertor: did you mean MLPGenerator?"),
-        (["--model", "Adam"], '"model": there is no class Adam; there are CGAN, DCGAN, GAN,'),
+        (["--model", "Adam"], '"model": there is no class Adam; there are ACGAN, CGAN, CVAEGAN,'),
         (
             ["--model.optimizer_g.lrr", "1"],
             "'lightning_gans.optimizers.GANAdam': Option 'lrr' is not accepted: did you mean lr?",

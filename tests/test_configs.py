@@ -22,7 +22,8 @@ def test_the_configurations_of_the_founding_systems_are_there():
         *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
         *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
         *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "dcgan_cifar10", "wdcgan_gp_cifar10"),
-        *("gan_folder", "wdcgan_gp_folder"),
+        *("gan_folder", "wdcgan_gp_folder", "cgan_ring", "cgan_mnist", "cwgan_gp_mnist"),
+        *("acgan_mnist", "cvae_gan_mnist"),
     }
 
 

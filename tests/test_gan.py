@@ -27,14 +27,14 @@ class Watched(GAN):
         self.updates = []
 
     def discriminator_loss(self, samples):
-        self.note("discriminator", samples)
+        self.watch("discriminator", samples)
         return super().discriminator_loss(samples)
 
     def generator_loss(self, samples):
-        self.note("generator", samples)
+        self.watch("generator", samples)
         return super().generator_loss(samples)
 
-    def note(self, player, samples):
+    def watch(self, player, samples):
         self.updates.append(
             {
                 "player": player,

@@ -33,6 +33,7 @@ SHOWN = (
     "pattern_error",
     "fd_digits",
     "fid",
+    "label_fidelity",
 )
 """What the screen shows of the log rows, in this order, where it is there."""
 
