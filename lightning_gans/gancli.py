@@ -133,7 +133,9 @@ class GANCLI(LightningCLI):
         for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
             self.plain_config.pop(key, None)
         if saved is not None:
-            networks = {key.partition(".")[0] for key in state.get("state_dict", {})}
+            weights = state.get("state_dict")
+            named = weights if isinstance(weights, dict) else {}  # a damaged file is told of later
+            networks = {str(name).partition(".")[0] for name in named}
             self._changes = changes(
                 request.relevant(saved), self.plain_config, request.command, networks
             )

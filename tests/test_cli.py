@@ -322,6 +322,18 @@ def test_settings_that_are_newer_than_a_checkpoint_do_not_keep_it_from_going_on(
     assert state()["global_step"] == 5
 
 
+@pytest.mark.parametrize("weights", [None, [1.0], {3: 1.0}])
+def test_weights_that_are_none_are_refused_in_one_line(weights, capsys):
+    main(RUN)
+    saved = torch.load(LAST, weights_only=True)
+    saved["state_dict"] = weights
+    torch.save(saved, LAST)
+    capsys.readouterr()
+    going_on = ["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "5"]
+    message = refused(capsys, *going_on)
+    assert message.startswith(("ckpt_path: ", "The checkpoint's networks are not the model's"))
+
+
 def test_a_refused_resume_leaves_the_record_of_the_run_as_it_was(capsys):
     main(RUN)
     capsys.readouterr()
