@@ -75,7 +75,8 @@ def untrained(config: str, seed: int, data_dir: str) -> dict[str, float]:
 def table(runs: dict[str, dict[str, Any]], columns: dict[str, int]) -> list[str]:
     """Returns a table of digits, best first, in Markdown."""
     lines = [
-        "| config | updates | minutes | precision | fd_digits untrained | " + " | ".join(columns),
+        "| config | updates | minutes | precision | fd_digits untrained | "
+        + " | ".join([*columns, ""]).rstrip(),
         "|---|---|---|---|---|" + "---|" * len(columns),
     ]
 
@@ -93,7 +94,7 @@ def table(runs: dict[str, dict[str, Any]], columns: dict[str, int]) -> list[str]
         )
     for run in list(runs.values())[:1]:
         lines.append(f"| real training digits | - | - | - | - | {cells(run['floors'])}")
-    return [lines[0] + " |", *lines[1:]]
+    return lines
 
 
 def gallery(found: dict[str, dict[str, Any]], columns: int = 5) -> list[str]:

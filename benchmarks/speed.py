@@ -8,16 +8,13 @@ Each workload is trained by ``lightning-gans fit``, with its rows of logs and a 
 and by a loop that does the same with nothing around it: the same networks, batches, optimizers,
 penalty and number of critic updates, fakes without a graph in the critic's turns, a frozen critic
 in the generator's, data in memory. ``run`` writes ``results/speed.json``: the time of an update,
-the ratio of the two, peak memory, and the rate of arithmetic beside that of a matrix product.
+the ratio of the two, and the rate of arithmetic beside that of a matrix product.
 """
 
 import argparse
 import contextlib
-import io
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -291,14 +288,6 @@ def bare(workload: Workload, data_dir: str, precision: str) -> float:
 SIDES = {"ours": ours, "bare": bare}
 
 
-def peak(name: str, side: str, data_dir: str, precision: str) -> float:
-    """Returns the peak memory of one side in a process of its own, in MiB."""
-    command = [sys.executable, __file__, "memory", name, "--side", side]
-    command += ["--data_dir", data_dir, "--precision", precision]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
-
-
 def product_rate(workload: Workload) -> float:
     """Returns the operations a second of a matrix product of the batch and the widest layer."""
     rows = workload.batch if workload.model["class_path"] == "WGANGP" else 64 * 49
@@ -334,7 +323,6 @@ def measured(name: str, data_dir: str, precision: str, rounds: int) -> dict[str,
         "images_per_s": workload.n_critic * workload.batch / update["ours"],
         "ratio": median(ratios),
         "ratios": ratios,
-        "peak_mib": {side: peak(name, side, data_dir, precision) for side in SIDES},
         "operations": operations,
         "share_of_product_rate": {
             side: operations / seconds / rate for side, seconds in update.items()
@@ -346,16 +334,15 @@ def table(found: dict[str, Any]) -> list[str]:
     """Returns the table of what was measured, in Markdown."""
     lines = [
         "| workload | precision | updates/s | images/s | time against bare | lowest to highest | "
-        "peak MiB, bare | of the product rate, bare |",
-        "|---|---|---|---|---|---|---|---|",
+        "of the product rate, bare |",
+        "|---|---|---|---|---|---|---|",
     ]
     for run in found["workloads"].values():
-        peaks, shares = run["peak_mib"], run["share_of_product_rate"]
+        shares = run["share_of_product_rate"]
         lines.append(
             f"| {run['what']} | {run['precision']} | {run['updates_per_s']['ours']:.2f} | "
             f"{run['images_per_s']:,.0f} | {run['ratio']:.3f} | "
             f"{min(run['ratios']):.3f} to {max(run['ratios']):.3f} | "
-            f"{peaks['ours']:.0f}, {peaks['bare']:.0f} | "
             f"{shares['ours']:.0%}, {shares['bare']:.0%} |"
         )
     return lines
@@ -364,7 +351,7 @@ def table(found: dict[str, Any]) -> list[str]:
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table", "profile", "memory"))
+    parser.add_argument("action", choices=("run", "table", "profile"))
     parser.add_argument("workloads", nargs="*", default=list(WORKLOADS), help="all if none")
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
     parser.add_argument("--precision", default="32-true")
@@ -386,10 +373,6 @@ def main() -> None:
                 machine=machine(torch.device("cpu")), versions=versions(), commit=code_version()
             )
             write_results("speed", found)
-    elif given.action == "memory":
-        with contextlib.redirect_stderr(io.StringIO()):
-            SIDES[given.side](WORKLOADS[given.workloads[0]], given.data_dir, given.precision)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     else:
         activities = [torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=activities) as profiler:
