@@ -1,41 +1,37 @@
-"""Times training against a bare PyTorch loop: one process, one after the other, again and again.
+"""Times training against a bare PyTorch loop: both in one process, taking turns.
 
     python benchmarks/speed.py run --data_dir data     # all workloads, or those that are named
     python benchmarks/speed.py table
     python benchmarks/speed.py profile tiny            # a trace for chrome://tracing
 
-Each workload is trained by ``lightning-gans fit``, with its rows of logs and a live progress bar,
-and by a loop that does the same with nothing around it: the same networks, batches, optimizers,
-penalty and number of critic updates, fakes without a graph in the critic's turns, a frozen critic
-in the generator's, data in memory. ``run`` writes ``results/speed.json``: the time of an update,
-the ratio of the two, and the rate of arithmetic beside that of a matrix product.
+Each workload is trained by ``lightning-gans fit`` with its rows of logs and a live progress bar.
+Whenever it has made some updates, a loop that does the same with nothing around it (`Bare`) makes
+as many, with copies of the networks. ``run`` writes ``results/speed.json``: the time of an update
+of each, the ratio of each pair of turns, the rate of arithmetic beside that of a matrix product,
+and the peak memory of each alone in a process.
 """
 
 import argparse
 import contextlib
 import json
+import logging
 import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import torch
 import yaml
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from duel import Duel
 from trained import RESULTS, write_results
 
-from datamodules import GaussianRing
+from lightning_gans.gancli import GANCLI
 from lightning_gans.provenance import code_version, machine, versions
-
-Batches = Callable[[int], Tensor]
-"""Gives so many real samples, scaled and on the device."""
 
 
 @dataclass(frozen=True)
@@ -46,27 +42,25 @@ class Workload:
         what: for the table.
         model: its configuration, as a file has it, without optimizers.
         data: the configuration of its data.
-        widest: (inputs, outputs) of the layer whose matrix product tells the machine's rate.
-        updates: that are timed.
-        warm_up: updates before them.
+        product: (rows, inputs, outputs) of the layer with the most arithmetic, as a matrix
+            product that tells the machine's rate.
+        updates: of one turn.
+        warm_up: updates before the first one.
     """
 
     what: str
     model: dict[str, Any]
     data: dict[str, Any]
-    widest: tuple[int, int]
+    product: tuple[int, int, int]
     updates: int
     warm_up: int
 
     @property
-    def n_critic(self) -> int:
-        """Critic updates of a round."""
-        return int(self.model["init_args"]["n_critic"])
-
-    @property
-    def batch(self) -> int:
-        """Real samples of a critic update."""
-        return int(self.data["init_args"]["batch_size"])
+    def images(self) -> int:
+        """Real samples of a round."""
+        n_critic: int = self.model["init_args"]["n_critic"]
+        batch: int = self.data["init_args"]["batch_size"]
+        return n_critic * batch
 
 
 def part(name: str, **arguments: Any) -> dict[str, Any]:
@@ -102,36 +96,41 @@ WORKLOADS = {
             discriminator=part("MLPDiscriminator", hidden=[512, 256], activation=SLOPE),
         ),
         DIGITS,
-        (1024, 784),
-        150,
+        (64, 1024, 784),
+        50,
         20,
     ),
     "toy": Workload(
         "(b) WGAN-GP, perceptrons 3 x 512, ring, 5 x 256",
         alike([512] * 3, n_critic=5),
         RING,
-        (512, 512),
-        60,
+        (256, 512, 512),
+        20,
         10,
     ),
     "tiny": Workload(
         "(c) WGAN-GP, perceptrons 2 x 128, ring, 1 x 256",
         alike([128] * 2, n_critic=1),
         RING,
-        (128, 128),
-        1000,
+        (256, 128, 128),
+        200,
         100,
     ),
     "conv_mnist": Workload(
-        "(d) WDCGAN-GP, 64 channels, MNIST, 5 x 64",
+        "(d) WDCGAN-GP, MNIST, 5 x 64",
         part("WDCGANGP", n_critic=5),
         DIGITS,
-        (128 * 16, 128),
-        8,
+        (64 * 49, 64 * 16, 128),
+        5,
         2,
     ),
 }
+"""Their letters are those of docs/performance.md."""
 ADAM = {"lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "fused": True}
+
+
+FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""What the time of matrix products depends on, as /proc/cpuinfo names it."""
 
 
 def config(workload: Workload, data_dir: str) -> dict[str, Any]:
@@ -145,17 +144,18 @@ def config(workload: Workload, data_dir: str) -> dict[str, Any]:
     return {"model": model, "data": data}
 
 
-def fitted(workload: Workload, data_dir: str, precision: str, updates: int) -> Any:
-    """Trains a workload by the command line, and returns what that leaves."""
-    from lightning_gans.gancli import GANCLI
-
-    settings = config(workload, data_dir)
+def fit(workload: Workload, given: argparse.Namespace, updates: int, *callbacks: Any) -> GANCLI:
+    """Trains a workload by the command line, for some updates."""
+    settings = config(workload, given.data_dir)
     settings["trainer"] = {
         "max_steps": updates,
-        "precision": precision,
-        "accelerator": "cpu",
+        "precision": given.precision,
+        "accelerator": given.accelerator,
+        "devices": 1,
         "limit_val_batches": 0,
-        "callbacks": [part("clock.Clock", warm_up=workload.warm_up)],
+        # At least one row of logs in every turn.
+        "log_every_n_steps": min(50, workload.updates),
+        "callbacks": list(callbacks),
     }
     settings["pictures"] = {"every_n_updates": 0}
     with tempfile.TemporaryDirectory() as folder:
@@ -166,219 +166,157 @@ def fitted(workload: Workload, data_dir: str, precision: str, updates: int) -> A
             return GANCLI(["fit", "--config", str(path)])
 
 
-def ours(workload: Workload, data_dir: str, precision: str) -> float:
-    """Returns the seconds that ``lightning-gans fit`` takes for the timed updates."""
-    from clock import Clock
-
-    fitted(workload, data_dir, precision, workload.warm_up + workload.updates)
-    return Clock.seconds[-1]
-
-
-def batches(data: Any) -> Batches:
-    """Returns what draws real samples from memory, as directly as can be."""
-    if isinstance(data, GaussianRing):
-        modes, sd = data.modes, data.sd
-
-        def points(n: int) -> Tensor:
-            return torch.randn(n, 2).mul_(sd).add_(modes[torch.randint(len(modes), (n,))])
-
-        return points
-    images = data.training.images
-
-    def digits(n: int) -> Tensor:
-        rows = torch.randint(len(images), (n,))
-        return images[rows].float().mul_(2 / 255).sub_(1)
-
-    return digits
-
-
-class _Operations(TorchDispatchMode):
-    """Counts operations. PyTorch's own FlopCounterMode does not allow torch.autograd.grad."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
-        if count is not None:
-            self.total += count(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
-class Bare:
-    """The loop with nothing around it."""
-
-    def __init__(self, workload: Workload, data_dir: str, precision: str) -> None:
-        made = fitted(workload, data_dir, "32-true", 1)
-        self.generator, self.critic = made.model.generator, made.model.discriminator
-        self.draw = batches(made.datamodule)
-        self.n_critic, self.batch = workload.n_critic, workload.batch
-        self.weight = workload.model["init_args"].get("penalty_weight", 10.0)
-        self.dim = made.model.prior.dim
-        self.half = precision == "bf16-mixed"
-        self.statistics = any(
-            isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in self.generator.modules()
-        )
-        self.optimizers = [
-            torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.0, 0.9), fused=True)
-            for network in (self.generator, self.critic)
-        ]
-
-    def autocast(self) -> torch.autocast:
-        """Returns the context of the forward passes."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.half)
-
-    def update(self) -> None:
-        """Plays one round."""
-        n, rounds = self.batch, self.n_critic
-        real = self.draw(n * rounds)
-        latent = torch.randn(n * rounds, self.dim)
-        with torch.no_grad(), self.autocast():
-            if self.statistics:
-                fake = torch.cat([self.generator(z) for z in latent.split(n)])
-            else:
-                fake = self.generator(latent)
-        for x, y in zip(real.split(n), fake.float().split(n), strict=True):
-            with self.autocast():
-                outputs = self.critic(torch.cat([x, y])).float()
-                points = torch.lerp(y, x, torch.rand((n,) + (1,) * (x.ndim - 1)))
-                points.requires_grad_()
-                (slope,) = torch.autograd.grad(
-                    self.critic(points).float().sum(), points, create_graph=True
-                )
-            norm = torch.linalg.vector_norm(slope.float().flatten(1), dim=1)
-            loss = outputs[n:].mean() - outputs[:n].mean()
-            loss = loss + self.weight * (norm - 1).square().mean()
-            self.optimizers[1].zero_grad()
-            loss.backward()
-            self.optimizers[1].step()
-        for parameter in self.critic.parameters():
-            parameter.requires_grad_(False)
-        with self.autocast():
-            loss = -self.critic(self.generator(torch.randn(n, self.dim))).float().mean()
-        self.optimizers[0].zero_grad()
-        loss.backward()
-        self.optimizers[0].step()
-        for parameter in self.critic.parameters():
-            parameter.requires_grad_(True)
-
-    def operations(self) -> int:
-        """Returns the floating-point operations of one round, a multiplication and an addition 2.
-
-        Those of matrix products and convolutions; the rest is small beside them.
-        """
-        with _Operations() as counted:
-            self.update()
-        return counted.total
-
-
-def bare(workload: Workload, data_dir: str, precision: str) -> float:
-    """Returns the seconds that the bare loop takes for the timed updates."""
-    loop = Bare(workload, data_dir, precision)
-    for _ in range(workload.warm_up):
-        loop.update()
-    start = time.perf_counter()
-    for _ in range(workload.updates):
-        loop.update()
-    return time.perf_counter() - start
-
-
-SIDES = {"ours": ours, "bare": bare}
-
-
-def product_rate(workload: Workload) -> float:
-    """Returns the operations a second of a matrix product of the batch and the widest layer."""
-    rows = workload.batch if workload.model["class_path"] == "WGANGP" else 64 * 49
-    left, right = torch.randn(rows, workload.widest[0]), torch.randn(*workload.widest)
+def product_rate(workload: Workload, device: torch.device) -> float:
+    """Returns the operations a second of the largest layer's product in single precision."""
+    rows, inputs, outputs = workload.product
+    left = torch.randn(rows, inputs, device=device)
+    right = torch.randn(inputs, outputs, device=device)
     seconds = []
-    for _ in range(30):
+    for _ in range(100):
         start = time.perf_counter()
         torch.mm(left, right)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
-    return 2 * rows * workload.widest[0] * workload.widest[1] / median(seconds)
+    return 2 * rows * inputs * outputs / median(seconds)
 
 
-def measured(name: str, data_dir: str, precision: str, rounds: int) -> dict[str, Any]:
+def play(name: str, given: argparse.Namespace, *, bare: bool) -> None:
+    """Trains a workload alone in this process, and prints its peak memory in MiB."""
+    workload = WORKLOADS[name]
+    updates = workload.warm_up + workload.updates
+    half = given.precision == "bf16-mixed"
+    instead = [part("duel.Instead", updates=updates, half=half)] if bare else []
+    fit(workload, given, updates, *instead)
+    print(peak())
+
+
+def peak() -> float:
+    """Returns the greatest resident memory of this process so far, in MiB.
+
+    As Linux tells it of this program alone; getrusage would count that of its parent too.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+
+
+def memory(name: str, given: argparse.Namespace) -> dict[str, float]:
+    """Returns the peak memory of the run and of the bare loop, each in a process of its own."""
+    found = {}
+    for side in ("ours", "bare"):
+        arguments = [__file__, f"play-{side}", name, "--data_dir", given.data_dir]
+        arguments += ["--precision", given.precision, "--accelerator", given.accelerator]
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        found[side] = float(done.stdout.splitlines()[-1])
+    return found
+
+
+def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Returns what is found for one workload."""
     workload = WORKLOADS[name]
-    for side in SIDES.values():
-        side(workload, data_dir, precision)  # what is only slow once
-    times: dict[str, list[float]] = {side: [] for side in SIDES}
-    ratios = []
-    for _ in range(rounds):
-        for side, run in SIDES.items():
-            times[side].append(run(workload, data_dir, precision) / workload.updates)
-        ratios.append(times["ours"][-1] / times["bare"][-1])
-        print(f"{name}: {ratios[-1]:.3f}", file=sys.stderr, flush=True)
-    update = {side: median(values) for side, values in times.items()}
-    operations = Bare(workload, data_dir, precision).operations()
-    rate = product_rate(workload)
-    return {
-        "what": workload.what,
-        "precision": precision,
-        "alternations": rounds,
-        "updates_per_s": {side: 1 / seconds for side, seconds in update.items()},
-        "images_per_s": workload.n_critic * workload.batch / update["ours"],
-        "ratio": median(ratios),
-        "ratios": ratios,
-        "operations": operations,
-        "share_of_product_rate": {
-            side: operations / seconds / rate for side, seconds in update.items()
-        },
+    half = given.precision == "bf16-mixed"
+    halves = {"bare": False, "bare bf16": True} if half else {"bare": False}
+    duel = part("duel.Duel", warm_up=workload.warm_up, updates=workload.updates, halves=halves)
+    updates = workload.warm_up + given.rounds * workload.updates
+    trainer = fit(workload, given, updates, duel).trainer
+    (played,) = (callback for callback in trainer.callbacks if isinstance(callback, Duel))
+    seconds = {
+        side: [turn / workload.updates for turn in turns] for side, turns in played.seconds.items()
     }
+    middle = {side: median(turns) for side, turns in seconds.items()}
+    ratios = {
+        side: [ours / theirs for ours, theirs in zip(seconds["ours"], seconds[side], strict=True)]
+        for side in halves
+    }
+    rate = product_rate(workload, trainer.strategy.root_device)
+    found = {
+        "what": workload.what,
+        "precision": given.precision,
+        "turns": given.rounds,
+        "updates_of_a_turn": workload.updates,
+        "seconds_per_update": seconds,
+        "updates_per_s": {side: 1 / value for side, value in middle.items()},
+        "images_per_s": workload.images / middle["ours"],
+        "ratios": ratios,
+        "ratio": {side: median(values) for side, values in ratios.items()},
+        "operations": played.operations,
+        "product_rate": rate,
+        "share_of_product_rate": {
+            side: played.operations / value / rate for side, value in middle.items()
+        },
+        "memory_mib": memory(name, given),
+        "threads": torch.get_num_threads(),
+    }
+    ratio = ", ".join(f"{value:.3f} of {side}" for side, value in found["ratio"].items())
+    print(f"{name}, {given.precision}: {ratio}", file=sys.stderr, flush=True)
+    return found
 
 
 def table(found: dict[str, Any]) -> list[str]:
     """Returns the table of what was measured, in Markdown."""
     lines = [
-        "| workload | precision | updates/s | images/s | time against bare | lowest to highest | "
-        "of the product rate, bare |",
-        "|---|---|---|---|---|---|---|",
+        "| workload | precision | updates/s | images/s | time, of the bare loop's (quartiles) | "
+        "of the bare loop in 32-true | of the product rate, bare | peak memory, of bare |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for run in found["workloads"].values():
-        shares = run["share_of_product_rate"]
+        half = "bare bf16" in run["ratio"]
+        same = run["ratios"]["bare bf16" if half else "bare"]
+        low, middle, high = quantiles(same, n=4)
+        shares, mib = run["share_of_product_rate"], run["memory_mib"]
         lines.append(
-            f"| {run['what']} | {run['precision']} | {run['updates_per_s']['ours']:.2f} | "
-            f"{run['images_per_s']:,.0f} | {run['ratio']:.3f} | "
-            f"{min(run['ratios']):.3f} to {max(run['ratios']):.3f} | "
-            f"{shares['ours']:.0%}, {shares['bare']:.0%} |"
+            f"| {run['what']} | {run['precision']} | {run['updates_per_s']['ours']:.3g} | "
+            f"{run['images_per_s']:,.0f} | {middle:.3f} ({low:.3f} to {high:.3f}) | "
+            f"{run['ratio']['bare']:.3f} | {shares['ours']:.0%}, {shares['bare']:.0%} | "
+            f"{mib['ours']:,.0f} MiB, {mib['ours'] / mib['bare']:.2f} |"
         )
     return lines
+
+
+def features() -> list[str]:
+    """Returns which of `FEATURES` the processor has."""
+    try:
+        known = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return []
+    return [name for name in FEATURES if name in known]
 
 
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table", "profile"))
+    parser.add_argument("action", choices=("run", "table", "profile", "play-ours", "play-bare"))
     parser.add_argument("workloads", nargs="*", default=list(WORKLOADS), help="all if none")
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
-    parser.add_argument("--precision", default="32-true")
-    parser.add_argument("--rounds", type=int, default=7, help="alternations")
-    parser.add_argument("--side", choices=SIDES, default="ours")
+    parser.add_argument("--precision", default="32-true", choices=("32-true", "bf16-mixed"))
+    parser.add_argument("--accelerator", default="cpu")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each side")
     parser.add_argument("--out", default="trace.json", help="of a profile")
     given = parser.parse_args()
-    # The progress bar as on a terminal, and what the workers print nowhere.
-    os.environ["TTY_COMPATIBLE"] = "1"
+    os.environ["TTY_COMPATIBLE"] = "1"  # the progress bar as on a terminal
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     path = RESULTS / "speed.json"
     found = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
     if given.action == "table":
         print("\n".join(table(found)))
     elif given.action == "run":
         for name in given.workloads:
-            key = f"{name} {given.precision}"
-            found["workloads"][key] = measured(name, given.data_dir, given.precision, given.rounds)
-            found.update(
-                machine=machine(torch.device("cpu")), versions=versions(), commit=code_version()
-            )
+            run = measured(name, given)
+            device = torch.device("cuda" if given.accelerator == "gpu" else "cpu")
+            run.update(machine=machine(device), features=features())
+            run.update(versions=versions(), commit=code_version())
+            found["workloads"][f"{name} {given.precision} {given.accelerator}"] = run
             write_results("speed", found)
-    else:
-        activities = [torch.profiler.ProfilerActivity.CPU]
-        with torch.profiler.profile(activities=activities) as profiler:
-            SIDES[given.side](WORKLOADS[given.workloads[0]], given.data_dir, given.precision)
+    elif given.action == "profile":
+        workload = WORKLOADS[given.workloads[0]]
+        with torch.profiler.profile() as profiler:
+            fit(workload, given, workload.warm_up + workload.updates)
         profiler.export_chrome_trace(given.out)
         print(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=20))
+    else:
+        play(given.workloads[0], given, bare=given.action == "play-bare")
 
 
 if __name__ == "__main__":

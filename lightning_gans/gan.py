@@ -3,7 +3,7 @@
 import copy
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import isfinite, prod
 from typing import Any, cast
@@ -32,6 +32,7 @@ from lightning_gans.checks import (
     made,
 )
 from lightning_gans.game import DivergenceError, Player, Samples, split_batch
+from lightning_gans.idle import leave_out_idle_calls
 from lightning_gans.losses import minimax_discriminator_loss, non_saturating_generator_loss
 from lightning_gans.networks import (
     MLPDiscriminator,
@@ -39,7 +40,7 @@ from lightning_gans.networks import (
     evaluation_mode,
     has_batch_statistics,
 )
-from lightning_gans.networks.evaluation import share_buffers
+from lightning_gans.networks.evaluation import share_buffers, treats_samples_alone
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.penalties import Penalty
 from lightning_gans.priors import NormalPrior, Prior
@@ -163,6 +164,7 @@ class GAN(CheckpointedModule):
         self.live: dict[str, float] = {}
         self._seen: dict[str, Tensor] = {}
         self.training_begun = False
+        self._joins = False
         self._logging = False
         self._scaled = False
         self._place: int | None = None
@@ -267,9 +269,17 @@ class GAN(CheckpointedModule):
     # What a variant may call ---------------------------------------------------------------------
 
     def logits(self, samples: Samples) -> tuple[Tensor, Tensor]:
-        """Returns the logits of the real and of the fake samples, each of shape (N,)."""
-        real = self.discriminate(samples.real, samples.labels)
-        fake = self.discriminate(samples.fake, samples.labels)
+        """Returns the logits of the real and of the fake samples, each of shape (N,).
+
+        In one pass over both, if that is the same to the discriminator as one over each.
+        """
+        if self._joins:
+            labels = None if samples.labels is None else samples.labels.repeat(2)
+            both = self.discriminate(torch.cat([samples.real, samples.fake]), labels)
+            real, fake = both.tensor_split([len(samples.real)])
+        else:
+            real = self.discriminate(samples.real, samples.labels)
+            fake = self.discriminate(samples.fake, samples.labels)
         self.note(d_real=real, d_fake=fake)
         return real, fake
 
@@ -309,9 +319,13 @@ class GAN(CheckpointedModule):
 
         The model's own generator stays in its place, so that no checkpoint can catch the other.
         """
+        self.__dict__["_view"] = self._with(generator=generator)
+
+    def _with(self, **networks: nn.Module) -> "GAN":
+        """Returns a view of this model with some other networks."""
         view = copy.copy(self)
-        view._modules = {**self._modules, "generator": generator}
-        self.__dict__["_view"] = view
+        view._modules = {**self._modules, **networks}
+        return view
 
     @override
     def on_validation_start(self) -> None:
@@ -382,6 +396,10 @@ class GAN(CheckpointedModule):
         if isinstance(strategy, DDPStrategy):
             # Each backward pass reaches the parameters of one player only.
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        if strategy.root_device.type == "cpu":
+            # Lightning asks PyTorch to look for GPUs without starting their driver, and without
+            # one an optimizer then searches for its library in every step.
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         given = os.environ.get("PL_GLOBAL_SEED")
         self.seed = int(given) if given else strategy.broadcast(torch.initial_seed() % 2**32)
         synced = getattr(strategy, "_layer_sync", None) is not None
@@ -408,6 +426,12 @@ class GAN(CheckpointedModule):
             self.check_networks(fake, labels)
         self._sample_shape = tuple(fake.shape[1:])
 
+        def read(discriminator: nn.Module, x: Tensor) -> Tensor:
+            view = self._with(discriminator=discriminator)
+            return view.discriminate(x, labels=x.new_zeros(len(x)).long())
+
+        self._joins = treats_samples_alone(self.discriminator, read, self._sample_shape)
+
     @override
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         """Makes an optimizer for each player and, if asked for, its scheduler."""
@@ -431,6 +455,7 @@ class GAN(CheckpointedModule):
     def on_train_start(self) -> None:
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.training_begun = False
+        leave_out_idle_calls(self.trainer)
         self._start_clock()
 
     @override
@@ -464,18 +489,20 @@ class GAN(CheckpointedModule):
         reseed(self.device, self.seed, NOISE, self._update, self.global_rank)
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
-        _require_grad(self._trained.values(), False)
         try:
             for player, optimizer in zip(players, optimizers, strict=True):
                 rows = slice((slices - player.updates) * size, slices * size)
                 share = real[rows], None if labels is None else labels[rows]
-                _require_grad([self._trained[player.name]], True)
+                for name, parameters in self._trained.items():
+                    if name != player.name:
+                        _require_grad(parameters, False)
+                _require_grad(self._trained[player.name], True)
                 for index, samples in enumerate(self._draws(player, *share, size=size)):
                     counted = player is players[-1] and index == player.updates - 1
                     self._play(player, optimizer, samples, counted=counted)
-                _require_grad([self._trained[player.name]], False)
         finally:
-            _require_grad(self._trained.values(), True)
+            for parameters in self._trained.values():
+                _require_grad(parameters, True)
         for config in self.trainer.lr_scheduler_configs:
             config.scheduler.step()  # type: ignore[call-arg]
         self.images_seen += slices * size * self.trainer.world_size
@@ -513,7 +540,8 @@ class GAN(CheckpointedModule):
                 terms[penalty.name] = penalty(critic, samples.real, samples.fake)
         first, *others = terms.values()
         loss = sum(others, first)
-        if self.device.type == "cpu" and self.trainer.world_size == 1 and not loss.isfinite():
+        on_cpu = self.device.type == "cpu" and self.trainer.world_size == 1
+        if on_cpu and not isfinite(loss.item()):
             # Elsewhere to look would be to wait: the rows that are logged tell.
             values = {name: term.item() for name, term in terms.items()}
             self._stop_diverged(f"loss_{player.key}", values, samples)
@@ -583,7 +611,6 @@ class GAN(CheckpointedModule):
         )
 
 
-def _require_grad(groups: Iterable[list[nn.Parameter]], required: bool) -> None:
-    for parameters in groups:
-        for parameter in parameters:
-            parameter.requires_grad_(required)
+def _require_grad(parameters: list[nn.Parameter], required: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(required)

@@ -1,6 +1,6 @@
 """Optimizers with plain scalar arguments, which a config file can write and read back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -25,8 +25,8 @@ class GANAdam(torch.optim.Adam):
         beta2: decay rate of the second moment, in [0, 1).
         eps: added to the denominator.
         weight_decay: weight of the L2 penalty on the parameters.
-        fused: update all parameters in one kernel, which saves time with small networks. Not for
-            fp16, where it hides the unscaled gradients.
+        fused: update all parameters in one kernel, which saves time with small networks; on the
+            CPU if it is not given. Not for fp16, where it hides the unscaled gradients.
     """
 
     def __init__(
@@ -37,13 +37,21 @@ class GANAdam(torch.optim.Adam):
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        fused: bool = False,
+        fused: bool | None = None,
     ) -> None:
+        groups: list[Any] = list(params)
+        if fused is None:
+            fused = all(parameter.device.type == "cpu" for parameter in _parameters(groups))
         super().__init__(
-            params,
+            groups,
             lr=lr,
             betas=(beta1, beta2),
             eps=eps,
             weight_decay=weight_decay,
             fused=fused or None,
         )
+
+
+def _parameters(groups: Iterable[Any]) -> Iterator[nn.Parameter]:
+    for group in groups:
+        yield from _parameters(group["params"]) if isinstance(group, dict) else [group]

@@ -124,7 +124,7 @@ class Checkpoint(ModelCheckpoint):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._notice.listen()
+        self._notice.listen(trainer)
 
     @override
     def on_train_batch_end(

@@ -1,0 +1,73 @@
+"""Counts what an update makes two processes wait for and send; saves what each of them found."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import lightning.pytorch as pl
+import torch
+from conftest import SMALL, small_ring
+from torch import distributed
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lightning_gans import WGANGP
+from lightning_gans.callbacks import Checkpoint, Progress
+
+COUNTED = 4
+"""Updates, none of which writes a row of logs."""
+
+
+class Counts(TorchDispatchMode):
+    """Counts the operations outside of the backward passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if torch._C._current_graph_task_id() == -1:
+            self.calls[str(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class Costs(pl.Callback):
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.sent = 0
+        self.sizes: list[int] = []
+
+    def on_train_start(self, trainer, module) -> None:  # type: ignore[no-untyped-def]
+        def hook(state, bucket):  # type: ignore[no-untyped-def]
+            self.sent += bucket.buffer().nbytes
+            return allreduce_hook(distributed.group.WORLD, bucket)
+
+        trainer.strategy.model.register_comm_hook(None, hook)
+        networks = module.discriminator, module.generator
+        self.sizes = [sum(p.nbytes for p in network.parameters()) for network in networks]
+
+    def on_train_batch_end(self, trainer, *_) -> None:  # type: ignore[no-untyped-def]
+        if trainer.global_step == 3:
+            self.sent = 0
+            self.counts.__enter__()
+        elif trainer.global_step == 3 + COUNTED:
+            self.counts.__exit__(None, None, None)
+            found = {"sent": self.sent, "sizes": self.sizes, "calls": dict(self.counts.calls)}
+            torch.save(found, Path(sys.argv[1]) / f"{trainer.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    pl.seed_everything(0)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=2,
+        max_steps=3 + COUNTED,
+        log_every_n_steps=100,
+        logger=False,
+        limit_val_batches=0,
+        callbacks=[Checkpoint(dirpath=sys.argv[1]), Progress(), Costs()],
+    )
+    trainer.fit(WGANGP(n_critic=3, **SMALL), small_ring())

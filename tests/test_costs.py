@@ -1,0 +1,291 @@
+"""What one update costs, counted rather than timed."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from conftest import SMALL, quiet_trainer, small_ring
+from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.profilers import SimpleProfiler
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lightning_gans import ACGAN, CGAN, GAN, WGANGP
+from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
+from lightning_gans.game import Samples
+from lightning_gans.networks import (
+    DCGANCritic,
+    DCGANDiscriminator,
+    GlobalPoolDiscriminator,
+    MaxPoolDiscriminator,
+    MLPDiscriminator,
+)
+from lightning_gans.networks.evaluation import treats_samples_alone
+from lightning_gans.priors import NormalPrior
+
+BATCH = 8
+
+
+class Counted(nn.Module):
+    """A network that notes how many samples each of its calls reads."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.calls: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls.append(len(x))
+        return self.network(x)
+
+
+def counted_model(**arguments) -> WGANGP:
+    generator = Counted(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2)))
+    discriminator = Counted(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)))
+    return WGANGP(
+        generator=generator, discriminator=discriminator, prior=NormalPrior(2), **arguments
+    )
+
+
+class Window(TorchDispatchMode, pl.Callback):
+    """Counts operations, Lightning's logging and optimizer steps from one update to another."""
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__()
+        self.first, self.last = first, last
+        self.operations: Counter[str] = Counter()
+        self.logs = self.steps = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.operations[str(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+    def on_train_start(self, trainer, model):
+        log = model.log
+
+        def counting(*args, **kwargs):
+            self.logs += 1
+            return log(*args, **kwargs)
+
+        model.log = counting
+        for optimizer in trainer.optimizers:
+            optimizer.register_step_post_hook(self.stepped)
+
+    def stepped(self, *_):
+        self.steps += 1
+
+    def on_train_batch_end(self, trainer, model, *_):
+        if trainer.global_step == self.first:
+            model.generator.calls.clear()
+            model.discriminator.calls.clear()
+            self.logs = self.steps = 0
+            self.__enter__()
+        elif trainer.global_step == self.last:
+            self.__exit__(None, None, None)
+            self.counted = (self.steps, self.logs)
+            self.read = {
+                "generator": list(model.generator.calls),
+                "discriminator": list(model.discriminator.calls),
+            }
+
+
+def window(model, tmp_path, *, first=3, last=4, every=100) -> Window:
+    found = Window(first, last)
+    trainer = quiet_trainer(
+        last + 1,
+        log_every_n_steps=every,
+        limit_val_batches=0,
+        callbacks=[
+            found,
+            Progress(),
+            Evaluation([]),
+            Pictures(every_n_updates=100),
+            Checkpoint(dirpath=str(tmp_path)),
+        ],
+        default_root_dir=tmp_path,
+        enable_checkpointing=True,
+        enable_progress_bar=True,
+    )
+    trainer.fit(model, small_ring(batch_size=BATCH))
+    return found
+
+
+def test_a_round_makes_no_pass_step_or_transfer_too_many(tmp_path):
+    found = window(counted_model(n_critic=3), tmp_path)
+    # All fakes of the critic's turns at once, then those of the generator's own turn.
+    assert found.read["generator"] == [3 * BATCH, BATCH]
+    # Real and fake together, then the penalty's points; at last the generator's fakes.
+    assert found.read["discriminator"] == [2 * BATCH, BATCH] * 3 + [BATCH]
+    steps, logs = found.counted
+    assert steps == 4
+    assert logs == 0
+    # On the CPU each loss is looked at. Elsewhere it is not, as in several processes.
+    assert found.operations["aten._local_scalar_dense.default"] == 4
+    assert found.operations["aten._to_copy.default"] == 0
+
+
+def test_a_row_of_logs_is_one_transfer(tmp_path, monkeypatch):
+    transfers = []
+    transfer = Tensor.tolist
+    monkeypatch.setattr(Tensor, "tolist", lambda x: transfers.append(x.shape) or transfer(x))
+    quiet = window(counted_model(n_critic=1), tmp_path)
+    assert transfers == []
+    logged = window(counted_model(n_critic=1), tmp_path, every=4)
+    # Loss, terms, gradient norm and mean logits of the critic; loss and norm of the generator.
+    assert transfers == [(8,)]
+    more = logged.operations - quiet.operations
+    assert more["aten._local_scalar_dense.default"] == 0
+    assert logged.counted == (2, 0)
+
+
+def test_two_processes_send_their_gradients_and_wait_for_nothing_else(tmp_path):
+    script = Path(__file__).parent / "distributed" / "count_costs.py"
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], check=True, timeout=300, capture_output=True
+    )
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        # DDP itself looks which parameters a backward pass has reached; nothing else waits.
+        assert "aten._local_scalar_dense.default" not in found["calls"]
+        # DDP sends the whole model in each backward pass, with zeros for who does not play.
+        assert found["sent"] == 4 * (3 + 1) * sum(found["sizes"])
+
+
+# One pass over real and fake --------------------------------------------------------------------
+
+
+class MinibatchDeviation(nn.Module):
+    """A layer that tells each sample how much its batch varies, behind a gate."""
+
+    def __init__(self, gate: float) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.tensor(gate))
+        self.last = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x) + self.gate * x.std()
+
+
+def normalized(layer: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 4), layer, nn.ReLU(), nn.Linear(4, 1))
+
+
+IMAGE, TALL = (1, 28, 28), (3, 64, 64)
+LONE = {
+    "perceptron": (MLPDiscriminator((2,), [8]), (2,)),
+    "layer norm": (normalized(nn.LayerNorm(4)), (2,)),
+    "instance norm": (DCGANDiscriminator(TALL, 4, normalization=nn.InstanceNorm2d), TALL),
+    "group norm": (DCGANDiscriminator(TALL, 4, normalization=partial(nn.GroupNorm, 2)), TALL),
+    "global pool": (GlobalPoolDiscriminator(IMAGE), IMAGE),
+    "max pool": (MaxPoolDiscriminator(IMAGE), IMAGE),
+    "dcgan critic": (DCGANCritic(TALL, width=4), TALL),
+}
+COUPLED = {
+    "batch norm": (normalized(nn.BatchNorm1d(4)), (2,)),
+    "dropout": (normalized(nn.Dropout(0.5)), (2,)),
+    "spectral norm": (parametrizations.spectral_norm(nn.Linear(2, 1)), (2,)),
+    "deviation": (MinibatchDeviation(1.0), (2,)),
+    "deviation behind a closed gate": (MinibatchDeviation(0.0), (2,)),
+    "constant": (normalized(nn.Threshold(1e9, 0.0)), (2,)),
+}
+
+
+def call(network: nn.Module, x: Tensor) -> Tensor:
+    return network(x)
+
+
+@pytest.mark.parametrize("name", LONE)
+def test_who_reads_samples_alone_may_read_them_together(name):
+    network, shape = LONE[name]
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+    assert treats_samples_alone(network, call, shape)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert network.training
+    for key, value in network.state_dict().items():
+        assert torch.equal(before[key], value)
+
+
+@pytest.mark.parametrize("name", COUPLED)
+def test_who_may_not_read_samples_together_is_found_out(name):
+    network, shape = COUPLED[name]
+    assert not treats_samples_alone(network, call, shape)
+
+
+@pytest.mark.parametrize("variant", [GAN, WGANGP, CGAN])
+def test_one_pass_over_both_gives_the_logits_of_two(variant):
+    classes = {"num_classes": 3} if variant is CGAN else {}
+    model = variant(**SMALL, **classes).double()
+    real, fake = torch.randn(2, 5, 2, dtype=torch.float64)
+    labels = torch.randint(3, (5,)) if classes else None
+    samples = Samples(real, fake, real, labels)
+    apart = model.logits(samples)
+    model._joins = True
+    together = model.logits(samples)
+    for one, other in zip(apart, together, strict=True):
+        assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_a_discriminator_with_batch_statistics_reads_real_and_fake_apart():
+    network = Counted(normalized(nn.BatchNorm1d(4)))
+    model = GAN(generator=nn.Linear(2, 2), discriminator=network, prior=NormalPrior(2))
+    quiet_trainer(1, limit_val_batches=0).fit(model, small_ring(batch_size=BATCH))
+    assert network.calls[-3:] == [BATCH, BATCH, BATCH]
+
+
+# What Lightning does without an effect ----------------------------------------------------------
+
+
+class Hooked(pl.Callback):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def on_before_backward(self, *_) -> None:
+        self.heard.append("before")
+
+    def on_train_batch_end(self, *_) -> None:
+        self.heard.append("end")
+
+
+def test_hooks_that_callbacks_have_are_called():
+    hooked, started = Hooked(), []
+    spoken = LambdaCallback(on_train_batch_start=lambda *_: started.append(1))
+    profiler = SimpleProfiler()
+    model = GAN(**SMALL)
+    trainer = quiet_trainer(2, callbacks=[hooked, spoken], profiler=profiler, limit_val_batches=0)
+    trainer.fit(model, small_ring())
+    assert hooked.heard == ["before", "before", "end"] * 2
+    assert started == [1, 1]
+    assert trainer.profiler is profiler
+    assert len(profiler.recorded_durations["run_training_batch"]) == 2
+    trainer = quiet_trainer(1, callbacks=[hooked], limit_val_batches=0)  # and in another run
+    trainer.fit(model, small_ring())
+    assert hooked.heard == ["before", "before", "end"] * 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the search is for a machine without a GPU")
+def test_no_step_on_the_cpu_searches_for_a_gpu_driver(monkeypatch):
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # as Lightning sets it
+    searched = []
+    found = torch.cuda._device_count_nvml
+    monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: searched.append(1) or found())
+    model = ACGAN(num_classes=8, **{**SMALL, "discriminator": MLPDiscriminator})
+    torch.optim.Adam(model.parameters(), lr=0.1).step()
+    assert torch.cuda.is_available() is False
+    assert searched  # this is how it would be searched for
+    trainer = quiet_trainer(2, limit_val_batches=0)
+    model.trainer = trainer
+    searched.clear()
+    trainer.fit(model, small_ring(labels=True))
+    before = len(searched)
+    torch.optim.Adam(model.parameters(), lr=0.1).step()
+    assert len(searched) == before
+    assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "0"
