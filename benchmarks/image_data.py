@@ -11,7 +11,6 @@ peak memory, for MNIST and for a folder of images that is kept in memory.
 import argparse
 import json
 import math
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from statistics import median
 import lightning.pytorch as pl
 import torch
 import torchvision
+from memory import peak_memory
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -110,15 +110,15 @@ def loading_share(data_dir: str, updates: int) -> float:
 
 def read_and_measure(data: ImageData) -> None:
     """Prints the bytes of a dataset, and by how much reading it raises the peak of memory."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    before = peak_memory()
     data.setup()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    peak = peak_memory() - before
     sources = {id(source): source for source, _ in data.held_out}.values()
     size = sum(len(source) for source in sources) * math.prod(data.data_shape)
     print(json.dumps({"bytes": size, "peak": peak}))
 
 
-def peak_memory(*flags: str) -> dict[str, int]:
+def memory_of(*flags: str) -> dict[str, int]:
     """Returns what `read_and_measure` finds in a process of its own."""
     command = [sys.executable, __file__, "--memory_only", *flags]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -138,9 +138,9 @@ def main() -> None:
         photos = given.photos
         read_and_measure(ImageFolder(photos, 32, cache=True) if photos else MNIST(given.data_dir))
         return
-    memory = {"MNIST": peak_memory("--data_dir", given.data_dir)}
+    memory = {"MNIST": memory_of("--data_dir", given.data_dir)}
     if given.photos:
-        memory["ImageFolder"] = peak_memory("--photos", given.photos)
+        memory["ImageFolder"] = memory_of("--photos", given.photos)
     pairs = ours(given.data_dir), theirs(given.data_dir)
     rates = [(rate(pairs[0], 200), rate(pairs[1], 10)) for _ in range(given.repetitions)]
     result = {

@@ -26,7 +26,10 @@ DIGITS = (
     *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
     *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned"),
 )
-BY_CLASS = ("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist")
+BY_CLASS = (
+    *("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist"),
+    "cvae_gan_mnist_tuned",
+)
 PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder")
 LONG = (
     *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wgan_gp_conv_mnist", "wdcgan_mnist"),

@@ -28,6 +28,7 @@ from typing import Any
 import torch
 import yaml
 from duel import Duel
+from memory import peak_memory
 from trained import RESULTS, write_results
 
 from lightning_gans.gancli import GANCLI
@@ -126,7 +127,6 @@ WORKLOADS = {
     ),
 }
 """Their letters are those of docs/performance.md."""
-ADAM = {"lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "fused": True}
 
 
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
@@ -135,13 +135,10 @@ FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 def config(workload: Workload, data_dir: str) -> dict[str, Any]:
     """Returns the configuration of a workload."""
-    model = {**workload.model, "init_args": {**workload.model["init_args"]}}
-    for player in "gd":
-        model["init_args"][f"optimizer_{player}"] = part("GANAdam", **ADAM)
     data = {**workload.data, "init_args": {**workload.data["init_args"]}}
     if data["class_path"] == "MNIST":
         data["init_args"]["data_dir"] = data_dir
-    return {"model": model, "data": data}
+    return {"model": workload.model, "data": data}
 
 
 def fit(workload: Workload, given: argparse.Namespace, updates: int, *callbacks: Any) -> GANCLI:
@@ -188,16 +185,7 @@ def play(name: str, given: argparse.Namespace, *, bare: bool) -> None:
     half = given.precision == "bf16-mixed"
     instead = [part("duel.Instead", updates=updates, half=half)] if bare else []
     fit(workload, given, updates, *instead)
-    print(peak())
-
-
-def peak() -> float:
-    """Returns the greatest resident memory of this process so far, in MiB.
-
-    As Linux tells it of this program alone; getrusage would count that of its parent too.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+    print(peak_memory() / 2**20)
 
 
 def memory(name: str, given: argparse.Namespace) -> dict[str, float]:

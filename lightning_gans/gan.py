@@ -31,6 +31,7 @@ from lightning_gans.checks import (
     check_range,
     made,
 )
+from lightning_gans.compiled import Compiled
 from lightning_gans.game import DivergenceError, Player, Samples, split_batch
 from lightning_gans.idle import leave_out_idle_calls
 from lightning_gans.losses import minimax_discriminator_loss, non_saturating_generator_loss
@@ -93,6 +94,8 @@ class GAN(CheckpointedModule):
         optimizer_d: makes the discriminator's.
         scheduler: makes a learning-rate scheduler for each optimizer, stepped once a round.
         gradient_clip_norm: largest norm of one player's gradient; larger ones are scaled down.
+        compile: let PyTorch compile the losses with their penalties, which takes a minute at the
+            start; the same to rounding. A loss that cannot be compiled says so and runs without.
 
     Attributes:
         exported: names of the networks that generate, or find what to generate from.
@@ -120,6 +123,7 @@ class GAN(CheckpointedModule):
         optimizer_d: OptimizerCallable = GANAdam,
         scheduler: LRSchedulerCallable | None = None,
         gradient_clip_norm: float | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.save_plain_hyperparameters()
@@ -161,6 +165,7 @@ class GAN(CheckpointedModule):
         self.optimizer_d = optimizer_d
         self.scheduler = scheduler
         self.gradient_clip_norm = gradient_clip_norm
+        self.compiles = compile
         self.live: dict[str, float] = {}
         self._seen: dict[str, Tensor] = {}
         self.training_begun = False
@@ -456,6 +461,10 @@ class GAN(CheckpointedModule):
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.training_begun = False
         leave_out_idle_calls(self.trainer)
+        self._compiled: dict[str, Compiled] = {}
+        for player in self.players() if self.compiles else []:
+            name = f"{type(self).__name__}.{player.name}_loss"
+            self._compiled[player.name] = Compiled(name, partial(self._terms, player))
         self._start_clock()
 
     @override
@@ -524,10 +533,8 @@ class GAN(CheckpointedModule):
             part = slice(start, start + size)
             yield draw(real[part], None if labels is None else labels[part])
 
-    def _play(
-        self, player: Player, optimizer: LightningOptimizer, samples: Samples, *, counted: bool
-    ) -> None:
-        """Makes one update: losses, backward, step."""
+    def _terms(self, player: Player, samples: Samples) -> dict[str, Tensor]:
+        """Returns the terms of a player's loss and its penalties."""
         terms: dict[str, Tensor] = getattr(self, f"{player.name}_loss")(samples)
         if not isinstance(terms, dict):
             raise ValueError(
@@ -538,6 +545,14 @@ class GAN(CheckpointedModule):
             critic = partial(self.discriminate, labels=samples.labels)
             for penalty in player.penalties:
                 terms[penalty.name] = penalty(critic, samples.real, samples.fake)
+        return terms
+
+    def _play(
+        self, player: Player, optimizer: LightningOptimizer, samples: Samples, *, counted: bool
+    ) -> None:
+        """Makes one update: losses, backward, step."""
+        compiled = self._compiled.get(player.name)
+        terms = self._terms(player, samples) if compiled is None else compiled(samples)
         first, *others = terms.values()
         loss = sum(others, first)
         on_cpu = self.device.type == "cpu" and self.trainer.world_size == 1

@@ -26,6 +26,8 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
         critic: maps (N, ...) to outputs, shape (N,).
         x: points at which to differentiate, shape (N, ...).
     """
+    if torch.compiler.is_compiling():  # which cannot differentiate autograd.grad once more
+        return torch.func.grad(lambda points: critic(points).sum())(x.detach())
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)

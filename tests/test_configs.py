@@ -23,7 +23,7 @@ def test_the_configurations_of_the_founding_systems_are_there():
         *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
         *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "dcgan_cifar10", "wdcgan_gp_cifar10"),
         *("gan_folder", "wdcgan_gp_folder", "cgan_ring", "cgan_mnist", "cwgan_gp_mnist"),
-        *("acgan_mnist", "cvae_gan_mnist"),
+        *("acgan_mnist", "cvae_gan_mnist", "cvae_gan_mnist_tuned"),
     }
 
 

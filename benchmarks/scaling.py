@@ -1,0 +1,273 @@
+"""Measures how speed scales: with the batch, with time, with processes, with photos to decode.
+
+    python benchmarks/scaling.py run --data_dir data --photos photos   # all, or those named
+    python benchmarks/scaling.py table
+
+``batch`` fits time per update = a + b x batch to a WGAN-GP and to the bare loop of `Bare`.
+``long`` trains the smallest workload for 10,000 updates and watches time and memory.
+``processes`` trains with one process and with two. ``photos`` tells for how long DCGAN's training
+waits for the JPEGs of a folder that two workers decode, and what decoding costs by itself.
+``tutorial`` times the network pair of `configs/lsgan_mnist.yaml`. ``results/scaling.json`` keeps
+what was found.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from duel import Duel
+from memory import resident_memory
+from PIL import Image
+from speed import WORKLOADS, fit, part
+from trained import RESULTS, ROOT, write_results
+
+from datamodules import ImageFolder
+from lightning_gans import DCGAN
+from lightning_gans.provenance import code_version, machine, versions
+
+BATCHES = {"tiny": (64, 128, 256, 512, 1024), "toy": (64, 128, 256, 512)}
+"""Batch sizes of a critic update, for two of the workloads of speed.py."""
+TURNS = 9
+
+
+def line(sizes: list[int], seconds: list[float]) -> dict[str, float]:
+    """Returns the straight line through times, fitted to their relative errors."""
+    x, y = np.array(sizes, float), np.array(seconds)
+    design = np.stack([1 / y, x / y], axis=1)
+    (a, b), *_ = np.linalg.lstsq(design, np.ones(len(x)), rcond=None)
+    return {"a": a, "b": b, "largest_residual": float(np.abs((a + b * x) / y - 1).max())}
+
+
+def batch(given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the time of an update at several batch sizes, and the lines through them."""
+    found = {}
+    for name, sizes in BATCHES.items():
+        seconds: dict[str, list[float]] = {"ours": [], "bare": []}
+        for size in sizes:
+            data = part("GaussianRing", batch_size=size)
+            workload = replace(WORKLOADS[name], data=data, updates=20, warm_up=10)
+            duel = part("duel.Duel", warm_up=10, updates=20, halves={"bare": False})
+            made = fit(workload, given, 10 + TURNS * 20, duel)
+            (played,) = (c for c in made.trainer.callbacks if isinstance(c, Duel))
+            for side, turns in played.seconds.items():
+                seconds[side].append(median(turns) / 20)
+        lines = {side: line(list(sizes), times) for side, times in seconds.items()}
+        found[name] = {"sizes": sizes, "seconds": seconds, "lines": lines}
+    return found
+
+
+class Watch(pl.Callback):
+    """Notes time and memory after every thousand updates."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.mib: list[float] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock."""
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Reads the clock."""
+        if trainer.global_step % 1000 == 0:
+            self.seconds.append(time.perf_counter() - self._start)
+            self.mib.append(resident_memory() / 2**20)
+            self._start = time.perf_counter()
+
+
+def long(given: argparse.Namespace) -> dict[str, Any]:
+    """Returns time and memory of every thousand of 10,000 updates of the smallest workload."""
+    trainer = fit(WORKLOADS["tiny"], given, 10_000, part("scaling.Watch")).trainer
+    (watch,) = (c for c in trainer.callbacks if type(c).__name__ == "Watch")
+    return {"seconds": watch.seconds, "mib": watch.mib}
+
+
+def updates_per_s(config: str, *flags: str) -> float:
+    """Returns the updates a second that a run of the command line logs."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "cli.py"), "fit"]
+        command += ["--config", str(ROOT / "configs" / f"{config}.yaml")]
+        command += ["--trainer.default_root_dir", folder, "--trainer.accelerator", "cpu"]
+        command += ["--trainer.limit_val_batches", "0", "--pictures.every_n_updates", "0"]
+        subprocess.run([*command, *flags], check=True, capture_output=True)
+        (log,) = Path(folder).rglob("metrics.csv")
+        with log.open() as file:
+            rates = [float(row["train/updates_per_s"]) for row in csv.DictReader(file)]
+    return median(rates[1:])
+
+
+def processes(given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the updates a second of one process and of two, each with a batch of its own."""
+    found: dict[int, list[float]] = {1: [], 2: []}
+    flags = ["--trainer.max_steps", "100", "--trainer.log_every_n_steps", "10"]
+    flags += ["--data.data_dir", given.data_dir]
+    for _ in range(3):
+        for number, rates in found.items():
+            devices = ["--trainer.devices", str(number)]
+            rates.append(updates_per_s("wgan_gp_mnist", *devices, *flags))
+    return {str(number): median(rates) for number, rates in found.items()}
+
+
+class Waiting(pl.Callback):
+    """Adds up the time from the end of one update to the beginning of the next."""
+
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up = warm_up
+        self.waiting = 0.0
+        self.start = self.end = 0.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Ends a time of waiting."""
+        if trainer.global_step > self.warm_up:
+            self.waiting += time.perf_counter() - self.end
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Begins one."""
+        self.end = time.perf_counter()
+        if trainer.global_step == self.warm_up:
+            self.start = self.end
+
+
+def rate(draw: Callable[[int], Any], images: int) -> float:
+    """Returns images a second of something that gives batches of 64."""
+    start = time.perf_counter()
+    for position in range(images // 64):
+        draw(position)
+    return images // 64 * 64 / (time.perf_counter() - start)
+
+
+def photos(given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the share of DCGAN's training that waits for JPEGs, and the rates of decoding."""
+    if given.photos is None:
+        raise SystemExit("photos needs --photos, a folder of images")
+    data = ImageFolder(given.photos, 64, batch_size=64, cache=False, num_workers=2)
+    waiting = Waiting(warm_up=3)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=23,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        callbacks=[waiting],
+    )
+    trainer.fit(DCGAN(data_shape=(3, 64, 64)), data)
+    training = waiting.end - waiting.start
+    paths = sorted(Path(given.photos).rglob("*.jpg"))
+
+    def decode(position: int) -> None:
+        for path in paths[64 * position : 64 * (position + 1)]:
+            with Image.open(path) as image:
+                image.convert("RGB").resize((64, 64), Image.Resampling.BILINEAR)
+
+    draw = data.training_batches(0, 64, 0, 1)
+    rates = [(rate(draw, 1280), rate(decode, 1280)) for _ in range(5)]
+    return {
+        "share_of_waiting": waiting.waiting / training,
+        "seconds_per_update": training / 20,
+        "images_per_s_of_one_worker": median(ours for ours, _ in rates),
+        "images_per_s_of_pillow_alone": median(theirs for _, theirs in rates),
+    }
+
+
+def tutorial(given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the milliseconds of a round of the least-squares GAN, batch 32."""
+    flags = ["--trainer.max_steps", "200", "--trainer.log_every_n_steps", "20"]
+    flags += ["--data.data_dir", given.data_dir]
+    rates = [updates_per_s("lsgan_mnist", *flags) for _ in range(3)]
+    return {"ms_per_update": 1000 / median(rates), "its_author_prints": 15}
+
+
+MEASURES = {
+    "batch": batch,
+    "long": long,
+    "processes": processes,
+    "photos": photos,
+    "tutorial": tutorial,
+}
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """Returns what was found, in sentences."""
+    lines = []
+    for name, run in found.get("batch", {}).items():
+        for side, fitted in run["lines"].items():
+            lines.append(
+                f"{name}, {side}: {1000 * fitted['a']:.2f} ms + {1000 * fitted['b']:.4f} ms a "
+                f"sample, at most {fitted['largest_residual']:.1%} off"
+            )
+    if "long" in found:
+        seconds, mib = found["long"]["seconds"], found["long"]["mib"]
+        lines.append(
+            f"10,000 updates: {seconds[0]:.2f} s for the first thousand, {median(seconds):.2f} s "
+            f"in the middle, {seconds[-1]:.2f} s for the last; memory {mib[0]:.0f} MiB, "
+            f"{mib[len(mib) // 2]:.0f} MiB, {mib[-1]:.0f} MiB"
+        )
+    if "processes" in found:
+        one, two = found["processes"]["1"], found["processes"]["2"]
+        lines.append(
+            f"wgan_gp_mnist: {one:.2f} updates/s in one process, {two:.2f} in two with twice the "
+            f"samples, {2 * two / one:.2f} times the samples"
+        )
+    if "photos" in found:
+        run = found["photos"]
+        lines.append(
+            f"DCGAN on JPEGs: {run['share_of_waiting']:.2%} of {run['seconds_per_update']:.2f} s "
+            f"an update is waiting; a worker makes {run['images_per_s_of_one_worker']:.0f} images "
+            f"a second, Pillow alone {run['images_per_s_of_pillow_alone']:.0f}"
+        )
+    if "tutorial" in found:
+        lines.append(f"lsgan_mnist: {found['tutorial']['ms_per_update']:.1f} ms a round")
+    return lines
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("measures", nargs="*", default=list(MEASURES), help="all if none")
+    parser.add_argument("--data_dir", default="data", help="folder above MNIST")
+    parser.add_argument("--photos", help="folder of images")
+    given = parser.parse_args(namespace=argparse.Namespace(precision="32-true", accelerator="cpu"))
+    path = RESULTS / "scaling.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    if given.action == "run":
+        for name in given.measures:
+            found[name] = MEASURES[name](given)
+            found["machine"] = machine(torch.device("cpu"))
+            found.update(versions=versions(), commit=code_version())
+            write_results("scaling", found)
+    print("\n".join(table(found)))
+
+
+if __name__ == "__main__":
+    main()

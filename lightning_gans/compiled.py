@@ -1,0 +1,51 @@
+"""Functions that PyTorch compiles, or that run as they are where it cannot."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+
+__all__ = ["Compiled"]
+
+
+class Compiled:
+    """A function that is compiled when it is first called, and draws the noise it would without.
+
+    A function that cannot be compiled as a whole says so and runs as it is from then on.
+
+    Args:
+        name: of the function, for the warning.
+        function: of tensors and of what holds tensors.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.name = name
+        self.function = function
+        self._works = False
+        self._compiled: Callable[..., Any] | None = torch.compile(
+            function,
+            fullgraph=True,
+            dynamic=False,
+            # Noise comes from the generator that eager mode draws from, in the same order.
+            options={"fallback_random": True},
+        )
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Calls the function."""
+        if self._compiled is None:
+            return self.function(*arguments)
+        try:
+            outputs = self._compiled(*arguments)
+        except Exception as error:
+            if self._works:
+                raise
+            reason = next((line for line in str(error).splitlines() if line), "no reason given")
+            rank_zero_warn(
+                f"compile: {self.name} cannot be compiled and runs without: "
+                f"{type(error).__name__}: {reason}"
+            )
+            self._compiled = None
+            return self.function(*arguments)
+        self._works = True
+        return outputs
