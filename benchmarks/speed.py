@@ -133,17 +133,18 @@ FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 """What the time of matrix products depends on, as /proc/cpuinfo names it."""
 
 
-def config(workload: Workload, data_dir: str) -> dict[str, Any]:
+def config(workload: Workload, data_dir: str, compiled: bool) -> dict[str, Any]:
     """Returns the configuration of a workload."""
     data = {**workload.data, "init_args": {**workload.data["init_args"]}}
     if data["class_path"] == "MNIST":
         data["init_args"]["data_dir"] = data_dir
-    return {"model": workload.model, "data": data}
+    model = {**workload.model, "init_args": {**workload.model["init_args"], "compile": compiled}}
+    return {"model": model, "data": data}
 
 
 def fit(workload: Workload, given: argparse.Namespace, updates: int, *callbacks: Any) -> GANCLI:
     """Trains a workload by the command line, for some updates."""
-    settings = config(workload, given.data_dir)
+    settings = config(workload, given.data_dir, given.compile)
     settings["trainer"] = {
         "max_steps": updates,
         "precision": given.precision,
@@ -194,6 +195,7 @@ def memory(name: str, given: argparse.Namespace) -> dict[str, float]:
     for side in ("ours", "bare"):
         arguments = [__file__, f"play-{side}", name, "--data_dir", given.data_dir]
         arguments += ["--precision", given.precision, "--accelerator", given.accelerator]
+        arguments += ["--compile"] if given.compile else []
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
@@ -222,6 +224,7 @@ def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
     found = {
         "what": workload.what,
         "precision": given.precision,
+        "compile": given.compile,
         "turns": given.rounds,
         "updates_of_a_turn": workload.updates,
         "seconds_per_update": seconds,
@@ -254,8 +257,9 @@ def table(found: dict[str, Any]) -> list[str]:
         same = run["ratios"]["bare bf16" if half else "bare"]
         low, middle, high = quantiles(same, n=4)
         shares, mib = run["share_of_product_rate"], run["memory_mib"]
+        what = f"{run['what']}, compiled" if run["compile"] else run["what"]
         lines.append(
-            f"| {run['what']} | {run['precision']} | {run['updates_per_s']['ours']:.3g} | "
+            f"| {what} | {run['precision']} | {run['updates_per_s']['ours']:.3g} | "
             f"{run['images_per_s']:,.0f} | {middle:.3f} ({low:.3f} to {high:.3f}) | "
             f"{run['ratio']['bare']:.3f} | {shares['ours']:.0%}, {shares['bare']:.0%} | "
             f"{mib['ours']:,.0f} MiB, {mib['ours'] / mib['bare']:.2f} |"
@@ -280,6 +284,7 @@ def main() -> None:
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
     parser.add_argument("--precision", default="32-true", choices=("32-true", "bf16-mixed"))
     parser.add_argument("--accelerator", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="compile the losses")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each side")
     parser.add_argument("--out", default="trace.json", help="of a profile")
     given = parser.parse_args()
@@ -295,7 +300,8 @@ def main() -> None:
             device = torch.device("cuda" if given.accelerator == "gpu" else "cpu")
             run.update(machine=machine(device), features=features())
             run.update(versions=versions(), commit=code_version())
-            found["workloads"][f"{name} {given.precision} {given.accelerator}"] = run
+            key = f"{name} {given.precision} {given.accelerator}"
+            found["workloads"][f"{key} compiled" if given.compile else key] = run
             write_results("speed", found)
     elif given.action == "profile":
         workload = WORKLOADS[given.workloads[0]]

@@ -279,7 +279,9 @@ class GAN(CheckpointedModule):
         In one pass over both, if that is the same to the discriminator as one over each.
         """
         if self._joins:
-            labels = None if samples.labels is None else samples.labels.repeat(2)
+            labels = samples.labels
+            if labels is not None and self.num_classes is not None:
+                labels = labels.repeat(2)
             both = self.discriminate(torch.cat([samples.real, samples.fake]), labels)
             real, fake = both.tensor_split([len(samples.real)])
         else:
