@@ -23,6 +23,8 @@ from lightning_gans.gan import GAN
 
 __all__ = ["Progress"]
 
+DRAWINGS_PER_S = 1.0
+"""Of the live bar; each takes milliseconds from training."""
 SHOWN = (
     "loss_d",
     "loss_g",
@@ -89,7 +91,7 @@ class Progress(ProgressBar):
             self._task = self._bar.add_task(
                 type(pl_module).__name__, total=self._total, completed=self._first
             )
-            self._live = Live(self._bar, console=self._console, refresh_per_second=4)
+            self._live = Live(self._bar, console=self._console, refresh_per_second=DRAWINGS_PER_S)
             self._live.start()
 
     @override
@@ -105,7 +107,7 @@ class Progress(ProgressBar):
         if not self._enabled:
             return
         now = time.monotonic()
-        pause = 0.25 if self._live is not None else self.every_n_seconds
+        pause = 1 / DRAWINGS_PER_S if self._live is not None else self.every_n_seconds
         if now - self._shown >= pause:
             self._shown = now
             self._show(trainer, pl_module)
