@@ -166,6 +166,7 @@ class GAN(CheckpointedModule):
         self.scheduler = scheduler
         self.gradient_clip_norm = gradient_clip_norm
         self.compiles = compile
+        self._compiled: dict[str, Compiled] = {}
         self.live: dict[str, float] = {}
         self._seen: dict[str, Tensor] = {}
         self.training_begun = False
@@ -463,7 +464,7 @@ class GAN(CheckpointedModule):
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.training_begun = False
         leave_out_idle_calls(self.trainer)
-        self._compiled: dict[str, Compiled] = {}
+        self._compiled = {}
         for player in self.players() if self.compiles else []:
             name = f"{type(self).__name__}.{player.name}_loss"
             self._compiled[player.name] = Compiled(name, partial(self._terms, player))
