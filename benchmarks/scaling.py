@@ -194,6 +194,8 @@ def photos(given: argparse.Namespace) -> dict[str, Any]:
     trainer.fit(DCGAN(data_shape=(3, 64, 64)), data)
     training = waiting.end - waiting.start
     paths = sorted(Path(given.photos).rglob("*.jpg"))
+    if len(paths) < 1280:
+        raise SystemExit(f"photos: 1,280 JPEGs are needed, {given.photos} has {len(paths)}")
 
     def decode(position: int) -> None:
         for path in paths[64 * position : 64 * (position + 1)]:

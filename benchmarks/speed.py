@@ -253,15 +253,15 @@ def table(found: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]
     for run in found["workloads"].values():
-        half = "bare bf16" in run["ratio"]
-        same = run["ratios"]["bare bf16" if half else "bare"]
+        bare = "bare bf16" if "bare bf16" in run["ratio"] else "bare"
+        same = run["ratios"][bare]
         low, middle, high = quantiles(same, n=4)
         shares, mib = run["share_of_product_rate"], run["memory_mib"]
         what = f"{run['what']}, compiled" if run["compile"] else run["what"]
         lines.append(
             f"| {what} | {run['precision']} | {run['updates_per_s']['ours']:.3g} | "
             f"{run['images_per_s']:,.0f} | {middle:.3f} ({low:.3f} to {high:.3f}) | "
-            f"{run['ratio']['bare']:.3f} | {shares['ours']:.0%}, {shares['bare']:.0%} | "
+            f"{run['ratio']['bare']:.3f} | {shares['ours']:.0%}, {shares[bare]:.0%} | "
             f"{mib['ours']:,.0f} MiB, {mib['ours'] / mib['bare']:.2f} |"
         )
     return lines

@@ -22,7 +22,6 @@ class Compiled:
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name = name
         self.function = function
-        self._works = False
         self._compiled: Callable[..., Any] | None = torch.compile(
             function,
             fullgraph=True,
@@ -31,14 +30,24 @@ class Compiled:
             options={"fallback_random": True},
         )
 
+    @property
+    def compiled(self) -> bool:
+        """Whether it has not turned out that the function cannot be compiled."""
+        return self._compiled is not None
+
     def __call__(self, *arguments: Any) -> Any:
         """Calls the function."""
         if self._compiled is None:
             return self.function(*arguments)
+        # Late, since importing it takes seconds. Each player and each kind of row is a version of
+        # its own of the same code, and what DDP would split here is the forward pass alone.
+        from torch._dynamo import config
+
         try:
-            outputs = self._compiled(*arguments)
+            with config.patch(cache_size_limit=64, optimize_ddp=False):
+                return self._compiled(*arguments)
         except Exception as error:
-            if self._works:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                 raise
             reason = next((line for line in str(error).splitlines() if line), "no reason given")
             rank_zero_warn(
@@ -47,5 +56,3 @@ class Compiled:
             )
             self._compiled = None
             return self.function(*arguments)
-        self._works = True
-        return outputs

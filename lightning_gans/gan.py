@@ -280,9 +280,7 @@ class GAN(CheckpointedModule):
         In one pass over both, if that is the same to the discriminator as one over each.
         """
         if self._joins:
-            labels = samples.labels
-            if labels is not None and self.num_classes is not None:
-                labels = labels.repeat(2)
+            labels = None if samples.labels is None else torch.cat([samples.labels] * 2)
             both = self.discriminate(torch.cat([samples.real, samples.fake]), labels)
             real, fake = both.tensor_split([len(samples.real)])
         else:
@@ -404,9 +402,9 @@ class GAN(CheckpointedModule):
         if isinstance(strategy, DDPStrategy):
             # Each backward pass reaches the parameters of one player only.
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
-        if strategy.root_device.type == "cpu":
-            # Lightning asks PyTorch to look for GPUs without starting their driver, and without
-            # one an optimizer then searches for its library in every step.
+        if not torch.cuda.is_available():
+            # Lightning asks PyTorch to look for GPUs without starting their driver. Where there is
+            # none, an optimizer then searches for its library in every step.
             os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         given = os.environ.get("PL_GLOBAL_SEED")
         self.seed = int(given) if given else strategy.broadcast(torch.initial_seed() % 2**32)
@@ -417,6 +415,14 @@ class GAN(CheckpointedModule):
                 "own share of the batch. On GPUs, sync_batchnorm=True shares them."
             )
         self._check_networks()
+        if stage == "fit":
+            self._joins = treats_samples_alone(
+                self.discriminator, self._discriminate_with, self._sample_shape
+            )
+
+    def _discriminate_with(self, discriminator: nn.Module, x: Tensor) -> Tensor:
+        view = self._with(discriminator=discriminator)
+        return view.discriminate(x, labels=x.new_zeros(len(x)).long())
 
     def _check_networks(self) -> None:
         """Refuses networks that do not fit each other or the data."""
@@ -433,12 +439,6 @@ class GAN(CheckpointedModule):
             check_range(self.generator, fake, getattr(data, "value_range", None))
             self.check_networks(fake, labels)
         self._sample_shape = tuple(fake.shape[1:])
-
-        def read(discriminator: nn.Module, x: Tensor) -> Tensor:
-            view = self._with(discriminator=discriminator)
-            return view.discriminate(x, labels=x.new_zeros(len(x)).long())
-
-        self._joins = treats_samples_alone(self.discriminator, read, self._sample_shape)
 
     @override
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
@@ -469,6 +469,10 @@ class GAN(CheckpointedModule):
             name = f"{type(self).__name__}.{player.name}_loss"
             self._compiled[player.name] = Compiled(name, partial(self._terms, player))
         self._start_clock()
+
+    @override
+    def on_train_end(self) -> None:
+        self._compiled = {}  # so that the model can be pickled again
 
     @override
     def on_validation_end(self) -> None:

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from typing import Any, cast
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
 from typing_extensions import override
 
@@ -28,11 +28,12 @@ _NOTHING = nullcontext()
 
 
 def leave_out_idle_calls(trainer: Trainer) -> None:
-    """Spares a trainer the hooks that nobody has, and a profiler it does not need.
+    """Spares a trainer hooks that its callbacks do not have, and a profiler it does not need.
 
-    Lightning calls every hook of every callback and of the model, in a context of the profiler
-    that is named for both of them. On small networks that is a twentieth of the time. It passes
-    over a hook that cannot be called, so who has none of their own gets None in its place.
+    Lightning calls every hook of every callback, in a context of the profiler that is named for
+    both of them. On small networks that is a twentieth of the time. It passes over a hook that
+    cannot be called, so callbacks of this package and of Lightning that have none of their own get
+    None in its place. Those of users are left as they are.
 
     Args:
         trainer: with all its callbacks.
@@ -40,8 +41,9 @@ def leave_out_idle_calls(trainer: Trainer) -> None:
     parts = cast("Any", trainer)  # not in Lightning's types
     if type(parts.profiler) is PassThroughProfiler:
         parts.profiler = _NoProfiler()
-    listeners = [(callback, Callback) for callback in parts.callbacks]
-    for listener, base in [*listeners, (trainer.lightning_module, LightningModule)]:
+    for callback in parts.callbacks:
+        if type(callback).__module__.partition(".")[0] not in ("lightning", "lightning_gans"):
+            continue
         for name in HOOKS:
-            if getattr(getattr(listener, name), "__func__", None) is getattr(base, name):
-                setattr(listener, name, None)
+            if getattr(getattr(callback, name), "__func__", None) is getattr(Callback, name):
+                setattr(callback, name, None)

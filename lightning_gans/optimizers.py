@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["GANAdam"]
 
@@ -39,9 +39,10 @@ class GANAdam(torch.optim.Adam):
         weight_decay: float = 0.0,
         fused: bool | None = None,
     ) -> None:
-        groups: list[Any] = list(params)
+        groups = _read_once(params)
         if fused is None:
-            fused = all(parameter.device.type == "cpu" for parameter in _parameters(groups))
+            updated = list(_tensors(groups))
+            fused = all(p.device.type == "cpu" and p.is_floating_point() for p in updated)
         super().__init__(
             groups,
             lr=lr,
@@ -52,6 +53,22 @@ class GANAdam(torch.optim.Adam):
         )
 
 
-def _parameters(groups: Iterable[Any]) -> Iterator[nn.Parameter]:
-    for group in groups:
-        yield from _parameters(group["params"]) if isinstance(group, dict) else [group]
+def _read_once(params: Any) -> Any:
+    """Returns parameters or groups of them with lists in the place of iterators."""
+    if isinstance(params, Tensor):
+        return params
+    return [
+        {**group, "params": _read_once(group["params"])} if isinstance(group, dict) else group
+        for group in params
+    ]
+
+
+def _tensors(params: Any) -> Iterator[Tensor]:
+    """Yields all parameters of what an optimizer is made of, named ones too."""
+    if isinstance(params, Tensor):
+        yield params
+    elif isinstance(params, dict):
+        yield from _tensors(params["params"])
+    elif not isinstance(params, str):
+        for part in params:
+            yield from _tensors(part)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import SMALL, quiet_trainer, small_ring
 from lightning.pytorch.callbacks import LambdaCallback
-from lightning.pytorch.profilers import SimpleProfiler
+from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.testing import assert_close
@@ -29,6 +29,7 @@ from lightning_gans.networks import (
     MLPDiscriminator,
 )
 from lightning_gans.networks.evaluation import treats_samples_alone
+from lightning_gans.optimizers import GANAdam
 from lightning_gans.priors import NormalPrior
 
 BATCH = 8
@@ -153,6 +154,7 @@ def test_two_processes_send_their_gradients_and_wait_for_nothing_else(tmp_path):
     )
     for rank in range(2):
         found = torch.load(tmp_path / f"{rank}.pt")
+        assert not any(name.startswith("c10d") for name in found["calls"])
         # DDP itself looks which parameters a backward pass has reached; nothing else waits.
         assert "aten._local_scalar_dense.default" not in found["calls"]
         # DDP sends the whole model in each backward pass, with zeros for who does not play.
@@ -174,6 +176,39 @@ class MinibatchDeviation(nn.Module):
         return self.last(x) + self.gate * x.std()
 
 
+class ChannelDeviation(nn.Module):
+    """A layer that adds to each sample how much its batch varies."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, x.std(0).mean().expand(len(x), 1)], dim=1)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """The layer of Salimans et al. (2016): how close each sample is to the others of its batch."""
+
+    def __init__(self, inputs: int, kernels: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(inputs, kernels * 5))
+        self.last = nn.Linear(inputs + kernels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = (x @ self.table).unflatten(1, (-1, 5))
+        distances = (rows.unsqueeze(0) - rows.unsqueeze(1)).abs().sum(3)
+        return self.last(torch.cat([x, (-distances).exp().sum(0)], dim=1))
+
+
+class Picky(nn.Module):
+    """A network that no copy in double precision is to be made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.dtype == torch.float32
+        return self.last(x)
+
+
 def normalized(layer: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Linear(2, 4), layer, nn.ReLU(), nn.Linear(4, 1))
 
@@ -189,11 +224,27 @@ LONE = {
     "dcgan critic": (DCGANCritic(TALL, width=4), TALL),
 }
 COUPLED = {
+    "minibatch discrimination": (MinibatchDiscrimination(784, 64), (784,)),
+    "minibatch discrimination of images": (
+        nn.Sequential(
+            *(nn.Conv2d(1, 8, 5, 2, 2), nn.LeakyReLU(0.2), nn.Flatten()),
+            MinibatchDiscrimination(8 * 14 * 14, 50),
+        ),
+        IMAGE,
+    ),
+    "deviation before a sigmoid": (
+        nn.Sequential(
+            *(nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten()),
+            *(ChannelDeviation(), nn.Linear(64 * 32 * 32 + 1, 1), nn.Sigmoid()),
+        ),
+        TALL,
+    ),
     "batch norm": (normalized(nn.BatchNorm1d(4)), (2,)),
     "dropout": (normalized(nn.Dropout(0.5)), (2,)),
     "spectral norm": (parametrizations.spectral_norm(nn.Linear(2, 1)), (2,)),
     "deviation": (MinibatchDeviation(1.0), (2,)),
     "deviation behind a closed gate": (MinibatchDeviation(0.0), (2,)),
+    "picky": (Picky(), (2,)),
     "constant": (normalized(nn.Threshold(1e9, 0.0)), (2,)),
 }
 
@@ -255,6 +306,24 @@ class Hooked(pl.Callback):
         self.heard.append("end")
 
 
+def test_hooks_that_nobody_has_are_not_called(monkeypatch):
+    called = []
+
+    def called_in_vain(self, *_):
+        called.append(type(self).__name__)
+
+    monkeypatch.setattr(pl.Callback, "on_before_backward", called_in_vain)
+    users = Silent()
+    trainer = quiet_trainer(2, callbacks=[Evaluation([]), users], limit_val_batches=0)
+    trainer.fit(GAN(**SMALL), small_ring())
+    assert called == ["Silent"] * 4  # who knows who else calls a user's callback
+    assert type(trainer.profiler) is not PassThroughProfiler
+
+
+class Silent(pl.Callback):
+    pass
+
+
 def test_hooks_that_callbacks_have_are_called():
     hooked, started = Hooked(), []
     spoken = LambdaCallback(on_train_batch_start=lambda *_: started.append(1))
@@ -271,7 +340,10 @@ def test_hooks_that_callbacks_have_are_called():
     assert hooked.heard == ["before", "before", "end"] * 3
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the search is for a machine without a GPU")
+@pytest.mark.skipif(
+    torch.cuda.is_available() or not torch.backends.cuda.is_built(),
+    reason="the search is that of PyTorch with CUDA on a machine without a GPU",
+)
 def test_no_step_on_the_cpu_searches_for_a_gpu_driver(monkeypatch):
     monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # as Lightning sets it
     searched = []
@@ -289,3 +361,27 @@ def test_no_step_on_the_cpu_searches_for_a_gpu_driver(monkeypatch):
     torch.optim.Adam(model.parameters(), lr=0.1).step()
     assert len(searched) == before
     assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "0"
+
+
+# Adam's default ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda a, b: [*a.parameters(), *b.parameters()],
+        lambda a, b: (p for net in (a, b) for p in net.parameters()),
+        lambda a, b: [{"params": a.parameters()}, {"params": b.parameters(), "lr": 1e-3}],
+        lambda a, b: [{"params": a.weight}, {"params": [a.bias, *b.parameters()]}],
+        lambda a, b: [(f"{i}.{n}", p) for i in (a, b) for n, p in i.named_parameters()],
+    ],
+)
+def test_adam_is_fused_on_the_cpu_and_updates_whatever_it_is_given(given):
+    networks = nn.Linear(2, 2), nn.Linear(2, 2)
+    optimizer = GANAdam(given(*networks), lr=0.1)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    before = [p.detach().clone() for net in networks for p in net.parameters()]
+    networks[1](networks[0](torch.ones(1, 2))).sum().backward()
+    optimizer.step()
+    after = [p for net in networks for p in net.parameters()]
+    assert not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
