@@ -147,7 +147,13 @@ def main() -> None:
         if run is not None:
             found[config] = record(run)
             if config not in PHOTOS:
-                found[config]["untrained"] = untrained(config, given.seed, given.data_dir)
+                known = before.get(config, {})
+                same = known.get("commit") == found[config]["commit"]
+                found[config]["untrained"] = (
+                    known["untrained"]
+                    if same and "untrained" in known
+                    else untrained(config, given.seed, given.data_dir)
+                )
             draw(run, ROOT / "docs" / "images" / "gallery" / f"{config}.png")
         elif config in before:
             found[config] = before[config]
