@@ -46,6 +46,7 @@ def test_plain_modules_lambdas_and_a_plain_loader_make_a_plain_checkpoint():
         "n_critic": 1,
         "scheduler": None,
         "gradient_clip_norm": None,
+        "compile": False,
     }
 
 
