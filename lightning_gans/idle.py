@@ -31,9 +31,9 @@ def leave_out_idle_calls(trainer: Trainer) -> None:
     """Spares a trainer hooks that its callbacks do not have, and a profiler it does not need.
 
     Lightning calls every hook of every callback, in a context of the profiler that is named for
-    both of them. On small networks that is a twentieth of the time. It passes over a hook that
-    cannot be called, so callbacks of this package and of Lightning that have none of their own get
-    None in its place. Those of users are left as they are.
+    both of them; on small networks that shows. It passes over a hook that cannot be called, so
+    callbacks of this package and of Lightning that have none of their own get None in its place.
+    Those of users are left as they are.
 
     Args:
         trainer: with all its callbacks.
