@@ -7,6 +7,7 @@ saved to resume a run exactly, and every process draws its own share.
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,16 +39,31 @@ TRAINING_DATA = 1
 """Stream of random numbers for training batches."""
 EVALUATION_DATA = 3
 """Stream of random numbers for evaluation sets and for splits."""
+AHEAD = 64
+"""Seeds that are found at once."""
 
 
-def generator_for(*key: int) -> torch.Generator:
+def generator_for(seed: int, stream: int, place: int, *rest: int) -> torch.Generator:
     """Returns a CPU generator seeded from a key, such as (seed, stream, position, rank).
 
+    Keys that differ anywhere give unrelated generators.
+
     Args:
-        key: non-negative integers; keys that differ anywhere give unrelated generators.
+        seed: of the run; no part of the key may be negative.
+        stream: what the numbers are for.
+        place: such as the position; the seeds of neighbours are found together.
+        rest: such as the rank.
     """
-    seed = np.random.SeedSequence(key).generate_state(1, np.uint32)[0]
-    return torch.Generator().manual_seed(int(seed))
+    block, offset = divmod(place, AHEAD)
+    return torch.Generator().manual_seed(_seeds(seed, stream, block, rest)[offset])
+
+
+@lru_cache(maxsize=8)
+def _seeds(seed: int, stream: int, block: int, rest: tuple[int, ...]) -> list[int]:
+    """Finds the seeds of `AHEAD` places at once: far quicker than one now and then in training."""
+    places = range(block * AHEAD, (block + 1) * AHEAD)
+    sequences = (np.random.SeedSequence((seed, stream, place, *rest)) for place in places)
+    return [int(sequence.generate_state(1, np.uint32)[0]) for sequence in sequences]
 
 
 def share_of(samples: Tensor, rank: int, ranks: int) -> tuple[Tensor, int]:

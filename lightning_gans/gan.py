@@ -52,6 +52,9 @@ __all__ = ["GAN"]
 BLOCK = 1000
 """Latents of an evaluation that are drawn at a time."""
 
+_PLAIN = (str, int, float, type(None))
+"""What is neither a tensor nor a module."""
+
 GeneratorSource = Callable[[int, tuple[int, ...]], nn.Module]
 """Makes a generator from Z, the shape of a sample and, as ``num_classes``, the classes if there
 are any; or is the generator itself."""
@@ -174,6 +177,17 @@ class GAN(CheckpointedModule):
         self._logging = False
         self._scaled = False
         self._place: int | None = None
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute, plain ones without a search among parameters, buffers and modules.
+
+        Lightning sets the name of a hook before and after each call of one.
+        """
+        if name in self.__dict__ and isinstance(value, _PLAIN):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     # What a variant may override -----------------------------------------------------------------
 
@@ -498,8 +512,9 @@ class GAN(CheckpointedModule):
         if size == 0:
             rank_zero_warn(f"A batch of {len(real)} samples is too small for a round: left out.")
             return
-        self._update = self.trainer.global_step + 1
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        trainer = cast("Any", self.trainer)
+        self._update = trainer.global_step + 1
+        every: int = trainer.log_every_n_steps
         self._logging = every > 0 and self._update % every == 0
         self._seen = {}
         reseed(self.device, self.seed, NOISE, self._update, self.global_rank)
@@ -507,8 +522,7 @@ class GAN(CheckpointedModule):
         assert isinstance(optimizers, list)
         try:
             for player, optimizer in zip(players, optimizers, strict=True):
-                rows = slice((slices - player.updates) * size, slices * size)
-                share = real[rows], None if labels is None else labels[rows]
+                share = _rows(real, labels, (slices - player.updates) * size, slices * size)
                 for name, parameters in self._trained.items():
                     if name != player.name:
                         _require_grad(parameters, False)
@@ -519,9 +533,9 @@ class GAN(CheckpointedModule):
         finally:
             for parameters in self._trained.values():
                 _require_grad(parameters, True)
-        for config in self.trainer.lr_scheduler_configs:
-            config.scheduler.step()  # type: ignore[call-arg]
-        self.images_seen += slices * size * self.trainer.world_size
+        for config in trainer.lr_scheduler_configs:
+            config.scheduler.step()
+        self.images_seen += slices * size * trainer.world_size
         self.training_begun = True
         if self._logging:
             self._log_row()
@@ -531,14 +545,13 @@ class GAN(CheckpointedModule):
     ) -> Iterator[Samples]:
         """Draws what each update of a turn sees, all at once where that changes nothing."""
         draw = player.draw or self.draw
-        own_generator = any(network is self.generator for network in player.networks)
-        changes = player.draw or own_generator or has_batch_statistics(self.generator)
-        if player.updates > 1 and not changes:
-            yield from self.draw(real, labels).split(size)
-            return
+        if player.updates > 1 and player.draw is None:
+            own_generator = any(network is self.generator for network in player.networks)
+            if not own_generator and not has_batch_statistics(self.generator):
+                yield from self.draw(real, labels).split(size)
+                return
         for start in range(0, len(real), size):
-            part = slice(start, start + size)
-            yield draw(real[part], None if labels is None else labels[part])
+            yield draw(*_rows(real, labels, start, start + size))
 
     def _terms(self, player: Player, samples: Samples) -> dict[str, Tensor]:
         """Returns the terms of a player's loss and its penalties."""
@@ -631,6 +644,15 @@ class GAN(CheckpointedModule):
             "Try a lower learning rate.",
             samples,
         )
+
+
+def _rows(
+    real: Tensor, labels: Tensor | None, start: int, end: int
+) -> tuple[Tensor, Tensor | None]:
+    """Returns consecutive rows of a batch."""
+    if start == 0 and end == len(real):
+        return real, labels
+    return real[start:end], None if labels is None else labels[start:end]
 
 
 def _require_grad(parameters: list[nn.Parameter], required: bool) -> None:

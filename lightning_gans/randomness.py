@@ -4,6 +4,8 @@ All randomness of a training round is a function of (seed, stream, generator upd
 about it has to be saved: whoever knows the key can draw the same numbers again.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 
@@ -15,17 +17,33 @@ NOISE = 0
 EVALUATION = 2
 """Stream of what validation, testing and pictures draw."""
 
+AHEAD = 64
+"""Seeds that are found at once."""
 
-def stream_seed(*key: int) -> int:
+
+def stream_seed(seed: int, stream: int, place: int = 0, *rest: int) -> int:
     """Returns a 32-bit seed for a key, such as (seed, stream, update, rank).
 
-    Keys that differ anywhere give unrelated seeds. PyTorch's CPU generator reads 32 bits only, so
-    that arithmetic such as ``seed * 2**32 + update`` would drop the seed.
+    Keys that differ anywhere give unrelated seeds; only zeros at the end make no difference.
+    PyTorch's CPU generator reads 32 bits only, so that arithmetic such as
+    ``seed * 2**32 + update`` would drop the seed.
 
     Args:
-        key: non-negative integers.
+        seed: of the run; no part of the key may be negative.
+        stream: what the numbers are for.
+        place: such as the update; neighbours are found together.
+        rest: such as the rank.
     """
-    return int(np.random.SeedSequence(key).generate_state(1, np.uint32)[0])
+    block, offset = divmod(place, AHEAD)
+    return _seeds(seed, stream, block, rest)[offset]
+
+
+@lru_cache(maxsize=8)
+def _seeds(seed: int, stream: int, block: int, rest: tuple[int, ...]) -> list[int]:
+    """Finds the seeds of `AHEAD` places at once: far quicker than one now and then in training."""
+    places = range(block * AHEAD, (block + 1) * AHEAD)
+    sequences = (np.random.SeedSequence((seed, stream, place, *rest)) for place in places)
+    return [int(sequence.generate_state(1, np.uint32)[0]) for sequence in sequences]
 
 
 def reseed(device: torch.device, *key: int) -> None:

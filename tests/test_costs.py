@@ -13,6 +13,7 @@ import torch
 from conftest import SMALL, quiet_trainer, small_ring
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
+from lightning.pytorch.trainer import call as hooks
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.testing import assert_close
@@ -312,16 +313,109 @@ def test_hooks_that_nobody_has_are_not_called(monkeypatch):
     def called_in_vain(self, *_):
         called.append(type(self).__name__)
 
-    monkeypatch.setattr(pl.Callback, "on_before_backward", called_in_vain)
+    monkeypatch.setattr(pl.Callback, "on_train_batch_start", called_in_vain)
     users = Silent()
     trainer = quiet_trainer(2, callbacks=[Evaluation([]), users], limit_val_batches=0)
     trainer.fit(GAN(**SMALL), small_ring())
-    assert called == ["Silent"] * 4  # who knows who else calls a user's callback
+    assert called == ["Silent"] * 2  # who knows who else calls a user's callback
     assert type(trainer.profiler) is not PassThroughProfiler
 
 
 class Silent(pl.Callback):
     pass
+
+
+class Listening(GAN):
+    """A model that hears of its steps."""
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        self.heard: list[str] = []
+
+    def on_after_backward(self) -> None:
+        self.heard.append("after")
+
+    def on_before_optimizer_step(self, optimizer) -> None:
+        self.heard.append(self._grad_norm_key)
+        super().on_before_optimizer_step(optimizer)
+
+
+def hooks_around_steps(monkeypatch) -> list[str]:
+    """Returns a list of the hooks around steps that callbacks are asked for from now on."""
+    asked: list[str] = []
+    ask = hooks._call_callback_hooks
+
+    def asking(trainer, name, *args, **kwargs):
+        if name in ("on_before_backward", "on_after_backward", "on_before_optimizer_step"):
+            asked.append(name)
+        return ask(trainer, name, *args, **kwargs)
+
+    monkeypatch.setattr(hooks, "_call_callback_hooks", asking)
+    return asked
+
+
+def test_steps_that_nobody_hears_of_are_made_without_hooks(monkeypatch):
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    asked = hooks_around_steps(monkeypatch)
+    silent, heard = (GAN(**SMALL, gradient_clip_norm=0.1) for _ in range(2))
+    heard.load_state_dict(silent.state_dict())
+    trainer = quiet_trainer(2, callbacks=[Silent()], limit_val_batches=0)
+    trainer.fit(silent, small_ring())
+    assert asked == []
+    hooked = Hooked()
+    trainer = quiet_trainer(2, callbacks=[hooked], limit_val_batches=0)
+    trainer.fit(heard, small_ring())
+    assert len(asked) == 12  # three hooks around each of four steps
+    for one, other in zip(silent.parameters(), heard.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_trainer_calls_hooks_again_when_somebody_has_come_to_hear(monkeypatch):
+    asked = hooks_around_steps(monkeypatch)
+    trainer = quiet_trainer(1, limit_val_batches=0)
+    trainer.fit(GAN(**SMALL), small_ring())
+    assert asked == []
+    hooked = Hooked()
+    trainer.callbacks.append(hooked)
+    trainer.fit_loop.epoch_loop.max_steps = 2
+    trainer.fit(GAN(**SMALL), small_ring())
+    assert "before" in hooked.heard
+    trainer.callbacks.remove(hooked)
+    asked.clear()
+    trainer.fit_loop.epoch_loop.max_steps = 3
+    trainer.fit(GAN(**SMALL), small_ring())
+    assert asked == []
+
+
+def test_a_model_hears_of_its_steps_if_it_listens():
+    model = Listening(**SMALL)
+    quiet_trainer(1, limit_val_batches=0).fit(model, small_ring())
+    assert model.heard == ["after", "grad_norm_d", "after", "grad_norm_g"]
+
+
+def test_half_precision_keeps_the_steps_that_it_needs():
+    trainer = quiet_trainer(1, limit_val_batches=0, precision="bf16-mixed")
+    plugin = trainer.precision_plugin
+    trainer.fit(GAN(**SMALL), small_ring())
+    assert trainer.precision_plugin is plugin
+
+
+def test_attributes_are_set_as_those_of_any_module():
+    model = GAN(**SMALL)
+    model.seed = 5
+    model.seed = None
+    assert model.__dict__["seed"] is None
+    with pytest.raises(TypeError, match="cannot assign"):
+        model.generator = 5
+    model.generator = None
+    assert model.generator is None
+    assert "generator" in model._modules
+    model.seed = nn.Linear(1, 1)  # a module takes the place of a number
+    assert "seed" not in model.__dict__
+    assert isinstance(model._modules["seed"], nn.Linear)
+    model.register_buffer("mean", torch.zeros(1))
+    model.mean = None
+    assert model._buffers == {"mean": None}
 
 
 def test_hooks_that_callbacks_have_are_called():

@@ -1,5 +1,7 @@
 import itertools
 
+import numpy as np
+import pytest
 import torch
 
 from datamodules.stream import generator_for
@@ -13,6 +15,20 @@ def test_every_part_of_a_key_matters():
         itertools.product((0, 1, 2**31, 2**32 - 1), (NOISE, EVALUATION), range(5), range(3))
     )
     assert len({stream_seed(*key) for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize(
+    "key", [(5, 2), (5, 0, 63, 0), (5, 0, 64, 0), (2**33, 1, 1000, 3), (1, 2, 3, 4, 5)]
+)
+def test_seeds_are_those_of_numpy(key):
+    (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint32)
+    assert stream_seed(*key) == seed
+    assert generator_for(*key, *(() if len(key) > 2 else (0,))).initial_seed() == seed
+
+
+def test_a_negative_key_is_refused():
+    with pytest.raises(ValueError, match="non-negative"):
+        stream_seed(0, NOISE, -1, 0)
 
 
 def test_a_key_decides_what_is_drawn_with_or_without_a_generator_of_its_own():
