@@ -1,5 +1,9 @@
 """Compiled losses against those that are not."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import lightning.pytorch as pl
 import pytest
 import torch
@@ -80,3 +84,15 @@ def test_a_loss_that_cannot_be_compiled_says_so_and_runs_without():
     assert sum("cannot be compiled" in str(one.message) for one in said) == 2  # both players'
     for one, other in zip(compiled, eager, strict=True):
         assert torch.equal(one, other)
+
+
+def test_two_processes_compile_what_each_of_them_computes(tmp_path):
+    script = Path(__file__).parent / "distributed" / "compile_losses.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, capture_output=True)
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        _, weights = found[False]
+        compiled, compiled_weights = found[True]
+        assert compiled == {"discriminator": True, "generator": True}
+        for one, other in zip(compiled_weights, weights, strict=True):
+            assert_close(one, other, rtol=1e-5, atol=1e-6)

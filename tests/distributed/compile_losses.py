@@ -1,0 +1,49 @@
+"""Trains two processes with and without compiled losses; saves what each of them ended with."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import lightning.pytorch as pl
+import torch
+from conftest import SMALL, small_ring
+
+from lightning_gans import WGANGP
+from lightning_gans.networks import MLPDiscriminator
+
+NETWORKS = {**SMALL, "discriminator": partial(MLPDiscriminator, hidden=[600, 600])}
+"""DDP sends the gradients of this discriminator in two parts, between which it would be split."""
+
+
+def sgd(parameters):  # type: ignore[no-untyped-def]
+    return torch.optim.SGD(parameters, lr=0.01)
+
+
+class Compilations(pl.Callback):
+    def on_train_epoch_end(self, trainer, model) -> None:  # type: ignore[no-untyped-def]
+        self.found = {name: loss.compiled for name, loss in model._compiled.items()}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    found = {}
+    for compiled in (False, True):
+        pl.seed_everything(0)
+        noted = Compilations()
+        model = WGANGP(optimizer_g=sgd, optimizer_d=sgd, compile=compiled, **NETWORKS)
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=2,
+            max_steps=2,
+            log_every_n_steps=10,
+            logger=False,
+            limit_val_batches=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            callbacks=[noted],
+        )
+        trainer.fit(model, small_ring())
+        found[compiled] = noted.found, [p.detach() for p in model.parameters()]
+    torch.save(found, Path(sys.argv[1]) / f"{trainer.global_rank}.pt")
