@@ -281,7 +281,7 @@ def main() -> None:
     parser.add_argument("measures", nargs="*", default=list(MEASURES), help="all if none")
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
     parser.add_argument("--photos", help="folder of images")
-    given = parser.parse_args(namespace=PLAIN)
+    given = parser.parse_intermixed_args(namespace=PLAIN)
     os.environ["TTY_COMPATIBLE"] = "1"  # the progress bar as on a terminal
     path = RESULTS / "scaling.json"
     found = json.loads(path.read_text()) if path.exists() else {}

@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile the losses")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each side")
     parser.add_argument("--out", default="trace.json", help="of a profile")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     os.environ["TTY_COMPATIBLE"] = "1"  # the progress bar as on a terminal
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     path = RESULTS / "speed.json"
