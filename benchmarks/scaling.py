@@ -289,7 +289,8 @@ def main() -> None:
         for name in given.measures:
             found[name] = MEASURES[name](given)
             found["machine"] = machine(torch.device("cpu"))
-            found.update(versions=versions(), commit=code_version())
+            found["versions"] = versions()
+            found.setdefault("commits", {})[name] = code_version()
             write_results("scaling", found)
     print("\n".join(table(found)))
 
