@@ -8,6 +8,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ AHEAD = 64
 def generator_for(seed: int, stream: int, place: int, *rest: int) -> torch.Generator:
     """Returns a CPU generator seeded from a key, such as (seed, stream, position, rank).
 
-    Keys that differ anywhere give unrelated generators.
+    Keys that differ anywhere give unrelated generators, as long as their parts are below 2**32;
+    zeros after a key of fewer than four parts make no difference.
 
     Args:
         seed: of the run; no part of the key may be negative.
@@ -54,7 +56,7 @@ def generator_for(seed: int, stream: int, place: int, *rest: int) -> torch.Gener
         place: such as the position; the seeds of neighbours are found together.
         rest: such as the rank.
     """
-    block, offset = divmod(place, AHEAD)
+    block, offset = divmod(index(place), AHEAD)
     return torch.Generator().manual_seed(_seeds(seed, stream, block, rest)[offset])
 
 

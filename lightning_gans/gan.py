@@ -185,7 +185,7 @@ class GAN(CheckpointedModule):
         Lightning sets the name of a hook before and after each call of one.
         """
         if name in self.__dict__ and isinstance(value, _PLAIN):
-            object.__setattr__(self, name, value)
+            super(nn.Module, self).__setattr__(name, value)
         else:
             super().__setattr__(name, value)
 
@@ -522,7 +522,8 @@ class GAN(CheckpointedModule):
         assert isinstance(optimizers, list)
         try:
             for player, optimizer in zip(players, optimizers, strict=True):
-                share = _rows(real, labels, (slices - player.updates) * size, slices * size)
+                rows = slice((slices - player.updates) * size, slices * size)
+                share = real[rows], None if labels is None else labels[rows]
                 for name, parameters in self._trained.items():
                     if name != player.name:
                         _require_grad(parameters, False)
@@ -551,7 +552,11 @@ class GAN(CheckpointedModule):
                 yield from self.draw(real, labels).split(size)
                 return
         for start in range(0, len(real), size):
-            yield draw(*_rows(real, labels, start, start + size))
+            if len(real) == size:
+                yield draw(real, labels)
+            else:
+                part = slice(start, start + size)
+                yield draw(real[part], None if labels is None else labels[part])
 
     def _terms(self, player: Player, samples: Samples) -> dict[str, Tensor]:
         """Returns the terms of a player's loss and its penalties."""
@@ -644,15 +649,6 @@ class GAN(CheckpointedModule):
             "Try a lower learning rate.",
             samples,
         )
-
-
-def _rows(
-    real: Tensor, labels: Tensor | None, start: int, end: int
-) -> tuple[Tensor, Tensor | None]:
-    """Returns consecutive rows of a batch."""
-    if start == 0 and end == len(real):
-        return real, labels
-    return real[start:end], None if labels is None else labels[start:end]
 
 
 def _require_grad(parameters: list[nn.Parameter], required: bool) -> None:

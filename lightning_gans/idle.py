@@ -1,12 +1,12 @@
 """What Lightning does in every update without an effect, left out."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.trainer import call
 from torch import Tensor
 from typing_extensions import override
 
@@ -30,24 +30,32 @@ _NOTHING = nullcontext()
 
 
 class _QuietPrecision(Precision):
-    """Lightning's ``32-true``, which calls no hooks around a step but the model's last one."""
+    """Lightning's ``32-true``, which for one model calls no hook around a step but its last one.
+
+    Args:
+        model: any other one is treated as Lightning does.
+        usual: what this stands in for.
+    """
+
+    def __init__(self, model: LightningModule, usual: Precision) -> None:
+        super().__init__()
+        self.model = model
+        self.usual = usual
 
     @override
     def pre_backward(self, tensor: Tensor, module: LightningModule) -> Tensor:  # type: ignore[override]
-        return tensor
+        return tensor if module is self.model else super().pre_backward(tensor, module)
 
     @override
     def post_backward(self, tensor: Tensor, module: LightningModule) -> Tensor:  # type: ignore[override]
-        return tensor
+        return tensor if module is self.model else super().post_backward(tensor, module)
 
     @override
-    def optimizer_step(  # type: ignore[override]
-        self, optimizer: Any, model: LightningModule, closure: Callable[[], Any], **kwargs: Any
-    ) -> Any:
-        result = closure()
-        model.on_before_optimizer_step(optimizer)
-        optimizer.step(**kwargs)
-        return result
+    def _after_closure(self, model: LightningModule, optimizer: Any) -> None:
+        if model is self.model:
+            call._call_lightning_module_hook(model.trainer, AROUND_STEPS[-1], optimizer)
+        else:
+            super()._after_closure(model, optimizer)
 
 
 def leave_out_idle_calls(trainer: Trainer) -> None:
@@ -56,9 +64,9 @@ def leave_out_idle_calls(trainer: Trainer) -> None:
     Lightning calls every hook of every callback and of the model, in a context of the profiler
     that is named for both of them; on small networks that shows. It passes over a hook that cannot
     be called, so callbacks of this package and of Lightning that have none of their own get None
-    in its place. Those of users are left as they are. If no callback and no model hears of the
-    steps of optimizers, these are made without hooks, unless there is more to them, as with half
-    precision.
+    in its place. Those of users are left as they are. If neither a callback nor the model has a
+    hook around the steps of optimizers by now, steps are made without them, unless there is more
+    to a step, as with half precision, or a profiler measures it.
 
     Args:
         trainer: with all its callbacks, about to train.
@@ -72,16 +80,16 @@ def leave_out_idle_calls(trainer: Trainer) -> None:
         for name in HOOKS:
             if not _has(callback, name, Callback):
                 setattr(callback, name, None)
-    strategy = parts.strategy
-    if type(strategy.precision_plugin) in (Precision, _QuietPrecision):
-        heard = any(
-            _has(part, name, Callback) for part in parts.callbacks for name in AROUND_STEPS
-        )
-        # The third one is called as it is.
-        heard |= any(
-            _has(parts.lightning_module, name, LightningModule) for name in AROUND_STEPS[:2]
-        )
-        strategy.precision_plugin = Precision() if heard else _QuietPrecision()
+    strategy, model = parts.strategy, parts.lightning_module
+    if isinstance(strategy.precision_plugin, _QuietPrecision):
+        strategy.precision_plugin = strategy.precision_plugin.usual
+    usual = strategy.precision_plugin
+    heard = any(_has(part, name, Callback) for part in parts.callbacks for name in AROUND_STEPS)
+    # The last one is called as it is.
+    heard |= any(_has(model, name, LightningModule) for name in AROUND_STEPS[:-1])
+    measured = not isinstance(parts.profiler, _NoProfiler)
+    if type(usual) is Precision and not vars(usual) and not heard and not measured:
+        strategy.precision_plugin = _QuietPrecision(model, usual)
 
 
 def _has(part: object, hook: str, base: type) -> bool:

@@ -5,6 +5,7 @@ about it has to be saved: whoever knows the key can draw the same numbers again.
 """
 
 from functools import lru_cache
+from operator import index
 
 import numpy as np
 import torch
@@ -24,9 +25,9 @@ AHEAD = 64
 def stream_seed(seed: int, stream: int, place: int = 0, *rest: int) -> int:
     """Returns a 32-bit seed for a key, such as (seed, stream, update, rank).
 
-    Keys that differ anywhere give unrelated seeds; only zeros at the end make no difference.
-    PyTorch's CPU generator reads 32 bits only, so that arithmetic such as
-    ``seed * 2**32 + update`` would drop the seed.
+    Keys that differ anywhere give unrelated seeds, as long as their parts are below 2**32; zeros
+    after a key of fewer than four parts make no difference. PyTorch's CPU generator reads 32 bits
+    only, so that arithmetic such as ``seed * 2**32 + update`` would drop the seed.
 
     Args:
         seed: of the run; no part of the key may be negative.
@@ -34,7 +35,7 @@ def stream_seed(seed: int, stream: int, place: int = 0, *rest: int) -> int:
         place: such as the update; neighbours are found together.
         rest: such as the rank.
     """
-    block, offset = divmod(place, AHEAD)
+    block, offset = divmod(index(place), AHEAD)
     return _seeds(seed, stream, block, rest)[offset]
 
 

@@ -1,5 +1,6 @@
 """What one update costs, counted rather than timed."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import torch
 from conftest import SMALL, quiet_trainer, small_ring
 from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
 from lightning.pytorch.trainer import call as hooks
 from torch import Tensor, nn
@@ -325,21 +327,6 @@ class Silent(pl.Callback):
     pass
 
 
-class Listening(GAN):
-    """A model that hears of its steps."""
-
-    def __init__(self, **arguments) -> None:
-        super().__init__(**arguments)
-        self.heard: list[str] = []
-
-    def on_after_backward(self) -> None:
-        self.heard.append("after")
-
-    def on_before_optimizer_step(self, optimizer) -> None:
-        self.heard.append(self._grad_norm_key)
-        super().on_before_optimizer_step(optimizer)
-
-
 def hooks_around_steps(monkeypatch) -> list[str]:
     """Returns a list of the hooks around steps that callbacks are asked for from now on."""
     asked: list[str] = []
@@ -387,10 +374,122 @@ def test_a_trainer_calls_hooks_again_when_somebody_has_come_to_hear(monkeypatch)
     assert asked == []
 
 
-def test_a_model_hears_of_its_steps_if_it_listens():
-    model = Listening(**SMALL)
+@pytest.mark.parametrize("hook", ["on_before_backward", "on_after_backward"])
+def test_a_model_hears_of_its_steps_if_it_listens(hook):
+    heard = []
+    model = type("Listening", (GAN,), {hook: lambda *_: heard.append(hook)})(**SMALL)
     quiet_trainer(1, limit_val_batches=0).fit(model, small_ring())
-    assert model.heard == ["after", "grad_norm_d", "after", "grad_norm_g"]
+    assert heard == [hook] * 2
+
+
+class Logging(GAN):
+    """A model that logs before each step what it also logs in each round."""
+
+    def on_before_optimizer_step(self, optimizer) -> None:
+        super().on_before_optimizer_step(optimizer)
+        self.log("seen", 1.0, on_epoch=True)
+
+    def training_step(self, batch, batch_idx) -> None:
+        super().training_step(batch, batch_idx)
+        self.log("seen", 2.0)
+
+
+def test_a_models_last_hook_before_a_step_is_a_hook_to_lightning(monkeypatch):
+    asked = hooks_around_steps(monkeypatch)
+    trainer = quiet_trainer(1, limit_val_batches=0)
+    trainer.fit(Logging(**SMALL), small_ring())
+    assert asked == []
+    assert trainer.callback_metrics["seen_epoch"] == 1
+
+
+class Plain(pl.LightningModule):
+    """A model of another kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(2, 1)
+        self.heard: list[str] = []
+
+    def training_step(self, batch, batch_idx) -> Tensor:
+        return self.last(batch).sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def on_before_backward(self, loss) -> None:
+        self.heard.append("before")
+
+    def configure_gradient_clipping(self, *_, **__) -> None:
+        self.heard.append("clip")
+
+
+def test_a_trainer_treats_another_model_as_lightning_does():
+    trainer = quiet_trainer(1, limit_val_batches=0)
+    trainer.fit(GAN(**SMALL), small_ring())
+    other = Plain()  # its steps are counted apart
+    trainer.fit(other, small_ring())
+    assert other.heard == ["before", "clip"]
+
+
+def test_hooks_of_an_optimizer_see_gradients_before_they_are_clipped(monkeypatch):
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    norms: dict[bool, list[Tensor]] = {True: [], False: []}
+    model = GAN(**SMALL, gradient_clip_norm=0.001)
+    for heard, found in norms.items():
+
+        def note(optimizer, args, kwargs, found=found):
+            gradients = [p.grad for p in optimizer.param_groups[0]["params"]]
+            found.append(torch.nn.utils.get_total_norm(gradients))
+
+        def start(trainer, *_, note=note):
+            for optimizer in trainer.optimizers:
+                optimizer.register_step_pre_hook(note)
+
+        callbacks = [LambdaCallback(on_train_start=start), *([Hooked()] if heard else [])]
+        twin = copy.deepcopy(model)
+        quiet_trainer(1, callbacks=callbacks, limit_val_batches=0).fit(twin, small_ring())
+    assert len(norms[True]) == 2
+    assert norms[True] == norms[False]
+    assert min(norms[True]) > 0.002
+
+
+def test_a_profiler_that_measures_finds_the_models_hook():
+    profiler = SimpleProfiler()
+    quiet_trainer(1, profiler=profiler, limit_val_batches=0).fit(GAN(**SMALL), small_ring())
+    found = profiler.recorded_durations
+    assert len(found["[LightningModule]GAN.on_before_optimizer_step"]) == 2
+
+
+def test_the_precision_that_a_user_gave_comes_back():
+    given = Precision()
+    trainer = quiet_trainer(1, plugins=[given], limit_val_batches=0)
+    trainer.fit(GAN(**SMALL), small_ring())
+    assert trainer.precision_plugin is not given
+    trainer.callbacks.append(Hooked())
+    trainer.fit_loop.epoch_loop.max_steps = 2
+    trainer.fit(GAN(**SMALL), small_ring())
+    assert trainer.precision_plugin is given
+
+
+class TouchesReal(GAN):
+    """A loss that differentiates the real samples in their place."""
+
+    def discriminator_loss(self, samples: Samples) -> dict[str, Tensor]:
+        samples.real.requires_grad_()
+        return super().discriminator_loss(samples)
+
+    def generator_loss(self, samples: Samples) -> dict[str, Tensor]:
+        assert not samples.real.requires_grad
+        return super().generator_loss(samples)
+
+
+def test_a_loss_that_touches_its_samples_leaves_the_batch_alone():
+    touched = []
+    look = LambdaCallback(
+        on_train_batch_end=lambda _, __, ___, batch, ____: touched.append(batch.requires_grad)
+    )
+    quiet_trainer(2, callbacks=[look], limit_val_batches=0).fit(TouchesReal(**SMALL), small_ring())
+    assert touched == [False, False]
 
 
 def test_half_precision_keeps_the_steps_that_it_needs():

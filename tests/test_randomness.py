@@ -26,6 +26,13 @@ def test_seeds_are_those_of_numpy(key):
     assert generator_for(*key, *(() if len(key) > 2 else (0,))).initial_seed() == seed
 
 
+def test_numbers_of_numpy_are_keys_too():
+    for place in (np.uint8(200), np.int8(127), np.int64(2**63 - 1)):
+        assert stream_seed(1, NOISE, place) == stream_seed(1, NOISE, int(place))
+        seeds = [generator_for(1, NOISE, n).initial_seed() for n in (place, int(place))]
+        assert seeds[0] == seeds[1]
+
+
 def test_a_negative_key_is_refused():
     with pytest.raises(ValueError, match="non-negative"):
         stream_seed(0, NOISE, -1, 0)
