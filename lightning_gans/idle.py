@@ -6,7 +6,6 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
-from lightning.pytorch.trainer import call
 from torch import Tensor
 from typing_extensions import override
 
@@ -16,6 +15,7 @@ AROUND_STEPS = ("on_before_backward", "on_after_backward", "on_before_optimizer_
 """Hooks that are called for every step of an optimizer."""
 HOOKS = ("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", *AROUND_STEPS)
 """Hooks that are called in every update."""
+OWN = "lightning_gans"
 
 
 class _NoProfiler(PassThroughProfiler):
@@ -30,7 +30,7 @@ _NOTHING = nullcontext()
 
 
 class _QuietPrecision(Precision):
-    """Lightning's ``32-true``, which for one model calls no hook around a step but its last one.
+    """Lightning's ``32-true``, which for one model calls no hook around a step but the last.
 
     Args:
         model: any other one is treated as Lightning does.
@@ -53,7 +53,7 @@ class _QuietPrecision(Precision):
     @override
     def _after_closure(self, model: LightningModule, optimizer: Any) -> None:
         if model is self.model:
-            call._call_lightning_module_hook(model.trainer, AROUND_STEPS[-1], optimizer)
+            model.on_before_optimizer_step(optimizer)
         else:
             super()._after_closure(model, optimizer)
 
@@ -75,7 +75,7 @@ def leave_out_idle_calls(trainer: Trainer) -> None:
     if type(parts.profiler) is PassThroughProfiler:
         parts.profiler = _NoProfiler()
     for callback in parts.callbacks:
-        if type(callback).__module__.partition(".")[0] not in ("lightning", "lightning_gans"):
+        if _package(type(callback)) not in ("lightning", OWN):
             continue
         for name in HOOKS:
             if not _has(callback, name, Callback):
@@ -85,11 +85,16 @@ def leave_out_idle_calls(trainer: Trainer) -> None:
         strategy.precision_plugin = strategy.precision_plugin.usual
     usual = strategy.precision_plugin
     heard = any(_has(part, name, Callback) for part in parts.callbacks for name in AROUND_STEPS)
-    # The last one is called as it is.
     heard |= any(_has(model, name, LightningModule) for name in AROUND_STEPS[:-1])
+    # The last one is called by itself, which another's may not expect: it may log.
+    heard |= _package(getattr(model, AROUND_STEPS[-1])) != OWN
     measured = not isinstance(parts.profiler, _NoProfiler)
     if type(usual) is Precision and not vars(usual) and not heard and not measured:
         strategy.precision_plugin = _QuietPrecision(model, usual)
+
+
+def _package(part: object) -> str:
+    return getattr(part, "__module__", "").partition(".")[0]
 
 
 def _has(part: object, hook: str, base: type) -> bool:

@@ -394,11 +394,9 @@ class Logging(GAN):
         self.log("seen", 2.0)
 
 
-def test_a_models_last_hook_before_a_step_is_a_hook_to_lightning(monkeypatch):
-    asked = hooks_around_steps(monkeypatch)
+def test_a_model_may_log_in_its_last_hook_before_a_step():
     trainer = quiet_trainer(1, limit_val_batches=0)
     trainer.fit(Logging(**SMALL), small_ring())
-    assert asked == []
     assert trainer.callback_metrics["seen_epoch"] == 1
 
 
