@@ -552,11 +552,8 @@ class GAN(CheckpointedModule):
                 yield from self.draw(real, labels).split(size)
                 return
         for start in range(0, len(real), size):
-            if len(real) == size:
-                yield draw(real, labels)
-            else:
-                part = slice(start, start + size)
-                yield draw(real[part], None if labels is None else labels[part])
+            part = slice(start, start + size)
+            yield draw(real[part], None if labels is None else labels[part])
 
     def _terms(self, player: Player, samples: Samples) -> dict[str, Tensor]:
         """Returns the terms of a player's loss and its penalties."""
