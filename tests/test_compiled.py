@@ -88,7 +88,9 @@ def test_a_loss_that_cannot_be_compiled_says_so_and_runs_without():
 
 def test_two_processes_compile_what_each_of_them_computes(tmp_path):
     script = Path(__file__).parent / "distributed" / "compile_losses.py"
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], check=True, timeout=300, capture_output=True
+    )
     for rank in range(2):
         found = torch.load(tmp_path / f"{rank}.pt")
         _, weights = found[False]

@@ -92,6 +92,7 @@ def test_a_trainer_calls_hooks_again_when_somebody_has_come_to_hear(monkeypatch)
     asked.clear()
     trainer.fit_loop.epoch_loop.max_steps = 3
     trainer.fit(GAN(**SMALL), small_ring())
+    assert trainer.global_step == 3
     assert asked == []
 
 

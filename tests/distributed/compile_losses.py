@@ -9,6 +9,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import lightning.pytorch as pl
 import torch
 from conftest import SMALL, small_ring
+from test_compiled import Compilations
+from torch.optim import SGD
 
 from lightning_gans import WGANGP
 from lightning_gans.networks import MLPDiscriminator
@@ -17,21 +19,13 @@ NETWORKS = {**SMALL, "discriminator": partial(MLPDiscriminator, hidden=[600, 600
 """DDP sends the gradients of this discriminator in two parts, between which it would be split."""
 
 
-def sgd(parameters):  # type: ignore[no-untyped-def]
-    return torch.optim.SGD(parameters, lr=0.01)
-
-
-class Compilations(pl.Callback):
-    def on_train_epoch_end(self, trainer, model) -> None:  # type: ignore[no-untyped-def]
-        self.found = {name: loss.compiled for name, loss in model._compiled.items()}
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {}
     for compiled in (False, True):
         pl.seed_everything(0)
         noted = Compilations()
+        sgd = partial(SGD, lr=0.01)
         model = WGANGP(optimizer_g=sgd, optimizer_d=sgd, compile=compiled, **NETWORKS)
         trainer = pl.Trainer(
             accelerator="cpu",
