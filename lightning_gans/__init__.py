@@ -3,10 +3,12 @@
 The names below are imported when they are first used, so that importing the package takes no time.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+# Nothing is imported here: `python -m lightning_gans` has yet to take the working directory, which
+# may hold a typing.py of somebody else's, out of the way of what it imports.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from lightning_gans.checkpoints import load as load
     from lightning_gans.game import DivergenceError as DivergenceError
     from lightning_gans.game import Player as Player
@@ -46,7 +48,9 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

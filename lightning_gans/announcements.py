@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, Trainer
-from rich.console import Console
 
 from lightning_gans.gan import GAN
 from lightning_gans.loggers import WandB
+from lightning_gans.screen import say
 
-__all__ = ["introduce", "say", "sum_up", "tell_how_to_go_on"]
+__all__ = ["introduce", "sum_up", "tell_how_to_go_on"]
 
 LEFT_BEHIND = {
     "figures/real_and_generated.png": "real beside generated samples",
@@ -21,11 +21,6 @@ LEFT_BEHIND = {
     "checkpoints/last.ckpt": "the last state",
 }
 """What is worth a look in the folder of a run."""
-
-
-def say(text: str) -> None:
-    """Prints a line that no terminal breaks, so that paths and commands can be copied."""
-    Console(highlight=False).print(text, soft_wrap=True)
 
 
 def introduce(

@@ -7,9 +7,8 @@ import copy
 import inspect
 import os
 import pickle
-import sys
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
-from lightning.pytorch.core.saving import _load_state
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from typing_extensions import Self, override
 
+from lightning_gans.errors import one_line, printable
 from lightning_gans.exports import export_bytes, is_export, read_export
-from lightning_gans.parsing import one_line, trusting
+from lightning_gans.files import is_overgrown
+from lightning_gans.trust import Trust, class_path_of
 
 if TYPE_CHECKING:
     from lightning_gans.gan import GAN
@@ -59,43 +59,81 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         ) from error
     except Exception as error:  # there is no telling what the reader stumbles over
         raise ValueError(f"{path} is not a whole checkpoint: it may be cut off.") from error
+    if is_overgrown(checkpoint):
+        raise ValueError(f"{path} is damaged: what it holds is nested without end.")
     if not _has_record(checkpoint):
         raise ValueError(f"{path} was not written by a model of lightning_gans.")
     return checkpoint
 
 
-def load(path: str | os.PathLike[str], *, averaged: bool = True, **arguments: Any) -> "GAN":
+def load(
+    path: str | os.PathLike[str],
+    *,
+    averaged: bool = True,
+    allow: Iterable[str | type] = (),
+    **arguments: Any,
+) -> "GAN":
     """Returns the model of a checkpoint, on the CPU, in evaluation mode, its networks rebuilt.
 
     Of what was exported, the generator and an encoder if the model has one, the model has the
     weights; its other networks are untrained.
 
+    No code is run that the file brings along: it may name the networks, priors, penalties,
+    optimizers and schedulers of this package and of PyTorch, and your own classes if you allow
+    them.
+
     Args:
         path: a checkpoint, or a safetensors file made by ``lightning-gans export``.
         averaged: give the generator its averaged weights, if the checkpoint has any.
+        allow: classes of your own that the file may name, or names of packages with such classes.
         arguments: constructor arguments that win over the saved ones. Networks, priors and
             penalties that were handed to the constructor as objects are not in the checkpoint and
             have to be given here.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a checkpoint of this package, its class has not been
-            imported, or an argument is missing.
+        ValueError: if the file is not a checkpoint of this package, names a class that is not
+            allowed, or an argument is missing.
     """
-    if Path(path).is_file() and is_export(path):
-        exported = read_export(path)
-        if not _has_record(exported):
-            raise ValueError(f"{path} was not exported by lightning_gans.")
-        return cast("GAN", _saved_class(exported, path)._rebuilt(exported, path, arguments)).eval()
-    checkpoint = read_checkpoint(path)
-    model = cast("GAN", _saved_class(checkpoint, path).load_from_checkpoint(path, **arguments))
+    trust = trusting(allow)
+    exported = Path(path).is_file() and is_export(path)
+    saved = read_export(path) if exported else read_checkpoint(path)
+    if not _has_record(saved):
+        raise ValueError(f"{path} was not exported by lightning_gans.")
+    model = cast("GAN", _saved_class(saved, path, trust)._rebuilt(saved, path, arguments, trust))
     try:
-        average = checkpoint.get("callbacks", {}).get(AVERAGE_KEY)
+        average = saved.get("callbacks", {}).get(AVERAGE_KEY)
         if averaged and average is not None:
             model.generator.load_state_dict(average["generator"])
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(f"{path}: its averaged generator is damaged: {error}") from error
+        reason = one_line(str(error))
+        raise ValueError(f"{path}: its averaged generator is damaged: {reason}") from error
     return model.eval()
+
+
+def trusting(allow: Iterable[str | type]) -> Trust:
+    """Returns what a file may name, with what a user of Python allows it.
+
+    Args:
+        allow: classes, and names of packages, which are imported.
+
+    Raises:
+        ValueError: if one is neither, or cannot be imported.
+    """
+    allowed = [allow] if isinstance(allow, str | type) else list(allow)
+    for one in allowed:
+        if not isinstance(one, str | type):
+            raise ValueError(f"allow: it must list classes or names of packages, got {one!r}.")
+        if isinstance(one, str):
+            try:
+                import_module(one)
+            except Exception as error:  # whatever the package does
+                raise ValueError(f"allow: {one!r} cannot be imported: {error}.") from error
+    return Trust(
+        packages=[one for one in allowed if isinstance(one, str)],
+        classes=[one for one in allowed if isinstance(one, type)],
+        remedy='allow=["{}"]',
+    )
 
 
 class CheckpointedModule(LightningModule):
@@ -125,6 +163,7 @@ class CheckpointedModule(LightningModule):
         can ask for them; optimizers and schedulers matter to training only and are not.
         """
         values = _given_hyperparameters.get() or _constructor_call(self)
+        values = {k: v for k, v in values.items() if not k.startswith("_")}  # Lightning's own
         objects = [name for name, value in values.items() if not _is_plain(value)]
         self._replace_hyperparameters({k: v for k, v in values.items() if k not in objects})
         self._objects = [
@@ -157,7 +196,7 @@ class CheckpointedModule(LightningModule):
         }
         checkpoint[RECORD_KEY] = {
             "version": version("lightning-gans"),
-            "class_path": _class_path(type(self)),
+            "class_path": class_path_of(type(self)),
             "seed": self.seed,
             "images_seen": self.images_seen,
             "skipped_steps": float(self.skipped_steps),
@@ -176,10 +215,10 @@ class CheckpointedModule(LightningModule):
         record = checkpoint.get(RECORD_KEY)
         if record is None:
             raise ValueError("The checkpoint was not written by a model of lightning_gans.")
-        if record["class_path"] != _class_path(type(self)):
+        if record["class_path"] != class_path_of(type(self)):
             raise ValueError(
-                f"The checkpoint is of a {record['class_path']}, the model is a "
-                f"{_class_path(type(self))}: give --model the class of the checkpoint."
+                f"The checkpoint is of a {printable(record['class_path'])}, the model is a "
+                f"{class_path_of(type(self))}: give --model the class of the checkpoint."
             )
         saved, own = checkpoint["state_dict"], self.state_dict()
         networks = record.get("networks")
@@ -188,8 +227,8 @@ class CheckpointedModule(LightningModule):
             shapes = [tuple(s[name].shape) if name in s else "none" for s in (saved, own)]
             if shapes[0] != shapes[1]:
                 raise ValueError(
-                    f"The checkpoint's networks are not the model's: {name} has shape {shapes[0]} "
-                    f"in the checkpoint and {shapes[1]} in the model."
+                    f"The checkpoint's networks are not the model's: {printable(str(name))} has "
+                    f"shape {shapes[0]} in the checkpoint and {shapes[1]} in the model."
                 )
         fitting = self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING
         given = os.environ.get("PL_GLOBAL_SEED")
@@ -207,65 +246,71 @@ class CheckpointedModule(LightningModule):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: str | os.PathLike[str], **arguments: Any
+        cls,
+        checkpoint_path: str | os.PathLike[str],
+        *,
+        allow: Iterable[str | type] = (),
+        **arguments: Any,
     ) -> Self:
         """Returns the model of a checkpoint; `load` does the same without naming the class.
 
         Args:
             checkpoint_path: the file.
-            arguments: as in `load`, and those of Lightning's method of this name.
+            allow: as in `load`; the class itself is allowed.
+            arguments: as in `load`.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the checkpoint is of another class, or an argument is missing.
+            ValueError: if the checkpoint is of another class, names a class that is not allowed,
+                or an argument is missing.
         """
+        trust = trusting([cls, *allow])
         checkpoint = read_checkpoint(checkpoint_path)
-        saved = _saved_class(checkpoint, checkpoint_path)
-        if saved is not cls:
+        saved = checkpoint[RECORD_KEY]["class_path"]
+        if saved != class_path_of(cls):
+            name = printable(saved.rpartition(".")[2])
             raise ValueError(
-                f"{checkpoint_path} is of a {saved.__name__}, not of a {cls.__name__}: open it "
-                f"with lightning_gans.load or {saved.__name__}.load_from_checkpoint."
+                f"{checkpoint_path} is of a {name}, not of a {cls.__name__}: open it with "
+                f"lightning_gans.load or {name}.load_from_checkpoint."
             )
-        return cls._rebuilt(checkpoint, checkpoint_path, arguments)
+        return cls._rebuilt(checkpoint, checkpoint_path, arguments, trust)
 
     @classmethod
     def _rebuilt(
-        cls, saved: dict[str, Any], path: str | os.PathLike[str], arguments: dict[str, Any]
+        cls,
+        saved: dict[str, Any],
+        path: str | os.PathLike[str],
+        arguments: dict[str, Any],
+        trust: Trust,
     ) -> Self:
         """Returns the model of an opened checkpoint or export."""
-        missing = sorted(str(n) for n in saved[RECORD_KEY]["objects"] if n not in arguments)
+        objects = (str(name) for name in saved[RECORD_KEY]["objects"])
+        missing = sorted(printable(name) for name in objects if name not in arguments)
         if missing:
             raise ValueError(
                 f"{path} does not hold the objects that the model was made from: give "
                 f"{', '.join(f'{name}=...' for name in missing)}."
             )
         hyperparameters = saved.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
-        known = {_class_path(cls), *_class_paths(hyperparameters, path)}
         try:
-            with trusting(known):
-                model = cls._made_again(saved, path, {**arguments})
+            if not isinstance(hyperparameters, dict):
+                raise ValueError("it holds no arguments of the constructor")
+            own = {k: v for k, v in hyperparameters.items() if k not in arguments}
+            checked = trust.check_arguments(own, cls, "")
+            model = cls(**{**trust.build_arguments(checked, cls), **arguments})
+            model.configure_model()
+            model.on_load_checkpoint(saved)
+            exported = "networks" in saved[RECORD_KEY]
+            keys = model.load_state_dict(saved["state_dict"], strict=not exported)
+            if keys.unexpected_keys:
+                raise ValueError(f"it has weights of no network: {keys.unexpected_keys[0]}")
         except Exception as error:  # what a damaged file leads to is anyone's guess
             reason = one_line(f"{type(error).__name__}: {error}".removeprefix("ValueError: "))
             raise ValueError(f"{path}: its model cannot be built again: {reason}") from error
-        # Lightning puts the objects it built in their place, and the next checkpoint would lack
-        # what they were built from.
-        model._replace_hyperparameters(hyperparameters)
-        model._objects = saved[RECORD_KEY]["objects"]
+        # Checkpoints of this model say what its objects were built from.
+        model._replace_hyperparameters({**model.hparams, **checked})
+        model._objects = [name for name in model._objects if name not in checked]
         return model
-
-    @classmethod
-    def _made_again(
-        cls, saved: dict[str, Any], path: str | os.PathLike[str], arguments: dict[str, Any]
-    ) -> Self:
-        """Returns the model of a file whose hyper-parameters have been looked at."""
-        if "networks" not in saved[RECORD_KEY]:
-            arguments = {"map_location": "cpu", "weights_only": True, **arguments}
-            return super().load_from_checkpoint(Path(path), **arguments)
-        key = cls.CHECKPOINT_HYPER_PARAMS_KEY
-        given = {key: {**saved.get(key, {}), **arguments}}
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Found keys that are in the model state")
-            return cast(Self, _load_state(cls, {**saved, **given}, strict=False, **arguments))
 
     def export(self, *names: str) -> bytes:
         """Returns a safetensors file of some networks, from which `load` rebuilds the model.
@@ -283,7 +328,7 @@ class CheckpointedModule(LightningModule):
 def _has_record(saved: object) -> bool:
     """Tells whether this package's record is there, with what is always read of it."""
     record = saved.get(RECORD_KEY) if isinstance(saved, dict) else None
-    kinds = {"class_path": str, "seed": int, "images_seen": int, "objects": list}
+    kinds = {"class_path": str, "seed": int, "images_seen": int, "objects": list | tuple}
     return isinstance(record, dict) and all(
         isinstance(record.get(name), kind) for name, kind in kinds.items()
     )
@@ -303,53 +348,14 @@ def _constructor_call(instance: object) -> dict[str, Any]:
     return {**arguments, **(values[keywords] if keywords else {})}
 
 
-def _class_path(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _find(class_path: object) -> Any:
-    """Returns what a class path names among the modules that are imported already, or None."""
-    if not isinstance(class_path, str) or "." not in class_path:
-        return None
-    module, _, name = class_path.rpartition(".")
-    return getattr(sys.modules.get(module), name, None)
-
-
 def _saved_class(
-    checkpoint: dict[str, Any], path: str | os.PathLike[str]
+    saved: dict[str, Any], path: str | os.PathLike[str], trust: Trust
 ) -> type[CheckpointedModule]:
-    import lightning_gans.variants  # noqa: F401  the classes that need no import by the user
-
-    class_path = checkpoint[RECORD_KEY]["class_path"]
-    found = _find(class_path)
-    if not (isinstance(found, type) and issubclass(found, CheckpointedModule)):
-        module = str(class_path).rpartition(".")[0]
-        raise ValueError(
-            f"{path} is of a {class_path}, which is not known here: import {module} first."
-        )
-    return found
-
-
-def _class_paths(value: object, path: str | os.PathLike[str]) -> Iterator[str]:
-    """Yields the classes that hyper-parameters name.
-
-    Raises:
-        ValueError: if one is none, or has not been imported already.
-    """
-    if isinstance(value, dict):
-        if "class_path" in value:
-            if not isinstance(_find(value["class_path"]), type):
-                module = str(value["class_path"]).rpartition(".")[0]
-                raise ValueError(
-                    f"{path} asks for {value['class_path']!r}, which is no class known here: "
-                    f"import {module} first if you trust the file."
-                )
-            yield value["class_path"]
-        for inner in value.values():
-            yield from _class_paths(inner, path)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _class_paths(inner, path)
+    """Returns the class of a checkpoint or an export."""
+    try:
+        return trust.find(saved[RECORD_KEY]["class_path"], CheckpointedModule, "model")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _is_plain(value: object) -> bool:

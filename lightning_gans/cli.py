@@ -16,7 +16,7 @@ from typing import NoReturn
 from typing_extensions import override
 
 from lightning_gans import __version__, catalogue
-from lightning_gans.errors import InputError, RunError
+from lightning_gans.errors import InputError, RunError, one_line, printable
 
 __all__ = ["main"]
 
@@ -214,6 +214,7 @@ def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
             classes=asked.classes,
             seed=asked.seed,
             weights=asked.weights,
+            allow=asked.modules,
         )
     elif asked.command == "interpolate":
         from lightning_gans.commands.interpolate import interpolate
@@ -227,11 +228,13 @@ def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
             classes=asked.classes,
             seed=asked.seed,
             weights=asked.weights,
+            allow=asked.modules,
         )
     elif asked.command == "evaluate":
         from lightning_gans.commands.evaluate import evaluate
 
-        evaluate(asked.ckpt_path, asked.out, split=asked.split, flags=flags)
+        modules = [part for name in asked.modules for part in ("--import", name)]
+        evaluate(asked.ckpt_path, asked.out, split=asked.split, flags=[*modules, *flags])
     else:
         from lightning_gans.commands.export import export
 
@@ -240,12 +243,18 @@ def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
             ending if ending in catalogue.FORMATS else catalogue.FORMATS[0]
         )
         asked.out = asked.out or Path(f"generator.{asked.format}")
-        difference = export(asked.ckpt_path, asked.out, format=asked.format, weights=asked.weights)
+        difference = export(
+            asked.ckpt_path,
+            asked.out,
+            format=asked.format,
+            weights=asked.weights,
+            allow=asked.modules,
+        )
         print(f"its samples differ from the checkpoint's by {difference:.1e} at most")
     for path in asked.ckpt_path if isinstance(asked.ckpt_path, list) else [asked.ckpt_path]:
         if path.is_dir():
-            print(f"made with {checkpoint_in(path)}")
-    print(asked.out)
+            print(printable(f"made with {checkpoint_in(path)}"))
+    print(printable(str(asked.out)))
 
 
 def _print_completion(parser: _Parser, shell: str) -> None:
@@ -276,7 +285,10 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: after the program's name; those of the process if they are not given.
     """
-    sys.path.insert(0, os.getcwd())  # classes of the user's own, by name
+    folder = os.getcwd()
+    if folder not in sys.path:
+        # Classes of the user's own are found by name. Last, since the folder may be a download.
+        sys.path.append(folder)
     try:
         _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -285,7 +297,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
         if all(rank == "0" for rank in ranks):
-            print(f"lightning-gans: error: {error}", file=sys.stderr)
+            print(f"lightning-gans: error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # as by `lightning-gans list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

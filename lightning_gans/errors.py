@@ -1,6 +1,6 @@
 """Errors that end a command with one line. Nothing is imported here: it takes no time."""
 
-__all__ = ["InputError", "RunError"]
+__all__ = ["InputError", "RunError", "one_line", "printable"]
 
 
 class InputError(Exception):
@@ -13,3 +13,16 @@ class RunError(Exception):
     """What stopped a run on its way; the message says what."""
 
     exit_code = 1
+
+
+def printable(text: str) -> str:
+    """Returns text whose control characters are escaped, so that a terminal shows them only."""
+    if text.isprintable():
+        return text
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(escaped)
+
+
+def one_line(text: str) -> str:
+    """Returns text as one line without control characters."""
+    return printable(" ".join(line.strip() for line in text.splitlines() if line.strip()))

@@ -8,6 +8,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from lightning_gans.files import is_overgrown
+
 __all__ = ["export_bytes", "is_export", "read_export"]
 
 HEADER_KEY = "lightning_gans"
@@ -47,6 +49,9 @@ def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is no whole safetensors file: {error}") from error
     try:
-        return {**json.loads(description or ""), "state_dict": weights}
-    except (ValueError, TypeError) as error:
+        found = json.loads(description or "")
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} was not exported by lightning_gans.") from error
+    if not isinstance(found, dict) or is_overgrown(found):
+        raise ValueError(f"{path} was not exported by lightning_gans.")
+    return {**found, "state_dict": weights}

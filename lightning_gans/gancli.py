@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,29 +27,32 @@ from typing_extensions import override
 import datamodules  # noqa: F401  so that its classes are found by name
 import lightning_gans.variants  # noqa: F401  likewise
 from datamodules.folder import UnreadableImageError
-from lightning_gans.announcements import introduce, say, sum_up, tell_how_to_go_on
+from lightning_gans.announcements import introduce, sum_up, tell_how_to_go_on
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.catalogue import configs_folder
 from lightning_gans.checkpoints import read_checkpoint
-from lightning_gans.errors import InputError, RunError
+from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
 from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.hints import SECTIONS, with_hint
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
-from lightning_gans.parsing import mended, one_line, trusting
+from lightning_gans.parsing import mended, reason_in
 from lightning_gans.request import (
     COMMANDS,
     Request,
     changes,
+    check_name,
     check_trainer,
     class_name,
     config_file,
     is_whole,
 )
 from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
+from lightning_gans.screen import say
+from lightning_gans.trust import Trust
 
-__all__ = ["GANCLI", "prepare", "run"]
+__all__ = ["GANCLI", "checked_settings", "prepare", "run"]
 
 DATA_HEADING = "The data, of which lightning-gans list has the classes"
 """In place of the beginning of Lightning's docstring."""
@@ -116,9 +119,14 @@ class GANCLI(LightningCLI):
         done = state.get("global_step", 0)
         if not (saved is None or is_whole(saved)) or not isinstance(done, int):
             raise InputError(f"ckpt_path: the settings in {checkpoint} are damaged.")
-        base = {} if request.tells_all() else request.relevant(saved)
-        guard = trusting(request.named()) if base else nullcontext()
-        with config_file(base) as file, mended(), guard:
+        base: dict[str, Any] = {}
+        if checkpoint is not None and not request.tells_all():
+            base = request.without_places(request.relevant(saved), checkpoint)
+        try:
+            base = checked_settings(base, Trust(request.modules, named=request.words()))
+        except ValueError as error:
+            raise InputError(f"ckpt_path: {checkpoint}: {error}") from error
+        with config_file(base) as file, mended():
             flags = ["--config", file] if file else []
             self.config = parser.parse_args([request.command, *flags, *request.arguments])
         config = self.config[request.command]
@@ -312,6 +320,36 @@ class GANCLI(LightningCLI):
             tell_how_to_go_on(self.trainer, Path(self._run.log_dir), note)
 
 
+def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:
+    """Returns the settings in a checkpoint, checked one by one, or refuses them.
+
+    Args:
+        settings: all or some sections of a configuration, as the file has them.
+        trust: decides which classes they may name.
+
+    Raises:
+        InputError: if they name a run that has no name.
+        ValueError: as `Trust.check`, or if there is no such section.
+    """
+    sections = {"trainer": Trainer, **SECTIONS}
+    hints = {
+        "model": GAN,
+        "data": LightningDataModule,
+        "name": str | None,
+        "seed_everything": bool | int | None,
+    }
+    checked = {}
+    for key, value in settings.items():
+        if key in sections:
+            checked[key] = trust.check_arguments(value, sections[key], key)
+        elif key in hints:
+            checked[key] = trust.check(value, hints[key], key)
+        else:
+            raise ValueError(f"the file has a section {printable(str(key))!r}, which none is.")
+    check_name(checked.get("name"))
+    return checked
+
+
 def _default_name(config: Any) -> str:
     return "_".join(class_name(config[key].class_path).lower() for key in ("model", "data"))
 
@@ -328,7 +366,7 @@ def _reason(error: BaseException) -> BaseException:
 def _one_line(message: str, arguments: list[str]) -> str:
     """Returns a parser's message in one line, with flags as they are given."""
     # The parser sees a flag as an entry of its command.
-    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", one_line(message))
+    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", reason_in(message))
     # And a setting of a class as one of the flag that names the class.
     lacking = re.match(r"argument (--\w+): expected one argument", text)
     for flag, following in zip(arguments, [*arguments[1:], "--"], strict=True):

@@ -1,23 +1,18 @@
 """What the parser of jsonargparse is told to do otherwise than by itself."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from jsonargparse import _common, _typehints, set_parsing_settings
+from jsonargparse import _typehints
 
 from lightning_gans.errors import InputError
 
-__all__ = ["import_modules", "mended", "one_line", "trusting"]
+__all__ = ["import_modules", "mended", "reason_in"]
 
 PARSER: Any = _typehints
-TRUSTED = (
-    *("lightning_gans", "datamodules", "torch.nn", "torch.optim", "torchmetrics"),
-    "lightning.pytorch",
-)
-"""Packages whose classes a file may name, whoever wrote it."""
 
 
 def import_modules(names: Sequence[str]) -> None:
@@ -33,25 +28,7 @@ def import_modules(names: Sequence[str]) -> None:
             raise InputError(f"import: {name!r} cannot be imported: {error}.") from error
 
 
-@contextmanager
-def trusting(more: Iterable[str]) -> Iterator[None]:
-    """Lets values name classes and functions of trusted packages only.
-
-    To name is enough for the parser to import, and to import runs code: a file that comes from
-    elsewhere must not decide on it.
-
-    Args:
-        more: packages, modules or names in them that are trusted beside `TRUSTED`.
-    """
-    kept = dict(_common.parsing_settings)
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED, *more])
-    try:
-        yield
-    finally:
-        _common.parsing_settings.update(kept)
-
-
-def one_line(message: str) -> str:
+def reason_in(message: str) -> str:
     """Returns the part of a parser's message that says what is wrong, in one line."""
     noise = r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
     noise += r"|Expected a path but|Expected a <class 'collections.abc|Expected a <class 'bool'>"
@@ -62,11 +39,6 @@ def one_line(message: str) -> str:
         r"Got value: Namespace\(class_path='([\w.]+)'.*",
         r"Problem with given class_path '\2': \1",
         " ".join(kept),
-    )
-    text = re.sub(
-        r"Importing '([\w.]+)\.(\w+)' is not allowed, denied by .* to allow it\.",
-        r"the file names \1.\2, and no file decides on imports: if you trust it, --import \1",
-        text,
     )
     text = re.sub(
         r"Expected an instantiatable class, but (?:\w+\.)*(\w+) is abstract",

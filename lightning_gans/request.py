@@ -1,20 +1,20 @@
 """What is known of a command line before it is parsed, and what a checkpoint allows it to ask."""
 
 import argparse
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from inspect import signature
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lightning_gans.catalogue import config_path, configs, configs_folder
-from lightning_gans.errors import InputError
+from lightning_gans.errors import InputError, printable
 from lightning_gans.parsing import import_modules
 from lightning_gans.runs import checkpoint_in, find_checkpoint, run_of, unfinished
 
@@ -22,6 +22,7 @@ __all__ = [
     "COMMANDS",
     "Request",
     "changes",
+    "check_name",
     "check_trainer",
     "class_name",
     "config_file",
@@ -35,7 +36,10 @@ DEMO = "wgan_gp_ring_tuned"
 FLAGS = (
     *("ckpt_path", "name", "trainer.default_root_dir"),
     *("model", "model.class_path", "data", "data.class_path"),
+    *("checkpoint.dirpath", "data.data_dir", "trainer.logger"),
 )
+REPLACED = ("checkpoint.dirpath", "data.init_args.data_dir", "trainer.logger")
+"""Settings of places, of which a checkpoint has no say where the user gives them."""
 FIXED_BY_TRAINING = (
     *("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler"),
     "data.class_path",
@@ -82,7 +86,7 @@ class Request:
             _check_config(path)
         files = [part for path in self._configs for part in ("--config", str(path))]
         self.arguments = [*files, *flags]
-        self._modules = found.modules
+        self.modules: list[str] = found.modules
         import_modules(found.modules)
 
     def _chosen(self) -> bool:
@@ -109,12 +113,22 @@ class Request:
         """Returns the name of the run, if the command line tells it."""
         return self._setting("name") or (self._configs[-1].stem if self._configs else None)
 
-    def named(self) -> set[str]:
-        """Returns what the user names and so trusts: modules, and names with a dot anywhere."""
-        texts = [*self.arguments, *(path.read_text() for path in self._configs)]
-        # Whoever made a checkpoint may have named it too.
-        texts = [text for text in texts if (self._flags["ckpt_path"] or " ") not in text]
-        return {*self._modules, *re.findall(r"\b[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", " ".join(texts))}
+    def words(self) -> set[tuple[str, str]]:
+        """Returns what the user says of each setting, where it could be the path of a class.
+
+        A pair is the key, without ``class_path`` and ``init_args``, and the text.
+        """
+        found: set[tuple[str, str]] = set()
+        for path in self._configs:
+            found.update(_words("", yaml.safe_load(path.read_text())))
+        for flag, following in pairwise([*self.arguments, ""]):
+            name, equals, value = flag.removeprefix("--").partition("=")
+            with suppress(yaml.YAMLError):  # the parser will tell
+                read = yaml.safe_load(value if equals else following)
+                found.update(_words(name.removesuffix("+"), read))
+        parts = ((key.split("."), text) for key, text in found)
+        ours = ("class_path", "init_args", "")
+        return {(".".join(p for p in key if p not in ours), text) for key, text in parts}
 
     def tells_all(self) -> bool:
         """Tells whether the same command line begins a run and goes on with it."""
@@ -147,9 +161,7 @@ class Request:
             InputError: if one does, or the name is no name.
         """
         name, root = self._flags["name"], self._flags["trainer.default_root_dir"]
-        asked = self._setting("name")
-        if asked is not None and (asked != Path(asked).name or asked in ("", "..")):
-            raise InputError(f"name: it must be the name of a folder, got {asked!r}.")
+        check_name(self._setting("name"))
         run = None if checkpoint is None else run_of(checkpoint)
         if run is None:
             return
@@ -178,6 +190,32 @@ class Request:
         trainer = {k: saved["trainer"].get(k) for k in ("callbacks", "precision")}
         return {**parts, "trainer": trainer}
 
+    def without_places(self, settings: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
+        """Returns a checkpoint's settings without the places that the user gives in their stead.
+
+        The folder of all runs is never the checkpoint's to choose: a run goes on in its own.
+        """
+        run = run_of(checkpoint)
+        root = settings.get("trainer", {}).get("default_root_dir")
+        own = isinstance(root, str) and run is not None and Path(root).resolve() == run.parents[1]
+        left_out = [key for key in REPLACED if self._given(key)]
+        left_out += [] if own else ["trainer.default_root_dir"]
+        for key in left_out:
+            settings = _without(settings, key.split("."))
+        return settings
+
+    def _given(self, key: str) -> bool:
+        """Tells whether a flag or a file of the user's has a setting."""
+        if self._flags[key.replace(".init_args", "")] is not None:
+            return True
+        for path in self._configs:
+            value = yaml.safe_load(path.read_text())
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is not None:
+                return True
+        return False
+
 
 @contextmanager
 def config_file(config: dict[str, Any]) -> Iterator[str | None]:
@@ -189,6 +227,40 @@ def config_file(config: dict[str, Any]) -> Iterator[str | None]:
         path = Path(folder) / "checkpoint.yaml"
         path.write_text(yaml.safe_dump(config))
         yield str(path)
+
+
+def _words(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yields the text of all settings, with the keys of those that it is in."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _words(f"{key}.{name}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _words(key, inner)
+
+
+def _without(settings: Any, key: list[str]) -> Any:
+    """Returns nested settings without one of them."""
+    first, *rest = key
+    if not isinstance(settings, dict) or first not in settings:
+        return settings
+    inner = {} if not rest else {first: _without(settings[first], rest)}
+    return {**{name: value for name, value in settings.items() if name != first}, **inner}
+
+
+def check_name(name: object) -> None:
+    """Refuses the name of a run that is no name of a folder.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if name is None:
+        return
+    text = str(name)
+    if text != Path(text).name or text in ("", "..") or printable(text) != text:
+        raise InputError(f"name: it must be the name of a folder, got {printable(text)!r}.")
 
 
 def _check_config(path: Path) -> None:
@@ -286,6 +358,8 @@ def changes(
     for key in dict.fromkeys((*old, *new)):
         if old.get(key) == new.get(key) or _is_newer(key, old, new):
             continue
+        if key == "trainer.default_root_dir":
+            continue  # of which the checkpoint has no say
         change = f"{key}: {old.get(key)} -> {new.get(key)}"
         if key.startswith(fixed):
             raise InputError(

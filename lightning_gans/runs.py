@@ -21,7 +21,6 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
-from rich.console import Console
 from torch import Tensor
 from typing_extensions import override
 
@@ -31,6 +30,7 @@ from lightning_gans.files import replacing
 from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.provenance import code_version, machine, versions
+from lightning_gans.screen import say
 
 __all__ = ["RunLogger", "RunRecord", "checkpoint_in", "find_checkpoint", "run_of", "unfinished"]
 
@@ -270,7 +270,7 @@ class RunRecord(Callback):
         if self._path is None:
             return
         # Not before everything has been checked: a run that is refused leaves no trace.
-        Console(highlight=False).print(f"run folder: {self._path.parent}", soft_wrap=True)
+        say(f"run folder: {self._path.parent}")
         self._write_config(self._path.with_name("config.yaml"))
         self._begun = True
         if trainer.global_step > 0:

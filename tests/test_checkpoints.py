@@ -209,27 +209,36 @@ def test_classes_that_are_not_imported_are_not_imported(monkeypatch, tmp_path):
     checkpoint = read_checkpoint(trained(GAN(data_shape=(2,))))
     checkpoint["hyper_parameters"]["generator"] = {"class_path": "evil.Net"}
     torch.save(checkpoint, "bad.ckpt")
-    with pytest.raises(ValueError, match=r"asks for 'evil\.Net', which is no class known here"):
+    with pytest.raises(ValueError, match=r"generator: the file names 'evil\.Net'"):
         load("bad.ckpt")
     checkpoint["lightning_gans"]["class_path"] = "evil.Net"
     torch.save(checkpoint, "bad.ckpt")
-    with pytest.raises(ValueError, match=r"is of a evil\.Net, which is not known here"):
+    with pytest.raises(ValueError, match=r"model: the file names 'evil\.Net'"):
         load("bad.ckpt")
     assert not (tmp_path / "pwned").exists()
     assert "evil" not in sys.modules
 
 
-def test_a_class_of_the_users_own_is_found_once_it_is_imported(monkeypatch):
+def test_a_class_of_the_users_own_is_found_if_it_is_allowed(monkeypatch):
     module = types.ModuleType("my_gan")
     module.MyGAN = type("MyGAN", (GAN,), {"__module__": "my_gan"})
     monkeypatch.setitem(sys.modules, "my_gan", module)
     path = trained(module.MyGAN(data_shape=(2,)))
-    assert type(load(path)) is module.MyGAN
-    monkeypatch.delitem(sys.modules, "my_gan")
-    with pytest.raises(
-        ValueError, match=r"my_gan\.MyGAN, which is not known here: import my_gan first"
-    ):
+    for allow in ([module.MyGAN], ["my_gan"], "my_gan"):
+        assert type(load(path, allow=allow)) is module.MyGAN
+    assert type(module.MyGAN.load_from_checkpoint(path)) is module.MyGAN
+    # That it has been imported is not enough: so has much that was not made for this.
+    message = r"the file names 'my_gan\.MyGAN', .* If you trust it, use allow=\[\"my_gan\"\]\."
+    with pytest.raises(ValueError, match=message):
         load(path)
+    monkeypatch.delitem(sys.modules, "my_gan")
+    assert type(load(path, allow=module.MyGAN)) is module.MyGAN
+    for allow, message in (
+        (["my_gan"], "'my_gan' cannot be imported"),
+        ([1], "must list classes or names of packages, got 1"),
+    ):
+        with pytest.raises(ValueError, match=f"allow: .*{message}"):
+            load(path, allow=allow)
 
 
 # States that are not finite

@@ -212,11 +212,12 @@ def own(monkeypatch):
 def test_who_trusts_a_file_imports_what_it_names(own, capsys):
     message = refused(capsys, "validate", *own)
     assert (
-        "names nets.Mine, and no file decides on imports: if you trust it, --import nets"
-        in message
+        "model.generator: the file names 'nets.Mine', which is not one of the known subclasses of "
+        "Module. If you trust it, use --import nets." in message
     )
     message = refused(capsys, "sample", *own)
-    assert "asks for 'nets.Mine', which is no class known here: give --import nets" in message
+    assert "generator: the file names 'nets.Mine'" in message
+    assert "If you trust it, use --import nets." in message
     assert "nets" not in sys.modules
     main(["validate", *own, "--import", "nets"])
     main(["sample", *own, "--import", "nets"])
@@ -238,4 +239,4 @@ def test_the_name_of_a_file_does_not_make_it_trusted(flag, honest, capsys):
     state = read_checkpoint(honest)
     set_in(state, f"{MODEL}/generator", {"class_path": "evil.Net"})
     torch.save(state, "evil.Net")
-    assert "names evil.Net, and no file decides on imports" in refused(capsys, "validate", *flag)
+    assert "model.generator: the file names 'evil.Net'" in refused(capsys, "validate", *flag)

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -33,7 +34,14 @@ class _Sampler(nn.Module):
         return self.model.generate(latent, label)
 
 
-def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = None) -> float:
+def export(
+    checkpoint: Path,
+    out: Path,
+    *,
+    format: str,
+    weights: str | None = None,
+    allow: Sequence[str] = (),
+) -> float:
     """Writes the generator of a checkpoint and compares what is written with it.
 
     Args:
@@ -43,6 +51,7 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
             ``latent``, for a model with classes also ``label`` (int64), and the output
             ``sample``, of any number of samples.
         weights: see `opened`.
+        allow: see `opened`.
 
     Returns:
         The largest difference of an entry of 16 samples.
@@ -54,7 +63,7 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
     if format not in FORMATS:
         raise InputError(f"format must be {' or '.join(FORMATS)}, got {format!r}.")
     check_out(out, f".{format}")
-    model = opened(checkpoint, weights)
+    model = opened(checkpoint, weights, allow)
     latent = latents(model, 16, seed=0)
     labels = None if model.num_classes is None else torch.arange(16) % model.num_classes
     with writing(out), replacing(out) as file:
@@ -66,7 +75,7 @@ def export(checkpoint: Path, out: Path, *, format: str, weights: str | None = No
         else:
             file.write(model.export(*model.exported))
             file.flush()
-            made = generated(load(Path(file.name)), latent, labels)
+            made = generated(load(Path(file.name), allow=allow), latent, labels)
         difference = (made - generated(model, latent, labels)).abs().max().item()
         if not difference <= TOLERANCE:
             raise RunError(

@@ -32,6 +32,7 @@ def interpolate(
     classes: Sequence[int] = (),
     seed: int = 0,
     weights: str | None = None,
+    allow: Sequence[str] = (),
 ) -> None:
     """Draws the samples on the ways between pairs of latents.
 
@@ -48,6 +49,7 @@ def interpolate(
             way, in turn.
         seed: decides the latents.
         weights: see `opened`.
+        allow: see `opened`.
 
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
@@ -55,7 +57,7 @@ def interpolate(
     check_number("n", n, 1, 1000)
     check_number("steps", steps, 2, 1000)
     check_out(out, ".png", ".gif")
-    model = opened(checkpoint, weights)
+    model = opened(checkpoint, weights, allow)
     start, end = latents(model, 2 * n, seed).chunk(2)
     known = checked_classes(model, classes)
     if len(classes) not in (0, 2):

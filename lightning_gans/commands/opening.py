@@ -76,12 +76,13 @@ def writing(out: Path) -> Iterator[None]:
         raise InputError(f"out: {out} cannot be written: {error}.") from error
 
 
-def opened(path: Path, weights: str | None = None) -> GAN:
+def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> GAN:
     """Returns the model of a checkpoint, in evaluation mode.
 
     Args:
         path: a checkpoint or a folder; see `checkpoint_in`.
         weights: "averaged" or "raw"; if it is not given the averaged ones where there are any.
+        allow: packages with classes of the user's own.
 
     Raises:
         InputError: if it cannot be opened, or has no averaged weights.
@@ -92,9 +93,9 @@ def opened(path: Path, weights: str | None = None) -> GAN:
             raise InputError(f"weights: {file} is an export, which has one set of weights only.")
         if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
-        return load(file, averaged=weights != "raw")
+        return load(file, averaged=weights != "raw", allow=allow)
     except (OSError, ValueError) as error:
-        message = re.sub(r"import ([\w.]+) first", r"give --import \1", str(error))
+        message = re.sub(r'allow=\["([^"]*)"\]', r"--import \1", str(error))
         message = message.replace("made from: give ", "made from: in Python, give load(...) ")
         raise InputError(f"ckpt_path: {message}") from error
 

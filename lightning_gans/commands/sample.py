@@ -40,6 +40,7 @@ def sample(
     classes: Sequence[int] = (),
     seed: int = 0,
     weights: str | None = None,
+    allow: Sequence[str] = (),
 ) -> None:
     """Generates samples of the same latents with every checkpoint, and writes them.
 
@@ -54,6 +55,7 @@ def sample(
         classes: that samples are asked for by, as many of each; all if none are given.
         seed: decides the latents.
         weights: see `opened`.
+        allow: see `opened`.
 
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
@@ -64,7 +66,7 @@ def sample(
     check_out(out, ".png", ".npy", ".gif", "")
     if len(checkpoints) > 1 and out.suffix != ".gif":
         raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
-    models = [opened(path, weights) for path in checkpoints]
+    models = [opened(path, weights, allow) for path in checkpoints]
     if len({model.num_classes for model in models}) > 1:
         raise InputError("ckpt_path: the checkpoints are of models with different classes.")
     samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
