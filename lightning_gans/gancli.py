@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -77,6 +78,8 @@ class GANCLI(LightningCLI):
         defaults = {**strict, "default_config_files": [str(configs_folder() / "default.yaml")]}
         self._run: RunLogger | None = None
         self._changes: list[str] = []
+        self._request = Request(arguments)
+        self._origin = _read_origin(self._request)
         super().__init__(
             GAN,
             LightningDataModule,
@@ -106,49 +109,27 @@ class GANCLI(LightningCLI):
 
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        assert isinstance(args, list)
-        request = Request(args)
-        state: dict[str, Any] = {}
-        try:
-            checkpoint = request.checkpoint()
-            if checkpoint is not None:
-                state = read_checkpoint(checkpoint)
-        except (FileNotFoundError, ValueError) as error:
-            raise InputError(f"ckpt_path: {error}") from error
-        saved = state.get(CONFIG_KEY)
-        done = state.get("global_step", 0)
-        if not (saved is None or is_whole(saved)) or not isinstance(done, int):
-            raise InputError(f"ckpt_path: the settings in {checkpoint} are damaged.")
-        base: dict[str, Any] = {}
-        if checkpoint is not None and not request.tells_all():
-            base = request.without_places(request.relevant(saved), checkpoint)
-        try:
-            base = checked_settings(base, Trust(request.modules, named=request.words()))
-        except ValueError as error:
-            raise InputError(f"ckpt_path: {checkpoint}: {error}") from error
-        with config_file(base) as file, mended():
+        request, origin = self._request, self._origin
+        with config_file(origin.checked) as file, mended():
             flags = ["--config", file] if file else []
             self.config = parser.parse_args([request.command, *flags, *request.arguments])
         config = self.config[request.command]
         if request.command == "fit":
             check_trainer(config.trainer)
-            request.check_place(checkpoint)
+            request.check_place(origin.path)
         config.name = config.name or request.name() or _default_name(config)
-        config.ckpt_path = None if checkpoint is None else str(checkpoint)
+        config.ckpt_path = None if origin.path is None else str(origin.path)
         self.plain_config: dict[str, Any] = yaml.safe_load(
             self._subcommand_parsers[request.command].dump(config, skip_none=False)
         )
         for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
             self.plain_config.pop(key, None)
-        if saved is not None:
-            weights = state.get("state_dict")
-            named = weights if isinstance(weights, dict) else {}  # a damaged file is told of later
-            networks = {str(name).partition(".")[0] for name in named}
+        if origin.settings is not None:
             self._changes = changes(
-                request.relevant(saved), self.plain_config, request.command, networks
+                origin.settings, self.plain_config, request.command, origin.networks
             )
-        if request.command == "fit" and 0 < config.trainer.max_steps <= done:
-            _nothing_left(done, config.trainer.max_steps)
+        if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
+            _nothing_left(origin.updates, config.trainer.max_steps)
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -318,6 +299,54 @@ class GANCLI(LightningCLI):
     def _tell_how_to_go_on(self, note: str = "") -> None:
         if self._run is not None:
             tell_how_to_go_on(self.trainer, Path(self._run.log_dir), note)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a command line begins from.
+
+    Attributes:
+        path: of the checkpoint, if there is one.
+        settings: of its run, the parts that matter to the command, as the file has them.
+        checked: those that the command takes over.
+        updates: that its run has made.
+        networks: names of the networks whose weights it holds.
+    """
+
+    path: Path | None = None
+    settings: dict[str, Any] | None = None
+    checked: dict[str, Any] = field(default_factory=dict)
+    updates: int = 0
+    networks: frozenset[str] = frozenset()
+
+
+def _read_origin(request: Request) -> _Origin:
+    """Opens the checkpoint that is asked for, before anything else is done.
+
+    Raises:
+        InputError: if it cannot be opened, or its settings name what they may not.
+    """
+    try:
+        path = request.checkpoint()
+        if path is None:
+            return _Origin()
+        state = read_checkpoint(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise InputError(f"ckpt_path: {error}") from error
+    saved, updates = state.get(CONFIG_KEY), state.get("global_step", 0)
+    if not (saved is None or is_whole(saved)) or not isinstance(updates, int):
+        raise InputError(f"ckpt_path: the settings in {path} are damaged.")
+    settings = None if saved is None else request.relevant(saved)
+    taken = {} if settings is None or request.tells_all() else settings
+    try:
+        trust = Trust(request.modules, named=request.words())
+        checked = checked_settings(request.without_places(taken, path), trust)
+    except ValueError as error:
+        raise InputError(f"ckpt_path: {path}: {error}") from error
+    weights = state.get("state_dict")
+    named = weights if isinstance(weights, dict) else {}  # a damaged file is told of later
+    networks = frozenset(str(name).partition(".")[0] for name in named)
+    return _Origin(path, settings, checked, updates, networks)
 
 
 def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:

@@ -179,10 +179,10 @@ class Request:
                     "a copy of the checkpoint to begin a new run from."
                 )
 
-    def relevant(self, saved: dict[str, Any] | None) -> dict[str, Any]:
+    def relevant(self, saved: dict[str, Any]) -> dict[str, Any]:
         """Returns the parts of a checkpoint's configuration that matter to the command."""
-        if saved is None or self.command == "fit":
-            return saved or {}
+        if self.command == "fit":
+            return saved
         parts = {k: saved[k] for k in ("seed_everything", "model", "data", "evaluation")}
         asked = self._flags["data"] or self._setting("data.class_path")
         if asked and class_name(asked) != class_name(saved["data"]["class_path"]):

@@ -1,12 +1,13 @@
 """Files made to do harm: none is opened in a way that runs what it brings along."""
 
 import copy
+import json
 import os
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
-import jsonargparse
 import pytest
 import torch
 
@@ -227,16 +228,49 @@ def test_to_name_a_class_is_to_trust_it(own):
     main(["validate", *own, "--model.generator", "nets.Mine"])
 
 
-def test_what_is_allowed_for_a_file_is_not_for_good(honest):
-    kept = dict(jsonargparse._common.parsing_settings)
-    load(honest)
-    main(["validate", "--ckpt_path", str(honest)])
-    assert jsonargparse._common.parsing_settings == kept
-
-
 @pytest.mark.parametrize("flag", [["--ckpt_path", "evil.Net"], ["--ckpt_path=evil.Net"]])
 def test_the_name_of_a_file_does_not_make_it_trusted(flag, honest, capsys):
     state = read_checkpoint(honest)
     set_in(state, f"{MODEL}/generator", {"class_path": "evil.Net"})
     torch.save(state, "evil.Net")
     assert "model.generator: the file names 'evil.Net'" in refused(capsys, "validate", *flag)
+
+
+# Under watch
+
+
+def audited(folder, *arguments):
+    """Runs the script that opens hostile files and watches itself, in a folder of its own."""
+    folder.mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("audited.py"), *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_watch_notices_what_must_not_happen(tmp_path):
+    found = " ".join(audited(tmp_path / "outer" / "inner", "--control"))
+    for event in (
+        *("os.system (b'true',)", "subprocess.Popen ('true'", "import of evil"),
+        *("socket.connect", "open ('../outside', 'w'", "os.mkdir ('../outside too'"),
+        "call of shutil.which",
+    ):
+        assert event in found
+    assert "inside'" not in found
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_hostile_file_does_harm(seed, tmp_path):
+    found = audited(tmp_path / "outer" / "inner", "--cases", "150", "--seed", str(seed))
+    assert found["harm"] == []
+    assert found["cases"] == 150
+    assert found["names"] > 5000
+    refused = sum(number for end, number in found["ends"].items() if " refused" in end)
+    assert refused > 150
+    assert {end for end in found["ends"] if end.startswith("fit refused")} == {"fit refused 2"}
