@@ -2,6 +2,7 @@
 
 import netrc
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,7 +112,12 @@ class WandB(WandbLogger):
     @rank_zero_only
     def _identify(self, path: Path) -> None:
         """Takes the identity that the run has had, or gives it one."""
-        known = path.read_text().strip() if path.is_file() else None
+        known = path.read_text(errors="replace").strip() if path.is_file() else None
+        if known is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", known):
+            raise ValueError(
+                f"{path} is damaged: it holds no identity of a W&B run. Remove it to log the rest "
+                "of the training as another W&B run."
+            )
         identity = self._id or os.environ.get("WANDB_RUN_ID") or known or secrets.token_hex(4)
         if identity != known:
             with replacing(path) as file:

@@ -114,7 +114,7 @@ class _Rows:
         self.metrics: list[dict[str, Any]] = []
         self._columns = ["step"]
         if path.is_file():
-            with path.open(newline="") as file:
+            with path.open(newline="", errors="replace") as file:
                 self._columns = next(csv.reader(file), self._columns)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
@@ -128,24 +128,44 @@ class _Rows:
         columns = dict.fromkeys(column for row in pending for column in row)
         new = [column for column in columns if column not in self._columns]
         self._columns += new
-        if new or not self.path.is_file():
-            self._rewrite(self.read() + pending)
-            return
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns).writerows(pending)
+        try:
+            if new or not self.path.is_file():
+                self._rewrite(self.read() + pending)
+                return
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns).writerows(pending)
+        except OSError as error:
+            raise OSError(f"{self.path} could not be written: {error}") from error
 
     def read(self) -> list[dict[str, Any]]:
+        """Returns the rows but for what a kill may have left of the last one."""
         if not self.path.is_file():
             return []
-        with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            lines = self.path.read_bytes().decode().splitlines(keepends=True)
+            rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise self._damage(str(error)) from error
+        for number, row in enumerate(rows, 2):
+            if not _is_row(row):
+                raise self._damage(f"line {number} is no row of numbers")
+        return rows
+
+    def _damage(self, reason: str) -> ValueError:
+        return ValueError(
+            f"{self.path} is damaged: {reason}. Repair it, or move it away to go on without the "
+            "rows in it."
+        )
 
     def cut_after(self, step: int) -> None:
         """Drops the rows after a step, and what a kill may have left of the last one."""
         rows = self.read()
-        kept = [row for row in rows if None not in row.values() and int(row["step"]) <= step]
-        if len(kept) < len(rows):
+        kept = [row for row in rows if int(row["step"]) <= step]
+        if len(kept) < len(rows) or not self._ends_whole():
             self._rewrite(kept)
+
+    def _ends_whole(self) -> bool:
+        return not self.path.is_file() or self.path.read_bytes().endswith(b"\n")
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         text = StringIO(newline="")
@@ -154,6 +174,16 @@ class _Rows:
         writer.writerows(rows)
         with replacing(self.path) as file:
             file.write(text.getvalue().encode())
+
+
+def _is_row(row: dict[Any, Any]) -> bool:
+    """Tells whether a row has an update and, of training, numbers."""
+    try:
+        int(row["step"])
+        _ = [float(text) for name, text in row.items() if text and name.startswith("train/")]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return None not in row.values()
 
 
 class RunLogger(CSVLogger):
@@ -212,6 +242,15 @@ class RunLogger(CSVLogger):
         """Does nothing: ``config.yaml`` holds them."""
 
     @rank_zero_only
+    def check(self) -> None:
+        """Reads the rows of a run that goes on.
+
+        Raises:
+            ValueError: if they are damaged.
+        """
+        self.experiment.read()
+
+    @rank_zero_only
     def cut_after(self, step: int) -> None:
         """Drops the rows after a step, before the run goes on from there."""
         self.experiment.cut_after(step)
@@ -240,7 +279,8 @@ class RunRecord(Callback):
         folder = Path(runs[0].log_dir)
         self._path = folder / "run.json"
         self._start = time.monotonic()
-        earlier = json.loads(self._path.read_text()) if self._path.is_file() else {}
+        earlier = _read_record(self._path)
+        runs[0].check()
         self._wall_time_before = earlier.get("wall_time_s", 0.0)
         self._record = {
             **earlier,
@@ -330,6 +370,26 @@ class RunRecord(Callback):
                 self._record["best"] = {callback.monitor: callback.state_dict()}
         with replacing(self._path) as file:
             file.write(json.dumps(self._record, indent=2).encode() + b"\n")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Returns what a ``run.json`` holds; nothing if there is none.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_bytes())
+        time_and_places = record.get("wall_time_s", 0.0), record.get("resumed_at", [])
+    except (AttributeError, RecursionError, ValueError):
+        time_and_places = None, None
+    if not (isinstance(time_and_places[0], int | float) and isinstance(time_and_places[1], list)):
+        raise ValueError(
+            f"{path} is damaged: it holds no record of a run. Move it away to go on without it."
+        )
+    return record
 
 
 def _samples_per_update(trainer: Trainer) -> int | None:

@@ -1,20 +1,25 @@
 """Files made to do harm: none is opened in a way that runs what it brings along."""
 
+import contextlib
 import copy
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lightning_gans import load
 from lightning_gans.checkpoints import read_checkpoint
 from lightning_gans.cli import main
 from lightning_gans.exports import export_bytes, read_export
+from lightning_gans.screen import say
 
 MARK = "pwned"
 """The file that an exploit makes if it runs."""
@@ -274,3 +279,203 @@ def test_no_hostile_file_does_harm(seed, tmp_path):
     refused = sum(number for end, number in found["ends"].items() if " refused" in end)
     assert refused > 150
     assert {end for end in found["ends"] if end.startswith("fit refused")} == {"fit refused 2"}
+
+
+# The search path
+
+
+SHADOW = 'open("pwned", "w").close()\nraise ImportError("shadowed")\n'
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        [Path(sys.executable).with_name("lightning-gans")],
+        [sys.executable, "-m", "lightning_gans"],
+        [sys.executable, Path(__file__).parents[1] / "cli.py"],
+    ],
+)
+def test_a_folder_with_modules_of_known_names_is_not_imported_from(start, honest, tmp_path):
+    """A download may hold a torch.py beside its checkpoint."""
+    folder = tmp_path / "download"
+    folder.mkdir()
+    for name in ("torch", "lightning", "yaml", "typing_extensions", "argparse", "difflib", "csv"):
+        (folder / f"{name}.py").write_text(SHADOW)
+    (folder / "datamodules").mkdir()
+    (folder / "datamodules" / "__init__.py").write_text(SHADOW)
+    command = [*start, "sample", "--ckpt_path", honest, "--n", "2", "--out", "out.npy"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / MARK).exists()
+    assert (folder / "out.npy").exists()
+
+
+def test_classes_in_the_working_directory_are_found_last(tmp_path):
+    before = list(sys.path)
+    with pytest.raises(SystemExit):
+        main(["list", "--no-such-flag"])
+    main(["list"])
+    assert sys.path[: len(before)] == before
+    assert sys.path[len(before) :] in ([], [os.getcwd()])
+
+
+# Names and terminals
+
+
+ESCAPES = "\x1b[31mred\x07\x9b31m\u202e"
+
+
+@pytest.mark.parametrize(
+    "name", ["../../outside", "/tmp/outside", "..", "a/b", "", ".", "a\nb", "a\x1b[31m", "a\x00b"]
+)
+def test_the_name_of_a_run_is_one(name, honest, capsys, tmp_path):
+    state = read_checkpoint(honest)
+    state["config"]["name"] = name
+    torch.save(state, "bad.ckpt")
+    before = sorted(tmp_path.rglob("*"))
+    message = refused(capsys, "fit", "--ckpt_path", "bad.ckpt", "--trainer.max_steps", "4")
+    assert "name: " in message
+    if "\0" not in name and name:
+        assert "name: it must be the name of a folder" in refused(capsys, "fit", "--name", name)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def escaped(value):
+    """Returns nested data with control characters in every key and every text."""
+    if isinstance(value, dict):
+        return {f"{k}{ESCAPES}" if isinstance(k, str) else k: escaped(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [escaped(part) for part in value]
+    return f"{value}{ESCAPES}" if isinstance(value, str) else value
+
+
+TEXTS = [
+    *("lightning_gans/class_path", "lightning_gans/objects", "lightning_gans/version", "config"),
+    *("config/name", "config/model/class_path", "config/model/init_args", "config/trainer"),
+    *("config/data/init_args", "hyper_parameters", "hyper_parameters/generator", "state_dict"),
+    *("optimizer_states", "callbacks", "loops", "lr_schedulers", "GaussianRing", "epoch"),
+    *("pytorch-lightning_version", "config/checkpoint", "config/evaluation"),
+]
+
+
+@pytest.mark.parametrize("place", TEXTS)
+def test_control_characters_of_a_file_never_reach_the_terminal(place, honest, capsys):
+    state = read_checkpoint(honest)
+    inner = state
+    for key in place.split("/"):
+        inner = inner[key]
+    changed = ["x" + ESCAPES] if place.endswith("objects") else escaped(inner)
+    set_in(state, place, changed)
+    file = f"bad{ESCAPES}.ckpt"
+    torch.save(state, file)
+    said = ""
+    try:
+        load(file)
+    except ValueError as error:
+        said = str(error)
+    assert said.replace(file, "").isprintable()
+    for command in COMMANDS:
+        more = ["--trainer.max_steps", "4"] if command == "fit" else []
+        with contextlib.suppress(SystemExit):
+            main([command, "--ckpt_path", file, *more])
+        printed = capsys.readouterr()
+        shown = (printed.out + printed.err).replace("\n", "")
+        assert not set("\x1b\x07\x9b\u202e") & set(shown), shown
+
+
+def test_what_is_said_is_no_markup(capsys):
+    say("[bold]runs[/bold] [/nothing] :smile: [link=http://example.org]x[/link]")
+    assert capsys.readouterr().out == (
+        "[bold]runs[/bold] [/nothing] :smile: [link=http://example.org]x[/link]\n"
+    )
+
+
+# Damage
+
+
+def deep(levels, kind):
+    value = "end"
+    for _ in range(levels):
+        value = {"inner": value} if kind == "dict" else [value]
+    return value
+
+
+def endless(kind):
+    if kind == "a list that holds itself":
+        value = []
+        value.append(value)
+        return value
+    value = ["end"]
+    for _ in range(60):
+        value = [value] * 10
+    return value
+
+
+@pytest.mark.parametrize(
+    "place", ["hyper_parameters/n_critic", "config/model", "config/trainer", "loops"]
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        deep(1200, "dict"),
+        deep(1200, "list"),
+        endless("a list that holds itself"),
+        endless("ten times the same, sixty levels deep"),
+    ],
+    ids=["dicts", "lists", "cycle", "laughs"],
+)
+def test_what_is_nested_without_end_is_refused(place, value, honest, capsys):
+    state = read_checkpoint(honest)
+    set_in(state, place, value)
+    sys.setrecursionlimit(20_000)
+    try:
+        torch.save(state, "bad.ckpt")
+    finally:
+        sys.setrecursionlimit(1000)
+    with pytest.raises(ValueError, match=r"bad\.ckpt is (damaged|not a whole checkpoint)"):
+        load("bad.ckpt")
+    for command in ("fit", "sample", "validate"):
+        refused(capsys, command, "--ckpt_path", "bad.ckpt")
+
+
+@pytest.mark.parametrize("levels", [100, 1200, 200_000])
+def test_a_header_that_is_nested_without_end_is_refused(levels, honest, capsys):
+    main(["export", "--ckpt_path", str(honest), "--out", "good.safetensors"])
+    capsys.readouterr()
+    with safe_open("good.safetensors", "pt") as file:
+        header = json.loads(file.metadata()["lightning_gans"])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    text = json.dumps({**header, "hyper_parameters": "HERE"})
+    text = text.replace('"HERE"', "[" * levels + "]" * levels)
+    save_file(weights, "bad.safetensors", {"lightning_gans": text})
+    with pytest.raises(ValueError, match=r"bad\.safetensors was not exported by lightning_gans"):
+        load("bad.safetensors")
+    refused(capsys, "sample", "--ckpt_path", "bad.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("run.json", b'{"updates": ', "run.json is damaged"),
+        ("run.json", b"[1, 2]", "run.json is damaged"),
+        ("run.json", b"[" * 100_000, "run.json is damaged"),
+        ("run.json", b'{"wall_time_s": "long"}', "run.json is damaged"),
+        ("run.json", b'{"resumed_at": 3}', "run.json is damaged"),
+        ("run.json", b"\xff\xfe", "run.json is damaged"),
+        ("metrics.csv", b"\xff\xfe\x00", "metrics.csv is damaged"),
+        ("metrics.csv", b"step,train/loss_d\nx,1\n", "metrics.csv is damaged"),
+        ("metrics.csv", b"train/loss_d\n1\n", "metrics.csv is damaged"),
+        ("metrics.csv", b"step,train/loss_d\n1,yes\n", "metrics.csv is damaged"),
+        ("wandb/id", b"a b\x1b", "id is damaged"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(name, content, message, honest, capsys, tmp_path):
+    run = tmp_path / "copy" / "version_0"
+    shutil.copytree(honest.parents[1], run)
+    (run / name).parent.mkdir(exist_ok=True)
+    (run / name).write_bytes(content)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    more = ["--trainer.logger", "WandB"] if name == "wandb/id" else []
+    arguments = ["--ckpt_path", run, "--trainer.max_steps", "4", *more]
+    assert message in refused(capsys, "fit", *arguments)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
