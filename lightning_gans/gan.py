@@ -41,7 +41,8 @@ from lightning_gans.networks import (
     evaluation_mode,
     has_batch_statistics,
 )
-from lightning_gans.networks.evaluation import share_buffers, treats_samples_alone
+from lightning_gans.networks.evaluation import share_buffers
+from lightning_gans.networks.independence import declares_it, treats_samples_alone
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.penalties import Penalty
 from lightning_gans.priors import NormalPrior, Prior
@@ -174,6 +175,7 @@ class GAN(CheckpointedModule):
         self._seen: dict[str, Tensor] = {}
         self.training_begun = False
         self._joins = False
+        self._draws_ahead = False
         self._logging = False
         self._scaled = False
         self._place: int | None = None
@@ -291,7 +293,7 @@ class GAN(CheckpointedModule):
     def logits(self, samples: Samples) -> tuple[Tensor, Tensor]:
         """Returns the logits of the real and of the fake samples, each of shape (N,).
 
-        In one pass over both, if that is the same to the discriminator as one over each.
+        In one pass over both, if the discriminator is known to treat samples alone.
         """
         if self._joins:
             labels = None if samples.labels is None else torch.cat([samples.labels] * 2)
@@ -429,14 +431,6 @@ class GAN(CheckpointedModule):
                 "own share of the batch. On GPUs, sync_batchnorm=True shares them."
             )
         self._check_networks()
-        if stage == "fit":
-            self._joins = treats_samples_alone(
-                self.discriminator, self._discriminate_with, self._sample_shape
-            )
-
-    def _discriminate_with(self, discriminator: nn.Module, x: Tensor) -> Tensor:
-        view = self._with(discriminator=discriminator)
-        return view.discriminate(x, labels=x.new_zeros(len(x)).long())
 
     def _check_networks(self) -> None:
         """Refuses networks that do not fit each other or the data."""
@@ -505,6 +499,7 @@ class GAN(CheckpointedModule):
         slices = max(player.updates for player in players)
         if not self.training_begun:
             check_batch(real, slices, self._sample_shape, self.discriminator)
+            self._decide_what_is_joined()
         # To look at every batch on a GPU would be to wait for it.
         if self.device.type == "cpu" or not self.training_begun:
             self.check_samples(real, labels)
@@ -541,14 +536,30 @@ class GAN(CheckpointedModule):
         if self._logging:
             self._log_row()
 
+    def _decide_what_is_joined(self) -> None:
+        """Finds out what may be read or made in one pass: only what is known to be the same so."""
+
+        def usual(*names: str) -> bool:
+            own = (getattr(getattr(self, name), "__func__", None) for name in names)
+            return all(o is getattr(GAN, n) for o, n in zip(own, names, strict=True))
+
+        self._joins = usual("discriminate") and treats_samples_alone(
+            self.discriminator, 1 + len(self._sample_shape)
+        )
+        self._draws_ahead = (
+            usual("draw", "generate", "sample_latent")
+            and declares_it(self.prior)
+            and treats_samples_alone(self.generator, 2)
+        )
+
     def _draws(
         self, player: Player, real: Tensor, labels: Tensor | None, *, size: int
     ) -> Iterator[Samples]:
         """Draws what each update of a turn sees, all at once where that changes nothing."""
         draw = player.draw or self.draw
-        if player.updates > 1 and player.draw is None:
+        if player.updates > 1 and player.draw is None and self._draws_ahead:
             own_generator = any(network is self.generator for network in player.networks)
-            if not own_generator and not has_batch_statistics(self.generator):
+            if not own_generator:
                 yield from self.draw(real, labels).split(size)
                 return
         for start in range(0, len(real), size):

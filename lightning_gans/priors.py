@@ -58,6 +58,8 @@ class Prior(ABC):
 class NormalPrior(Prior):
     """The standard normal distribution N(0, I)."""
 
+    treats_samples_alone = True
+
     @override
     def sample(
         self,
@@ -81,6 +83,8 @@ class UniformPrior(Prior):
     Raises:
         ValueError: if the bounds are not in order.
     """
+
+    treats_samples_alone = True
 
     def __init__(self, dim: int, low: float = -1.0, high: float = 1.0) -> None:
         super().__init__(dim)
@@ -109,6 +113,8 @@ class ConstantPrior(Prior):
         dim: Z, the number of entries of one latent.
         value: every entry of it.
     """
+
+    treats_samples_alone = True
 
     def __init__(self, dim: int, value: float = 0.5) -> None:
         super().__init__(dim)

@@ -38,6 +38,8 @@ OPTIMIZER = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.9))
 class Asked(nn.Module):
     """A network that reads the class of each sample as K further entries."""
 
+    treats_samples_alone = True
+
     def __init__(self, num_classes: int, *layers: nn.Module) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -355,12 +357,6 @@ def play_cvae_gan(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict
         batches = [
             ring.training_batch(SEED, update - 1, size, rank, ranks) for rank in range(ranks)
         ]
-        fakes = []
-        for rank in range(ranks):
-            streams.resume(rank)
-            z = torch.randn(size, 2, dtype=torch.float64)
-            fakes.append(generator(z, torch.randint(3, (size,))).detach())
-            streams.pause(rank)
 
         def last(rank, batches=batches):
             real, labels = batches[rank]
@@ -374,8 +370,12 @@ def play_cvae_gan(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict
         for start in range(0, size, BATCH):
             rows = slice(start, start + BATCH)
 
-            def discriminator_loss(rank, rows=rows, batches=batches, fakes=fakes):
-                return log_loss(discriminator, batches[rank][0][rows].double(), fakes[rank][rows])
+            def discriminator_loss(rank, rows=rows, batches=batches, streams=streams):
+                streams.resume(rank)
+                z = torch.randn(BATCH, 2, dtype=torch.float64)
+                fake = generator(z, torch.randint(3, (BATCH,))).detach()
+                streams.pause(rank)
+                return log_loss(discriminator, batches[rank][0][rows].double(), fake)
 
             turn("discriminator", discriminator_loss)
 

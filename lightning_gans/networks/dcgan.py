@@ -97,6 +97,8 @@ class DCGANGenerator(nn.Module):
         torch.Size([2, 3, 64, 48])
     """
 
+    treats_samples_alone = True
+
     def __init__(
         self,
         latent_dim: int,
@@ -175,6 +177,8 @@ class DCGANDiscriminator(nn.Module):
         torch.Size([2])
     """
 
+    treats_samples_alone = True
+
     def __init__(
         self,
         data_shape: tuple[int, ...],
@@ -231,6 +235,8 @@ class DCGANCritic(DCGANDiscriminator):
         normalization: one of each sample alone, such as ``torch.nn.InstanceNorm2d``, if any.
         **kwargs: as for `DCGANDiscriminator`.
     """
+
+    treats_samples_alone = True
 
     def __init__(
         self,

@@ -21,6 +21,8 @@ def _initialize(module: nn.Module) -> None:
 class _GlobalMaximum(nn.Module):
     """The greatest value of each channel; unlike AdaptiveMaxPool2d it is deterministic on GPUs."""
 
+    treats_samples_alone = True
+
     @override
     def forward(self, x: Tensor) -> Tensor:
         return x.amax((2, 3))
@@ -48,6 +50,8 @@ class GlobalPoolGenerator(nn.Module):
         >>> GlobalPoolGenerator(128, (1, 28, 28))(torch.zeros(2, 128)).shape
         torch.Size([2, 1, 28, 28])
     """
+
+    treats_samples_alone = True
 
     def __init__(
         self,
@@ -100,6 +104,8 @@ class GlobalPoolDiscriminator(nn.Module):
         >>> GlobalPoolDiscriminator((1, 28, 28))(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
     """
+
+    treats_samples_alone = True
 
     def __init__(
         self,

@@ -32,6 +32,8 @@ class JoinLabels(nn.Module):
                 [0., 0., 0., 1.]])
     """
 
+    treats_samples_alone = True
+
     vectors: Tensor
 
     def __init__(self, num_classes: int, embedding_dim: int | None = None) -> None:

@@ -34,6 +34,8 @@ class MaxPoolGenerator(nn.Module):
         torch.Size([2, 1, 28, 28])
     """
 
+    treats_samples_alone = True
+
     def __init__(
         self,
         latent_dim: int,
@@ -87,6 +89,8 @@ class MaxPoolDiscriminator(nn.Module):
         >>> MaxPoolDiscriminator((1, 28, 28))(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
     """
+
+    treats_samples_alone = True
 
     def __init__(
         self,

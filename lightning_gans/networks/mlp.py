@@ -58,6 +58,8 @@ class MLPGenerator(nn.Module):
         torch.Size([5, 1, 28, 28])
     """
 
+    treats_samples_alone = True
+
     def __init__(
         self,
         latent_dim: int,
@@ -113,6 +115,8 @@ class MLPDiscriminator(nn.Module):
         >>> discriminator(torch.zeros(5, 1, 28, 28)).shape
         torch.Size([5])
     """
+
+    treats_samples_alone = True
 
     def __init__(
         self,

@@ -31,6 +31,8 @@ class VAEEncoder(nn.Module):
         (torch.Size([2, 100]), torch.Size([2, 100]))
     """
 
+    treats_samples_alone = True
+
     def __init__(self, latent_dim: int, data_shape: tuple[int, ...]) -> None:
         super().__init__()
         channels, height, width = image_shape(data_shape, 4)
@@ -81,6 +83,8 @@ class VAEGenerator(nn.Module):
         >>> VAEGenerator(100, (1, 28, 28))(torch.zeros(2, 100)).shape
         torch.Size([2, 1, 28, 28])
     """
+
+    treats_samples_alone = True
 
     def __init__(
         self,
