@@ -3,7 +3,8 @@
 Each function raises a ValueError that names the argument, what it is and what it should be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, product
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ __all__ = [
     "check_labels",
     "check_outputs",
     "check_range",
+    "check_sharing",
     "check_weights",
     "made",
 ]
@@ -75,6 +77,30 @@ def _disagree(name: str, key: str, own: object, needed: object) -> str:
         f"{name}: it has {key} {own}, but needs {key} {needed} in this model: {remedy}, or let "
         "the model make it."
     )
+
+
+def check_sharing(players: Mapping[str, Sequence[nn.Module]]) -> None:
+    """Refuses parameters that different networks of two players share.
+
+    In the turn of each of the two, the gradient of such a parameter would run through the other's
+    network as well, and what the other has drawn would no longer fit. A network that two players
+    own as a whole is the same to both.
+
+    Args:
+        players: the networks of each, by its name.
+    """
+    for (one, networks), (other, others) in combinations(players.items(), 2):
+        for first, second in product(networks, others):
+            whole = first in second.modules() or second in first.modules()
+            trained = {id(p): n for n, p in second.named_parameters() if p.requires_grad}
+            shared = [(n, trained[id(p)]) for n, p in first.named_parameters() if id(p) in trained]
+            if shared and not whole:
+                raise ValueError(
+                    f"{one} and {other}: they share the parameter that is {shared[0][0]!r} in a "
+                    f"{type(first).__name__} of the {one} and {shared[0][1]!r} in a "
+                    f"{type(second).__name__} of the {other}, and would train against each other "
+                    "in it. Give each network its own, such as an embedding of its own."
+                )
 
 
 def check_weights(**weights: float) -> None:

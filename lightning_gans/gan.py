@@ -29,6 +29,7 @@ from lightning_gans.checks import (
     check_labels,
     check_outputs,
     check_range,
+    check_sharing,
     made,
 )
 from lightning_gans.compiled import Compiled
@@ -431,6 +432,8 @@ class GAN(CheckpointedModule):
                 "own share of the batch. On GPUs, sync_batchnorm=True shares them."
             )
         self._check_networks()
+        if stage == "fit":
+            check_sharing({player.name: player.networks for player in self.players()})
 
     def _check_networks(self) -> None:
         """Refuses networks that do not fit each other or the data."""
