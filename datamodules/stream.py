@@ -221,6 +221,7 @@ class StreamData(LightningDataModule):
         self.batch_size = batch_size
         self.num_eval_samples = num_eval_samples
         self._position = 0
+        self._fitting = False
         self._stream: Stream | None = None
 
     @abstractmethod
@@ -255,6 +256,9 @@ class StreamData(LightningDataModule):
         size = self.batch_size * getattr(model, "n_critic", 1)
         seed = getattr(model, "seed", int(os.environ.get("PL_GLOBAL_SEED", 0)))
         rank, ranks = self._place()
+        if self._fitting and self._stream is not None:
+            self._position = self._stream.position  # the trainer makes loaders anew on its way
+        self._fitting = True
         self._stream = Stream(
             self.training_batches(seed, size, rank, ranks),
             self.epoch_length(size, ranks),
@@ -262,6 +266,12 @@ class StreamData(LightningDataModule):
             self.num_workers,
         )
         return self._stream
+
+    @override
+    def teardown(self, stage: str) -> None:
+        """Lets the next training begin with the first batch, unless it goes on from a state."""
+        if stage == "fit":
+            self._fitting, self._position = False, 0
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -154,6 +154,7 @@ class CheckpointedModule(LightningModule):
         self.skipped_steps: Tensor | float = 0.0
         self.value_range: tuple[float, float] | None = None
         self._objects: list[str] = []
+        self._constants: dict[str, Tensor] | None = None
 
     def save_plain_hyperparameters(self) -> None:
         """Saves those arguments that the object is being constructed with that are plain data.
@@ -177,18 +178,49 @@ class CheckpointedModule(LightningModule):
         self._hparams = self._to_hparams_dict(copy.deepcopy(values))
         self._hparams_initial = copy.deepcopy(self._hparams)
 
+    def note_constants(self) -> None:
+        """Notes which weights and buffers are not finite before training, such as a causal mask.
+
+        They may stay so in every checkpoint, where all else that training changes must be finite.
+        """
+        trained = {name for name, weight in self.named_parameters() if weight.requires_grad}
+        self._constants = {
+            name: tensor.clone()
+            for name, tensor in self.state_dict().items()
+            if tensor.is_floating_point() and name not in trained and not tensor.isfinite().all()
+        }
+
+    def _is_sound(self, name: str, tensor: Tensor) -> bool:
+        """Tells whether a weight or a buffer is finite, or as it was before training."""
+        if not tensor.is_floating_point() or tensor.isfinite().all():
+            return True
+        if self._constants is None:  # nothing has been trained, here at least
+            return name not in dict(self.named_parameters())
+        before = self._constants.get(name)
+        if before is None or before.shape != tensor.shape:
+            return False
+        before = before.to(tensor)
+        same = (before == tensor) | (before.isnan() & tensor.isnan())
+        return bool((tensor.isfinite() | same).all())
+
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds this package's record.
 
         Raises:
-            ValueError: if a weight or an optimizer state is not finite: such a state is never
-                written over a good one.
+            ValueError: if a weight, a buffer or an optimizer state has become something that is
+                not finite: such a state is never written over a good one.
         """
-        for part in ("state_dict", "optimizer_states"):
-            for name, tensor in _tensors(checkpoint.get(part, {}), part):
-                if tensor.is_floating_point() and not tensor.isfinite().all():
-                    raise ValueError(f"No checkpoint was written: {name} is not finite.")
+        bad = [
+            f"state_dict[{name!r}]"
+            for name, tensor in checkpoint.get("state_dict", {}).items()
+            if not self._is_sound(name, tensor)
+        ]
+        for name, tensor in _tensors(checkpoint.get("optimizer_states", {}), "optimizer_states"):
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                bad.append(name)
+        if bad:
+            raise ValueError(f"No checkpoint was written: {bad[0]} is not finite.")
         # A subclass may have called Lightning's save_hyperparameters, which keeps objects.
         hyperparameters = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {
@@ -221,6 +253,7 @@ class CheckpointedModule(LightningModule):
                 f"{class_path_of(type(self))}: give --model the class of the checkpoint."
             )
         saved, own = checkpoint["state_dict"], self.state_dict()
+        self._take_over_precision(saved)
         networks = record.get("networks")
         own = {k: v for k, v in own.items() if networks is None or k.split(".")[0] in networks}
         for name in saved.keys() | own.keys():
@@ -243,6 +276,16 @@ class CheckpointedModule(LightningModule):
         self.skipped_steps = float(record.get("skipped_steps", 0))
         if self.value_range is None and record.get("value_range"):
             self.value_range = (record["value_range"][0], record["value_range"][1])
+
+    def _take_over_precision(self, saved: dict[str, Tensor]) -> None:
+        """Keeps weights in double precision from being rounded as they are loaded.
+
+        A trainer with 64-true converts the model only after that.
+        """
+        weights = [saved[name] for name, _ in self.named_parameters() if name in saved]
+        doubled = all(weight.dtype == torch.float64 for weight in weights)
+        if weights and doubled and (self._trainer is None or self._trainer.precision == "64-true"):
+            self.double()
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]

@@ -20,6 +20,7 @@ __all__ = [
     "check_generator",
     "check_labels",
     "check_outputs",
+    "check_precision",
     "check_range",
     "check_sharing",
     "check_weights",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 HALF = (torch.float16, torch.bfloat16)
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 
 
 def made(name: str, network: Callable[..., nn.Module], *sizes: Any, **arguments: int) -> nn.Module:
@@ -214,6 +216,20 @@ def check_outputs(name: str, outputs: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _with(labels: Tensor | None) -> str:
     return "" if labels is None else ", with labels as second argument"
+
+
+def check_precision(precision: str) -> None:
+    """Refuses precisions in which the weights themselves are rounded: small steps are lost there.
+
+    Args:
+        precision: the trainer's.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision: {precision} is not supported, since it keeps the weights in half "
+            f"precision, where most steps of an optimizer round to none. Use one of "
+            f"{', '.join(PRECISIONS)}."
+        )
 
 
 def check_range(

@@ -28,6 +28,7 @@ from lightning_gans.checks import (
     check_generator,
     check_labels,
     check_outputs,
+    check_precision,
     check_range,
     check_sharing,
     made,
@@ -329,7 +330,7 @@ class GAN(CheckpointedModule):
             evaluation_mode(self.generator),
             torch.autocast(latent.device.type, enabled=False),
         ):
-            samples = self.generate(latent, labels)
+            samples = self.generate(latent.to(self.dtype), labels)
         return samples.float() if samples.dtype in HALF else samples
 
     @property
@@ -411,6 +412,7 @@ class GAN(CheckpointedModule):
     @override
     def setup(self, stage: str) -> None:
         """Takes the run's seed over and checks that the networks fit each other and the data."""
+        check_precision(self.trainer.precision)
         if stage == "fit" and not any(part.training for part in self.modules()):
             self.train()  # a model that was loaded to be evaluated
         data = getattr(self.trainer, "datamodule", None)
@@ -474,6 +476,7 @@ class GAN(CheckpointedModule):
     def on_train_start(self) -> None:
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.training_begun = False
+        self.note_constants()
         leave_out_idle_calls(self.trainer)
         self._compiled = {}
         for player in self.players() if self.compiles else []:

@@ -7,6 +7,8 @@ import pytest
 import torch
 from conftest import SMALL, fitted, quiet_trainer, small_ring
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrizations
 from torch.testing import assert_close
 from torchmetrics import Metric
 
@@ -107,6 +109,70 @@ def test_the_average_follows_the_precision():
     average = GeneratorEMA()
     fitted(GAN(**SMALL), max_steps=2, precision="64-true", callbacks=[average])
     assert {p.dtype for p in average.generator.parameters()} == {torch.float64}
+
+
+class Mixed(nn.Module):
+    """A generator of weights in two precisions, with a buffer of every kind."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = parametrizations.spectral_norm(nn.Linear(2, 4))
+        self.norm = nn.BatchNorm1d(4)
+        self.last = nn.Linear(4, 2).double()
+        self.register_buffer("mask", torch.full((2,), float("-inf")))
+        self.register_buffer("mean", torch.zeros(4, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, z):
+        hidden = self.norm(self.first(z)).double()
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * hidden.detach().mean(0)
+            self.count += 1
+        return self.last(hidden).float()
+
+
+def test_weights_are_averaged_in_their_own_precision_and_other_buffers_copied():
+    average, history = GeneratorEMA(0.5), History()
+    generator = Mixed()
+    start = {name: value.clone() for name, value in generator.state_dict().items()}
+    fitted(GAN(data_shape=(2,), generator=generator), max_steps=1, callbacks=[average, history])
+    (state,) = history.states
+    found = average.generator.state_dict()
+    assert found.keys() == state.keys()
+    keep = 2 / 11
+    averaged = {
+        *("first.bias", "first.parametrizations.weight.original", "last.weight", "last.bias"),
+        *("norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"),
+    }
+    for name, value in state.items():
+        assert found[name].dtype == value.dtype
+        if name in averaged:
+            expected = torch.lerp(start[name], value, 1 - keep)
+            assert_close(found[name], expected, rtol=1e-6, atol=1e-7)
+        else:
+            assert torch.equal(found[name], value), name
+    copied = {"norm.num_batches_tracked", "mask", "mean", "count"}
+    assert copied < state.keys() - averaged
+    assert state["count"] > 0
+    assert state["mean"].abs().max() > 0
+
+
+def test_lazy_layers_are_averaged_once_they_have_weights(tmp_path):
+    def model():
+        generator = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.Linear(4, 2))
+        return GAN(data_shape=(2,), generator=generator)
+
+    average = GeneratorEMA(0.5)
+    saver = Checkpoint(dirpath=str(tmp_path))
+    trained = model()
+    fitted(trained, max_steps=3, enable_checkpointing=True, callbacks=[average, saver])
+    weights = dict(average.generator.named_parameters())
+    assert not torch.equal(weights["0.weight"], trained.generator[0].weight)
+    again = GeneratorEMA(0.5)
+    trainer = quiet_trainer(5, callbacks=[again])
+    trainer.fit(model(), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
+    assert trainer.global_step == 5
+    assert not any(isinstance(p, UninitializedParameter) for p in again.generator.parameters())
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])

@@ -280,6 +280,71 @@ def test_a_state_that_is_not_finite_never_replaces_a_good_one(where, message, tm
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+class Masked(nn.Module):
+    """A generator with a mask that is -inf by design, as of causal attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        mask = torch.full((2, 2), float("-inf")).triu(1)
+        self.register_buffer("mask", mask)
+        self.frozen = nn.Parameter(mask.clone(), requires_grad=False)
+
+    def forward(self, z):
+        shares = (self.mask + self.frozen).softmax(1)
+        return self.layer(z) @ shares
+
+
+class Spoil(pl.Callback):
+    """Writes a value into the mask in training."""
+
+    def __init__(self, value, place):
+        self.value, self.place = value, place
+
+    def on_train_batch_end(self, trainer, model, *_):
+        if trainer.global_step == 2:
+            model.generator.mask[self.place] = self.value
+
+
+def masked():
+    return GAN(data_shape=(2,), generator=Masked(), prior=UniformPrior(2))
+
+
+def test_what_is_not_finite_by_design_is_saved_averaged_and_trained_on():
+    average = GeneratorEMA(0.5)
+    path = trained(masked(), callbacks=[average])
+    mask = Masked().mask
+    for network in (
+        load(path, generator=Masked(), prior=UniformPrior(2)).generator,
+        average.generator,
+    ):
+        assert torch.equal(network.mask, mask)
+        assert torch.equal(network.frozen, mask)
+    saver = Checkpoint(dirpath="more")
+    trainer = quiet_trainer(4, enable_checkpointing=True, callbacks=[saver, GeneratorEMA(0.5)])
+    trainer.fit(masked(), small_ring(), ckpt_path=path)
+    state = torch.load("more/last.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(state["generator.mask"], mask)
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (float("nan"), (0, 1)),  # where it was -inf
+        (float("inf"), (0, 1)),
+        (float("-inf"), (1, 0)),  # where it was finite
+    ],
+)
+def test_what_was_not_finite_by_design_may_not_become_so_otherwise(value, place):
+    message = r"No checkpoint was written: state_dict\['generator\.mask'\] is not finite"
+    with pytest.raises(ValueError, match=message):
+        trained(masked(), callbacks=[Spoil(value, place)])
+
+
+def test_it_may_become_finite():
+    assert trained(masked(), callbacks=[Spoil(0.5, (0, 1))])
+
+
 def test_lightnings_own_checkpoints_are_plain_and_finite_too(tmp_path):
     saver = pl.callbacks.ModelCheckpoint(dirpath=tmp_path, every_n_train_steps=1, save_top_k=-1)
     model = GAN(data_shape=(2,), optimizer_g=partial(torch.optim.Adam, lr=1e-3))

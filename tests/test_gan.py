@@ -574,3 +574,20 @@ def test_losses_are_in_single_precision_under_bf16(kind):
     )
     fitted(model, precision="bf16-mixed", max_steps=1)
     assert set(seen) == {(torch.bfloat16, torch.float32)}
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_weights_in_half_precision_are_refused(precision):
+    model = GAN(**SMALL)
+    with pytest.raises(ValueError, match=f"precision: {precision} is not supported"):
+        fitted(model, precision=precision)
+    assert not model.training_begun
+
+
+def test_a_model_in_double_precision_samples_from_any_latents():
+    model = GAN(**SMALL)
+    fitted(model, precision="64-true", max_steps=1)
+    z = torch.randn(3, 2)
+    samples = model.double().sample(z)
+    assert samples.dtype == torch.float64
+    assert torch.equal(samples, model.sample(z.double()))

@@ -56,6 +56,10 @@ BY_EPOCHS = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "2"]
         (2, ARRAY, 4, 1, BY_EPOCHS, 10),
         (2, FOLDER, 6, 4, [], 11),  # decoded ahead by workers
         (5, DIGITS, 4, 3, [], 11),  # epochs of one batch
+        (2, ARRAY, 4, 3, ["--trainer.reload_dataloaders_every_n_epochs", "1"], 11),
+        (2, ["GaussianRing"], 4, 3, ["--trainer.precision", "64-true"], 11),
+        (2, ["GaussianRing"], 6, 4, ["--trainer.precision", "bf16-mixed"], 11),
+        (2, ["GaussianRing"], 6, 4, ["--trainer.precision", "16-mixed"], 11),
     ],
 )
 def test_every_checkpoint_leads_to_the_same_end(
@@ -78,6 +82,16 @@ def test_and_so_it_does_with_classes_and_more_networks(variant, data, written, t
     model = ("--model", variant, "--model.num_classes", classes)
     run = command(2, data, 7, 5, model=model)
     assert_same_end(run, {5, 7, 10}, 11, written, tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed", "16-mixed"])
+def test_evaluate_repeats_the_scores_of_the_run(precision, tmp_path):
+    main(command(2, ["GaussianRing"], 11, 11, "--trainer.precision", precision))
+    run = tmp_path / "runs" / "run" / "version_0"
+    last = str(run / "checkpoints" / "last.ckpt")
+    main(["evaluate", "--ckpt_path", last])
+    scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
+    assert scores == json.loads((run / "run.json").read_text())["scores"]
 
 
 def assert_same_end(run, due, last, written, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from typing_extensions import override
 
 from lightning_gans.checkpoints import AVERAGE_KEY
@@ -21,8 +22,9 @@ class GeneratorEMA(Callback):
 
     After generator update n the average moves towards the generator by 1 - d, where d is the
     smaller of ``decay`` and (1 + n) / (10 + n): early on, the average forgets the initial weights
-    faster. Floating-point buffers, such as BatchNorm's statistics, are averaged like weights;
-    others are copied. The generator itself is never replaced.
+    faster. The statistics of normalization layers are averaged like weights, each in its own
+    precision; frozen weights and any other buffer, such as a mask or a vector of spectral norm,
+    are copied. The generator itself is never replaced.
 
     References:
         The Unusual Effectiveness of Averaging in GAN Training (Yazici et al., 2019), equation 4,
@@ -53,21 +55,18 @@ class GeneratorEMA(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        assert isinstance(pl_module, GAN)
-        if stage == "fit" or not hasattr(self, "generator"):
-            self.generator = copy.deepcopy(pl_module.generator).requires_grad_(False).eval()
-        pl_module.evaluate_with(self.generator)
+        if stage == "fit":
+            vars(self).pop("generator", None)  # of an earlier training
 
     @override
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        assert isinstance(pl_module, GAN)
+        self._follow(pl_module)
         if AVERAGE_KEY not in checkpoint["callbacks"]:
             rank_zero_warn(
                 "The checkpoint holds no average: it starts at the generator's weights."
             )
-            self.generator.load_state_dict(pl_module.generator.state_dict())
 
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,9 +86,15 @@ class GeneratorEMA(Callback):
         self._follow(pl_module)
 
     def _follow(self, gan: LightningModule) -> None:
-        """Moves the average to where the trainer put the model, the same in all processes."""
+        """Moves the average to where the trainer put the model, the same in all processes.
+
+        It is made when it is first needed: before, lazy layers may have no weights yet.
+        """
         assert isinstance(gan, GAN)
-        self.generator.to(next(gan.generator.parameters()))
+        if not hasattr(self, "generator"):
+            self.generator = copy.deepcopy(gan.generator).requires_grad_(False).eval()
+        for own, value in zip(_tensors(self.generator), _tensors(gan.generator), strict=True):
+            own.data = own.data.to(value)
         share_buffers(self.generator)
         gan.evaluate_with(self.generator)
 
@@ -108,13 +113,19 @@ class GeneratorEMA(Callback):
             return
         self._updates = trainer.global_step
         decay = min(self.decay, (1 + self._updates) / (10 + self._updates))
-        averages, values = _averaged(self.generator), _averaged(pl_module.generator)
-        torch._foreach_lerp_(averages, values, 1 - decay)
-        for average, value in zip(
-            self.generator.buffers(), pl_module.generator.buffers(), strict=True
+        averaged = _averaged(pl_module.generator)
+        groups: dict[Any, tuple[list[Tensor], list[Tensor]]] = {}
+        for own, value in zip(
+            _tensors(self.generator), _tensors(pl_module.generator), strict=True
         ):
-            if not average.is_floating_point():
-                average.copy_(value)
+            if id(value) in averaged:
+                averages, values = groups.setdefault((own.dtype, own.device), ([], []))
+                averages.append(own)
+                values.append(value)
+            else:
+                own.copy_(value)
+        for averages, values in groups.values():
+            torch._foreach_lerp_(averages, values, 1 - decay)
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -125,6 +136,15 @@ class GeneratorEMA(Callback):
         self.generator.load_state_dict(state_dict["generator"])
 
 
-def _averaged(network: nn.Module) -> list[Tensor]:
-    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-    return [*network.parameters(), *buffers]
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """Returns the parameters and buffers of a network, each once."""
+    return [*network.parameters(), *network.buffers()]
+
+
+def _averaged(network: nn.Module) -> set[int]:
+    """Returns the identities of the tensors that are averaged: trained weights and statistics."""
+    weights = (weight for weight in network.parameters() if weight.requires_grad)
+    norms = (part for part in network.modules() if isinstance(part, _NormBase))
+    statistics = (s for norm in norms for s in (norm.running_mean, norm.running_var))
+    tensors = (*weights, *statistics)
+    return {id(t) for t in tensors if t is not None and t.is_floating_point()}
