@@ -157,7 +157,8 @@ class GANCLI(LightningCLI):
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
-        self.trainer_defaults["callbacks"] = [RunRecord(self.plain_config, sys.argv)]
+        self._record = RunRecord(self.plain_config, sys.argv)
+        self.trainer_defaults["callbacks"] = [self._record]
         return super().instantiate_trainer(**kwargs)
 
     def _loggers(self) -> list[Logger] | bool:
@@ -191,6 +192,7 @@ class GANCLI(LightningCLI):
         """Trains a model."""
         if self.trainer.is_global_zero:
             self._make_folder()
+            self._take_folder()
             introduce(
                 self.trainer,
                 model,
@@ -216,6 +218,9 @@ class GANCLI(LightningCLI):
         except SystemExit:  # how Lightning ends a run that is interrupted
             self._tell_how_to_go_on()
             raise
+        finally:
+            if self._run is not None:
+                self._run.give_back()
         if self._run is not None and self.trainer.is_global_zero:
             sum_up(self.trainer, Path(self._run.log_dir))
 
@@ -276,6 +281,17 @@ class GANCLI(LightningCLI):
             raise InputError(
                 f"trainer.default_root_dir: the run's folder cannot be made: {error}"
             ) from error
+
+    def _take_folder(self) -> None:
+        """Takes the run's folder; the other processes hear of it if that is not possible."""
+        try:
+            if self._run is not None:
+                self._run.take()
+        except InputError as error:
+            environment = getattr(self.trainer.strategy, "cluster_environment", None)
+            if environment is None or not environment.creates_processes_externally:
+                raise  # before there are others, and before any logger begins
+            self._record.problem = str(error)
 
     @rank_zero_only
     def _leave_no_trace(self) -> None:

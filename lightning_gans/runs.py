@@ -26,9 +26,11 @@ from typing_extensions import override
 
 from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.callbacks.preemption import Preempted
+from lightning_gans.errors import InputError
 from lightning_gans.files import replacing
 from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
+from lightning_gans.locks import RunLock
 from lightning_gans.provenance import code_version, machine, versions
 from lightning_gans.screen import say
 
@@ -202,6 +204,7 @@ class RunLogger(CSVLogger):
     def __init__(self, save_dir: str, name: str, version: int | None = None) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
         self.is_new = version is None
+        self.lock: RunLock | None = None
         self._rows: _Rows | None = None
 
     @override
@@ -226,9 +229,34 @@ class RunLogger(CSVLogger):
             self._rows = _Rows(Path(self.log_dir) / "metrics.csv")
         return self._rows
 
+    @rank_zero_only
+    def take(self) -> None:
+        """Takes the folder of the run, in which no other process may train from now on.
+
+        Raises:
+            InputError: if one does.
+        """
+        lock = RunLock(Path(self.log_dir))
+        lock.acquire()
+        self.lock = lock
+
+    @rank_zero_only
+    def give_back(self) -> None:
+        """Gives the folder back, if it was taken."""
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
     @override
     @rank_zero_only
     def save(self) -> None:
+        """Writes the rows that have come.
+
+        Raises:
+            RunError: if another process has taken the folder over.
+        """
+        if self.lock is not None:
+            self.lock.check()
         self.experiment.save()
 
     @override
@@ -262,11 +290,15 @@ class RunRecord(Callback):
     Args:
         config: the whole configuration as plain data.
         command: the command line.
+
+    Attributes:
+        problem: why the run cannot begin, if the main process knows and the others do not yet.
     """
 
     def __init__(self, config: dict[str, Any], command: list[str]) -> None:
         self.config = config
         self.command = command
+        self.problem: str | None = None
         self._record: dict[str, Any] = {}
         self._path: Path | None = None
         self._begun = False
@@ -274,7 +306,12 @@ class RunRecord(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         runs = [logger for logger in trainer.loggers if isinstance(logger, RunLogger)]
-        if stage != "fit" or not runs or not trainer.is_global_zero:
+        if stage != "fit" or not runs:
+            return
+        problem = trainer.strategy.broadcast(self.problem)
+        if problem is not None:
+            raise InputError(problem)
+        if not trainer.is_global_zero:
             return
         folder = Path(runs[0].log_dir)
         self._path = folder / "run.json"

@@ -1,6 +1,5 @@
 """Ending a run at a clean boundary when its machine is about to be taken away."""
 
-import os
 import signal
 import subprocess
 import threading
@@ -8,6 +7,8 @@ from types import FrameType
 
 import torch
 from lightning.pytorch import Trainer
+
+from lightning_gans.locks import slurm_job
 
 __all__ = ["Notice", "Preempted"]
 
@@ -80,7 +81,7 @@ class Notice:
 
     def end(self, number: int, trainer: Trainer) -> Preempted:
         """Returns what ends the run; on a cluster, SIGUSR1 puts its job into the queue again."""
-        job = _slurm_job()
+        job = slurm_job()
         if signal.Signals(number).name != "SIGUSR1" or job is None:
             return Preempted(number)
         if not trainer.is_global_zero:
@@ -97,11 +98,3 @@ class Notice:
 
 def _ask_nobody() -> None:
     pass
-
-
-def _slurm_job() -> str | None:
-    """Returns the identity of the job this process belongs to, or None."""
-    array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    if array is not None:
-        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    return os.environ.get("SLURM_JOB_ID")
