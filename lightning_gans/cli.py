@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from lightning_gans import __version__, catalogue
 from lightning_gans.errors import InputError, RunError, one_line, printable
+from lightning_gans.ranks import tell
 
 __all__ = ["main"]
 
@@ -295,9 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (InputError, RunError) as error:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise
-        ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-        if all(rank == "0" for rank in ranks):
-            print(f"lightning-gans: error: {one_line(str(error))}", file=sys.stderr)
+        tell(one_line(str(error)), first=error.first)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # as by `lightning-gans list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

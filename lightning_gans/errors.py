@@ -4,15 +4,25 @@ __all__ = ["InputError", "RunError", "one_line", "printable"]
 
 
 class InputError(Exception):
-    """What the user gave cannot be used; the message says what, and what is allowed."""
+    """What the user gave cannot be used; the message says what, and what is allowed.
+
+    Attributes:
+        first: whether it is known that this process is the first of several to fail.
+    """
 
     exit_code = 2
+    first = False
 
 
 class RunError(Exception):
-    """What stopped a run on its way; the message says what."""
+    """What stopped a run on its way; the message says what.
+
+    Attributes:
+        first: whether it is known that this process is the first of several to fail.
+    """
 
     exit_code = 1
+    first = False
 
 
 def printable(text: str) -> str:

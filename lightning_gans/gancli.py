@@ -39,6 +39,7 @@ from lightning_gans.gan import GAN
 from lightning_gans.hints import SECTIONS, with_hint
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
 from lightning_gans.parsing import mended, reason_in
+from lightning_gans.ranks import OtherProcessFailed, fail_together
 from lightning_gans.request import (
     COMMANDS,
     Request,
@@ -204,7 +205,7 @@ class GANCLI(LightningCLI):
         kwargs["weights_only"] = True
         try:
             self._run_guarded(self.trainer.fit, model, **kwargs)
-        except (InputError, RunError, DivergenceError):
+        except (InputError, RunError, OtherProcessFailed):
             if model.training_begun:
                 self._tell_how_to_go_on()
             else:
@@ -256,22 +257,41 @@ class GANCLI(LightningCLI):
         say(f"{len(samples):,} samples as one array: {target}")
 
     def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
-        """Runs, and blames what fails before the first update on the input, or on the disk."""
+        """Runs; of several processes, the first that fails tells why."""
         try:
             return run(model, **kwargs)
-        except OSError as error:
-            missing = isinstance(error, FileNotFoundError) and not model.training_begun
-            raise (InputError if missing else RunError)(str(error)) from error
-        except (ValueError, ImportError, MisconfigurationException) as error:
-            if model.training_begun:
-                raise
-            raise InputError(str(error)) from error
         except Exception as error:
-            if model.training_begun or self._checkpoint is None:
+            first = fail_together(self.trainer)
+            told = self._explanation(error, model)
+            if told is None:
                 raise
-            # What a damaged checkpoint leads to is anyone's guess.
-            reason = f"{type(error).__name__}: {error}"
-            raise InputError(f"ckpt_path: {self._checkpoint} does not fit: {reason}") from error
+            told.first = first
+            raise told from error
+
+    def _explanation(self, error: Exception, model: GAN) -> InputError | RunError | None:
+        """Returns an error of one line, that blames the input or the disk; None for a traceback.
+
+        What fails before the first update is to be blamed on the input.
+        """
+        begun = model.training_begun
+        if isinstance(error, InputError | RunError):
+            return error
+        if isinstance(error, OSError):
+            missing = isinstance(error, FileNotFoundError) and not begun
+            return (InputError if missing else RunError)(str(error))
+        if isinstance(error, DivergenceError) or (
+            begun and isinstance(error, UnreadableImageError)
+        ):
+            return RunError(str(error))
+        if begun:
+            return None
+        if isinstance(error, ValueError | ImportError | MisconfigurationException):
+            return InputError(str(error))
+        if self._checkpoint is None:
+            return None
+        # What a damaged checkpoint leads to is anyone's guess.
+        reason = f"{type(error).__name__}: {error}"
+        return InputError(f"ckpt_path: {self._checkpoint} does not fit: {reason}")
 
     def _make_folder(self) -> None:
         """Asks for the run's folder, which makes it."""
@@ -477,6 +497,6 @@ def run(arguments: list[str]) -> GANCLI | None:
         prepare(arguments[1:])
         return None
     except (argparse.ArgumentError, InputError) as error:
-        raise InputError(with_hint(_one_line(str(error), arguments))) from error
-    except (DivergenceError, UnreadableImageError) as error:
-        raise RunError(str(error)) from error
+        told = InputError(with_hint(_one_line(str(error), arguments)))
+        told.first = getattr(error, "first", False)
+        raise told from error
