@@ -11,6 +11,9 @@ from datamodules.stream import EVALUATION_DATA, Permutations, VectorData, genera
 
 __all__ = ["ArrayData"]
 
+LARGEST = 1e9
+"""Absolute value of an entry."""
+
 
 class ArrayData(VectorData):
     """Rows of a NumPy file, shape (N, d).
@@ -30,6 +33,8 @@ class ArrayData(VectorData):
 
     def __init__(self, path: str, batch_size: int = 256, num_eval_samples: int = 10_000) -> None:
         super().__init__(batch_size, num_eval_samples)
+        if not path:
+            raise ValueError("path must name a .npy file, got ''.")
         rows = _read(Path(path))
         order = torch.randperm(len(rows), generator=generator_for(0, EVALUATION_DATA, 0))
         held_out = min(num_eval_samples, max(2, len(rows) // 20))
@@ -59,9 +64,16 @@ class ArrayData(VectorData):
         return self._test if index == 2 else self._validation
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise ValueError(f"path: {path} cannot be read: {error}") from error
+
+
 def _read(path: Path) -> Tensor:
     """Returns the rows of a file in single precision."""
-    if not path.is_file():
+    if not _is_file(path):
         raise ValueError(f"path: there is no file {path}.")
     try:
         array = np.load(path, allow_pickle=False)
@@ -86,5 +98,10 @@ def _read(path: Path) -> Tensor:
         raise ValueError(
             f"path: {len(bad)} rows of {path} hold NaN or infinite values, the first is row "
             f"{int(bad[0])} (counted from 0)."
+        )
+    if rows.abs().max() > LARGEST:
+        raise ValueError(
+            f"path: a value of {path} is as large as {float(rows.abs().max()):.3g}, whose square "
+            f"may overflow in training. Scale the data to values below {LARGEST:.0e}."
         )
     return rows

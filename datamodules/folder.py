@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
@@ -81,7 +81,9 @@ class ImageFiles:
             with Image.open(path) as opened:
                 image = _eight_bits(ImageOps.exif_transpose(opened))
         except Exception as error:  # there is no telling what a decoder stumbles over
-            raise UnreadableImageError(f"{path} cannot be read as an image: {error}") from error
+            raise UnreadableImageError(
+                f"{_shown(path)} cannot be read as an image: {error}"
+            ) from error
         if self.crop is not None:
             image = _centre(image, self.crop, path)
         height, width = self.size
@@ -104,7 +106,9 @@ class ImageFiles:
                 end = ENDS.get(image.format or "")
                 whole = end is not None and end in file.read() and image.mode != "F"
         except Exception as error:  # there is no telling what a decoder stumbles over
-            raise UnreadableImageError(f"{path} cannot be read as an image: {error}") from error
+            raise UnreadableImageError(
+                f"{_shown(path)} cannot be read as an image: {error}"
+            ) from error
         if self.crop is not None and size is not None:
             _check_crop(*size, self.crop, path)
         if not whole:
@@ -172,6 +176,8 @@ class ImageFolder(ImageData):
         batch_size: int = 64,
         num_eval_samples: int = 10_000,
     ) -> None:
+        if not path:
+            raise ValueError("path must name a folder, got ''.")
         size = _sides("image_size", image_size)
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
@@ -289,6 +295,12 @@ class ImageFolder(ImageData):
         return [row for row, text in enumerate(problems) if text is None]
 
 
+def _shown(path: Path) -> str:
+    """Returns a path for messages: the name of a file may hold anything, escape codes too."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)
+
+
 def _sides(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     sides = (value, value) if isinstance(value, int) else (value[0], value[1])
     if min(sides) < 1:
@@ -298,15 +310,15 @@ def _sides(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
 
 def _image_paths(folder: Path) -> list[Path]:
     """Returns all files below a folder whose names are those of images, in a fixed order."""
-    if not folder.is_dir():
+    try:
+        exists = folder.is_dir()
+    except OSError as error:
+        raise ValueError(f"path: {folder} cannot be read: {error}") from error
+    if not exists:
         raise ValueError(
             f"path: there is no folder {folder}: give --data.path the one with your images."
         )
-    files = [
-        Path(place, name)
-        for place, _, names in os.walk(folder, followlinks=True)
-        for name in names
-    ]
+    files = list(_files(folder))
     paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ValueError(
@@ -314,6 +326,26 @@ def _image_paths(folder: Path) -> list[Path]:
             f"({', '.join(SUFFIXES)})."
         )
     return paths
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yields all files below a folder, through links too, but each folder on a way once.
+
+    A link to a folder that it is in would lead round for ever, and a pipe that is opened waits for
+    ever: only regular files are yielded.
+    """
+    ways = [(folder, frozenset[tuple[int, int]]())]
+    while ways:
+        place, above = ways.pop()
+        status = place.stat()
+        own = (status.st_dev, status.st_ino)
+        if own in above:
+            continue
+        for entry in os.scandir(place):
+            if entry.is_dir():
+                ways.append((Path(entry.path), above | {own}))
+            elif entry.is_file():
+                yield Path(entry.path)
 
 
 def _classes(folder: Path, paths: Sequence[Path]) -> tuple[list[str], Tensor | None]:
@@ -355,7 +387,8 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 def _check_crop(height: int, width: int, crop: tuple[int, int], path: Path) -> None:
     if height < crop[0] or width < crop[1]:
         raise UnreadableImageError(
-            f"{path} has {height} x {width} pixels, less than the crop of {crop[0]} x {crop[1]}"
+            f"{_shown(path)} has {height} x {width} pixels, less than the crop of "
+            f"{crop[0]} x {crop[1]}"
         )
 
 

@@ -10,6 +10,9 @@ from typing_extensions import override
 
 from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, Batch, VectorData, generator_for
 
+LARGEST = 1e6
+"""Of lengths: the squares of larger ones would leave single precision in training."""
+
 __all__ = [
     "GaussianGrid",
     "GaussianMixture",
@@ -20,6 +23,17 @@ __all__ = [
     "SwissRoll",
     "SyntheticData",
 ]
+
+
+def check_above_0(name: str, value: float) -> None:
+    """Refuses a length that is not above 0, or that is beyond all use.
+
+    Raises:
+        ValueError: if it is.
+    """
+    if not 0 < value <= LARGEST:
+        limit = f" and at most {LARGEST:.0e}" if value > LARGEST else ""
+        raise ValueError(f"{name} must be above 0{limit}, got {value}.")
 
 
 class SyntheticData(VectorData):
@@ -80,8 +94,7 @@ class GaussianMixture(SyntheticData):
     ) -> None:
         super().__init__(batch_size, num_eval_samples)
         for name, value in (("sd", sd), ("scale", scale)):
-            if not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value}.")
+            check_above_0(name, value)
         self.modes = modes / scale
         self.sd = sd / scale
         reach = float(self.modes.abs().max()) + 4 * self.sd
@@ -160,8 +173,7 @@ class GaussianRing(GaussianMixture):
     ) -> None:
         if num_modes < 1:
             raise ValueError(f"num_modes must be at least 1, got {num_modes}.")
-        if not radius > 0:
-            raise ValueError(f"radius must be above 0, got {radius}.")
+        check_above_0("radius", radius)
         angles = 2 * pi * torch.arange(num_modes, dtype=torch.float64) / num_modes
         modes = radius * torch.stack([angles.cos(), angles.sin()], 1).float()
         super().__init__(modes, sd, scale, batch_size, num_eval_samples, labels)
@@ -214,8 +226,7 @@ class GaussianGrid(GaussianMixture):
     ) -> None:
         if side < 1:
             raise ValueError(f"side must be at least 1, got {side}.")
-        if not spacing > 0:
-            raise ValueError(f"spacing must be above 0, got {spacing}.")
+        check_above_0("spacing", spacing)
         ticks = spacing * (torch.arange(side) - (side - 1) / 2)
         super().__init__(
             torch.cartesian_prod(ticks, ticks), sd, scale, batch_size, num_eval_samples, labels
@@ -266,10 +277,10 @@ class SwissRoll(SyntheticData):
         num_eval_samples: int = 10_000,
     ) -> None:
         super().__init__(batch_size, num_eval_samples)
-        if not sd >= 0:
-            raise ValueError(f"sd must be at least 0, got {sd}.")
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}.")
+        if not 0 <= sd <= LARGEST:
+            limit = f" and at most {LARGEST:.0e}" if sd > LARGEST else ""
+            raise ValueError(f"sd must be at least 0{limit}, got {sd}.")
+        check_above_0("scale", scale)
         self.sd = sd / scale
         self.scale = scale
         reach = 4.5 * pi / scale + 4 * self.sd

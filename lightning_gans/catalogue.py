@@ -26,8 +26,9 @@ def config_path(name: str) -> Path:
         name: a path or, from any folder, a name as `configs` gives it, also as in a checkout.
     """
     short = name.removeprefix("configs/").removesuffix(".yaml")
-    shipped = configs_folder() / f"{short}.yaml"
-    return shipped if not Path(name).exists() and short in configs() else Path(name)
+    if short not in configs() or Path(name).exists():
+        return Path(name)
+    return configs_folder() / f"{short}.yaml"
 
 
 def configs() -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer, SparseAdam
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from lightning_gans.networks import JoinLabels, output_range
 from lightning_gans.priors import Prior
@@ -19,15 +21,20 @@ __all__ = [
     "check_discriminator",
     "check_generator",
     "check_labels",
+    "check_makes",
+    "check_optimizer",
     "check_outputs",
     "check_precision",
     "check_range",
+    "check_scheduler",
     "check_sharing",
     "check_weights",
     "made",
 ]
 
 HALF = (torch.float16, torch.bfloat16)
+LARGEST = 1e9
+"""Absolute value of data."""
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 
 
@@ -79,6 +86,54 @@ def _disagree(name: str, key: str, own: object, needed: object) -> str:
         f"{name}: it has {key} {own}, but needs {key} {needed} in this model: {remedy}, or let "
         "the model make it."
     )
+
+
+def check_makes(name: str, make: object) -> None:
+    """Refuses an argument that should make an optimizer and cannot be called.
+
+    Args:
+        name: of the argument.
+        make: its value.
+    """
+    if not callable(make):
+        raise ValueError(f"{name} must make an optimizer from parameters, got {make}.")
+
+
+def check_optimizer(player: str, optimizer: object) -> None:
+    """Refuses what makes no steps in the loop of a game.
+
+    Args:
+        player: whose optimizer it is.
+        optimizer: made for its parameters.
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"{player}: its optimizer is a {type(optimizer).__name__}, not one.")
+    if isinstance(optimizer, LBFGS):
+        raise ValueError(
+            f"{player}: LBFGS computes a loss several times a step, but the loss of a game is "
+            "computed once. Use an optimizer of the first order, such as Adam."
+        )
+    if isinstance(optimizer, SparseAdam):
+        raise ValueError(
+            f"{player}: SparseAdam needs sparse gradients, which networks of layers do not have. "
+            "Use Adam."
+        )
+
+
+def check_scheduler(scheduler: object, max_steps: int) -> None:
+    """Refuses a schedule that training would outlast, or that waits for a score.
+
+    Args:
+        scheduler: of a learning rate.
+        max_steps: the trainer's; -1 is without limit.
+    """
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise ValueError("scheduler: ReduceLROnPlateau waits for a score; give a fixed one.")
+    if isinstance(scheduler, OneCycleLR) and max_steps > scheduler.total_steps:
+        raise ValueError(
+            f"scheduler: OneCycleLR ends after {scheduler.total_steps:,} updates (total_steps), "
+            f"but training after {max_steps:,} (max_steps). Use total_steps {max_steps}."
+        )
 
 
 def check_sharing(players: Mapping[str, Sequence[nn.Module]]) -> None:
@@ -290,6 +345,11 @@ def check_batch(
         bad = int((~real.isfinite()).sum())
         raise ValueError(
             f"data: {bad} of the first batch's {real.numel()} values are NaN or infinite."
+        )
+    if real.numel() and real.abs().max() > LARGEST:
+        raise ValueError(
+            f"data: a value of the first batch is as large as {real.abs().max().item():.3g}, "
+            f"whose square may overflow. Scale the data to values below {LARGEST:.0e}."
         )
 
 

@@ -178,8 +178,20 @@ def _check_command(given: str) -> None:
     raise InputError(f"there is no command {given}: {hint}")
 
 
+def _check_text(text: str) -> None:
+    """Refuses arguments that no file and no terminal can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r} is not valid UTF-8. Use another name.") from error
+    if "\0" in text:
+        raise InputError(f"{text!r} holds a NUL character. Use text without it.")
+
+
 def _run(given: Sequence[str]) -> None:
     """Does what a command line asks for."""
+    for text in given:
+        _check_text(text)
     parser = _parser()
     _check_command(given[0] if given else "--help")
     if given and given[0] in TRAINING:

@@ -25,6 +25,10 @@ class RunError(Exception):
     first = False
 
 
+LONGEST = 2000
+"""Characters of a line that tells an error."""
+
+
 def printable(text: str) -> str:
     """Returns text whose control characters are escaped, so that a terminal shows them only."""
     if text.isprintable():
@@ -35,4 +39,5 @@ def printable(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Returns text as one line without control characters."""
-    return printable(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+    line = printable(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

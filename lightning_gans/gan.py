@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
 from lightning_gans.checkpoints import CheckpointedModule
@@ -27,9 +27,12 @@ from lightning_gans.checks import (
     check_discriminator,
     check_generator,
     check_labels,
+    check_makes,
+    check_optimizer,
     check_outputs,
     check_precision,
     check_range,
+    check_scheduler,
     check_sharing,
     made,
 )
@@ -52,6 +55,8 @@ from lightning_gans.randomness import EVALUATION, NOISE, reseed
 
 __all__ = ["GAN"]
 
+MOST_UPDATES = 10_000
+"""Of a player in a round, whose samples come in one batch."""
 BLOCK = 1000
 """Latents of an evaluation that are drawn at a time."""
 
@@ -134,8 +139,11 @@ class GAN(CheckpointedModule):
         super().__init__()
         self.save_plain_hyperparameters()
         self.automatic_optimization = False
-        if n_critic < 1:
-            raise ValueError(f"n_critic must be at least 1, got {n_critic}.")
+        if not 1 <= n_critic <= MOST_UPDATES:
+            limits = "at least 1" if n_critic < 1 else f"at most {MOST_UPDATES:,}"
+            raise ValueError(f"n_critic must be {limits}, got {n_critic}.")
+        for name, make in (("optimizer_g", optimizer_g), ("optimizer_d", optimizer_d)):
+            check_makes(name, make)
         if num_classes is not None and num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
         if gradient_clip_norm is not None and not gradient_clip_norm > 0:
@@ -459,11 +467,13 @@ class GAN(CheckpointedModule):
         players = self.players()
         self._trained = {player.name: player.trained() for player in players}
         optimizers = [player.optimizer(self._trained[player.name]) for player in players]
+        for player, optimizer in zip(players, optimizers, strict=True):
+            check_optimizer(player.name, optimizer)
         if self.scheduler is None:
             return optimizers, []
         schedulers = [self.scheduler(optimizer) for optimizer in optimizers]
-        if any(isinstance(scheduler, ReduceLROnPlateau) for scheduler in schedulers):
-            raise ValueError("scheduler: ReduceLROnPlateau waits for a score; give a fixed one.")
+        for scheduler in schedulers:
+            check_scheduler(scheduler, self.trainer.max_steps)
         period = getattr(schedulers[0], "T_max", None)
         if period is not None and self.trainer.max_steps > period:
             rank_zero_warn(

@@ -307,6 +307,8 @@ class GANCLI(LightningCLI):
         try:
             if self._run is not None:
                 self._run.take()
+        except OSError as error:
+            raise RunError(f"{self._run and self._run.log_dir}: {error}") from error
         except InputError as error:
             environment = getattr(self.trainer.strategy, "cluster_environment", None)
             if environment is None or not environment.creates_processes_externally:
@@ -323,6 +325,8 @@ class GANCLI(LightningCLI):
             shutil.rmtree(folder)
             with suppress(OSError):  # other runs of this name
                 folder.parent.rmdir()
+                for made in self._run.made:
+                    made.rmdir()
 
     @rank_zero_only
     def _mark_preempted(self) -> None:
@@ -367,7 +371,7 @@ def _read_origin(request: Request) -> _Origin:
         if path is None:
             return _Origin()
         state = read_checkpoint(path)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"ckpt_path: {error}") from error
     saved, updates = state.get(CONFIG_KEY), state.get("global_step", 0)
     if not (saved is None or is_whole(saved)) or not isinstance(updates, int):

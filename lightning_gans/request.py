@@ -1,6 +1,7 @@
 """What is known of a command line before it is parsed, and what a checkpoint allows it to ask."""
 
 import argparse
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,8 @@ __all__ = [
 
 COMMANDS = ("fit", "validate", "test", "predict")
 
+LONGEST_NAME = 200
+"""Bytes of the name of a run; file systems allow some more."""
 DEMO = "wgan_gp_ring_tuned"
 """The configuration that ``fit`` trains if nothing else is asked for."""
 FLAGS = (
@@ -261,11 +264,19 @@ def check_name(name: object) -> None:
     text = str(name)
     if text != Path(text).name or text in ("", "..") or printable(text) != text:
         raise InputError(f"name: it must be the name of a folder, got {printable(text)!r}.")
+    if len(text.encode()) > LONGEST_NAME:
+        raise InputError(
+            f"name: it may be at most {LONGEST_NAME} bytes long, got {len(text.encode()):,}."
+        )
 
 
 def _check_config(path: Path) -> None:
     """Refuses what is no file of settings."""
-    if not path.is_file():
+    try:
+        exists = path.is_file()
+    except OSError as error:
+        raise InputError(f"config: it cannot be read: {error.strerror}: {path}") from error
+    if not exists:
         near = get_close_matches(path.stem, configs(), 1)
         hint = f": did you mean {near[0]}?" if near else "; lightning-gans list names them."
         raise InputError(f"config: there is no file and no configuration {path}{hint}")
@@ -304,8 +315,19 @@ def check_trainer(trainer: Any) -> None:
     for name in ("max_steps", "limit_train_batches", "val_check_interval", "log_every_n_steps"):
         value = trainer[name]
         unlimited = name == "max_steps" and value == -1
-        if value is not None and not (value > 0 or unlimited):
+        if name == "val_check_interval" and isinstance(value, str | dict):
+            if isinstance(value, str) and not re.fullmatch(r"\d+(:\d+){3}", value):
+                raise InputError(
+                    f"trainer.{name} must be a number of updates or a time DD:HH:MM:SS, got "
+                    f"{value}."
+                )
+        elif value is not None and not (value > 0 or unlimited):
             raise InputError(f"trainer.{name} must be above 0, got {value}.")
+    if isinstance(trainer.strategy, str) and re.search("spawn|fork|notebook", trainer.strategy):
+        raise InputError(
+            f"trainer.strategy: {trainer.strategy} makes processes of this one, which holds what "
+            "they cannot share. Use ddp, which starts each anew."
+        )
     if trainer.gradient_clip_val is not None:
         raise InputError(
             "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players; "

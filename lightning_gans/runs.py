@@ -199,12 +199,17 @@ class RunLogger(CSVLogger):
         save_dir: folder of all runs.
         name: of the run.
         version: number of an earlier run to go on with.
+
+    Attributes:
+        is_new: whether the run begins.
+        made: folders above that of the name that had to be made for it, innermost first.
     """
 
     def __init__(self, save_dir: str, name: str, version: int | None = None) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
         self.is_new = version is None
         self.lock: RunLock | None = None
+        self.made: list[Path] = []
         self._rows: _Rows | None = None
 
     @override
@@ -212,6 +217,7 @@ class RunLogger(CSVLogger):
         if getattr(rank_zero_only, "rank", 0) != 0:
             return 0  # the main process's folder is the one that counts
         root = Path(self.root_dir)
+        self.made = [folder for folder in root.parents if not folder.exists()]
         root.mkdir(parents=True, exist_ok=True)
         number = super()._get_next_version()
         while True:

@@ -1,5 +1,6 @@
 """Folders of images of every kind, whole and broken."""
 
+import os
 import pickle
 from itertools import chain
 from pathlib import Path
@@ -276,6 +277,42 @@ def test_links_to_folders_are_followed():
     Path("images/dogs").symlink_to(Path("elsewhere/dogs").resolve())
     Path("images/cats").symlink_to(Path("elsewhere/cats").resolve())
     assert opened().classes == ["cats", "dogs"]
+
+
+def test_links_that_lead_round_and_pipes_are_passed_by():
+    fill("photos", 30)
+    fill("other", 10)
+    Path("photos/inner").mkdir()
+    Path("photos/inner/up").symlink_to("..")
+    Path("photos/itself").symlink_to(".")
+    Path("photos/inner/there").symlink_to(Path("other").absolute())
+    Path("other/back").symlink_to(Path("photos").absolute())
+    os.mkfifo("photos/pipe.png")
+    Path("photos/broken.png").symlink_to("nowhere.png")
+    data = ImageFolder("photos", 8, num_eval_samples=2, cache=True)
+    data.setup()
+    number = len(data.training) + sum(
+        len(rows) for _, rows in (data.held_out[0], data.held_out[2])
+    )
+    assert number == 30 + 10
+
+
+def test_the_same_folder_by_two_links_is_read_twice():
+    fill("photos/a", 20)
+    Path("photos/b").symlink_to("a")
+    data = ImageFolder("photos", 8, num_eval_samples=2, cache=True)
+    data.setup()
+    assert data.classes == ["a", "b"]
+
+
+def test_names_of_files_hold_no_escape_codes_for_the_terminal():
+    fill("photos", 30)
+    Path("photos/\x1b[31mred.png").write_bytes(b"no image")
+    data = ImageFolder("photos", 8, cache=True)
+    with pytest.raises(ValueError, match="cannot be read as an image") as refused:
+        data.setup()
+    assert r"\x1b[31mred.png" in str(refused.value)
+    assert "\x1b" not in str(refused.value)
 
 
 def test_other_images_than_at_the_beginning_are_told():

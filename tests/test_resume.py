@@ -185,6 +185,22 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_there(tmp_path
     assert sorted(os.listdir(kept)) == ["last.ckpt"]
 
 
+def test_rows_that_cannot_be_written_are_told_with_their_file(tmp_path):
+    run = command(1, ["GaussianRing"], 10_000, 10_000, "--trainer.max_steps", "400")
+    run += ["--trainer.log_every_n_steps", "1"]
+    script = Path(sys.executable).parent / "lightning-gans"
+    done = subprocess.run(
+        [script, *run],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000)),
+    )
+    assert done.returncode == 1
+    (line,) = (text for text in done.stderr.splitlines() if "error" in text)
+    assert "metrics.csv could not be written: [Errno 27] File too large" in line
+    assert "Traceback" not in done.stderr
+
+
 def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(tmp_path):
     """No file may become larger than a checkpoint's half."""
     run = command(1, ["GaussianRing"], 1000, 10, "--trainer.max_steps", "20")

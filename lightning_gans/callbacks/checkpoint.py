@@ -1,5 +1,6 @@
 """Checkpoints that are whole, finite, and as late as they can be."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -101,6 +102,7 @@ class Checkpoint(ModelCheckpoint):
             super().setup(trainer, pl_module, stage)
         if stage == "fit":
             self._check_monitor(trainer)
+            self._check_folder(trainer)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         if trainer.is_global_zero and stage == "fit":
@@ -116,6 +118,22 @@ class Checkpoint(ModelCheckpoint):
                     f"monitor: {self.monitor} is not among the scores of this data: "
                     f"{', '.join(sorted(names))}."
                 )
+
+    def _check_folder(self, trainer: Trainer) -> None:
+        """Refuses a folder that cannot be made, before training ends at the first checkpoint."""
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        try:
+            made = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(self._folder, os.W_OK):
+                raise PermissionError("it is not writable")
+            for path in made:
+                path.rmdir()
+        except OSError as error:
+            raise ValueError(
+                f"dirpath: no checkpoint fits into {self._folder}: {error}"
+            ) from error
 
     @property
     def _folder(self) -> Path:

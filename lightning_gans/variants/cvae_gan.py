@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.checks import check_discriminator, check_outputs, check_weights, made
+from lightning_gans.checks import (
+    check_discriminator,
+    check_makes,
+    check_outputs,
+    check_weights,
+    made,
+)
 from lightning_gans.game import Player, Samples
 from lightning_gans.gan import GAN, DiscriminatorSource, GeneratorSource
 from lightning_gans.losses import (
@@ -138,6 +144,7 @@ class CVAEGAN(GAN):
         self.encoder = made("encoder", encoder, self.prior.dim, self.data_shape)
         self.classifier = made("classifier", classifier, self.data_shape, num_outputs=num_classes)
         self.reconstruction = reconstruction
+        check_makes("optimizer_c", optimizer_c)
         self.optimizer_c = optimizer_c
 
     @override
