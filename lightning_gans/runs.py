@@ -6,6 +6,7 @@ where, and ``checkpoints``, ``samples`` and ``figures`` hold what their names sa
 
 import csv
 import json
+import os
 import re
 import shlex
 import time
@@ -240,8 +241,10 @@ class RunLogger(CSVLogger):
         """Takes the folder of the run, in which no other process may train from now on.
 
         Raises:
-            InputError: if one does.
+            InputError: if one does, or the folder has links that lead out of it.
         """
+        if not self.is_new:
+            _check_links(Path(self.log_dir))
         lock = RunLock(Path(self.log_dir))
         lock.acquire()
         self.lock = lock
@@ -413,6 +416,19 @@ class RunRecord(Callback):
                 self._record["best"] = {callback.monitor: callback.state_dict()}
         with replacing(self._path) as file:
             file.write(json.dumps(self._record, indent=2).encode() + b"\n")
+
+
+def _check_links(folder: Path) -> None:
+    """Refuses a folder, which may be a download, whose links lead to files elsewhere."""
+    whole = folder.resolve()
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(whole):
+                raise InputError(
+                    f"{path} is a link that leads out of the run, where nothing is to be written. "
+                    "Remove it; use --checkpoint.dirpath to keep checkpoints elsewhere."
+                )
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -479,3 +479,30 @@ def test_a_damaged_file_of_a_run_is_named(name, content, message, honest, capsys
     arguments = ["--ckpt_path", run, "--trainer.max_steps", "4", *more]
     assert message in refused(capsys, "fit", *arguments)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "checkpoints", "run.json", "figures", "lock"])
+def test_a_run_that_was_brought_along_leads_nowhere_else(name, honest, capsys, tmp_path):
+    """As an archive may hold them: links to files that belong to somebody else."""
+    run = tmp_path / "copy" / "version_0"
+    shutil.copytree(honest.parents[1], run)
+    elsewhere = tmp_path / "elsewhere"
+    if (run / name).is_dir():
+        (run / name).rename(elsewhere)
+    else:
+        elsewhere.write_text("mine")
+        (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(elsewhere)
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["--ckpt_path", run / "checkpoints" / "last.ckpt", "--trainer.max_steps", "4"]
+    if name == "checkpoints":  # are no longer those of the run, so that a new one begins
+        states = {path: path.read_bytes() for path in elsewhere.iterdir()}
+        main(["fit", *map(str, arguments)])
+        assert {path: path.read_bytes() for path in elsewhere.iterdir()} == states
+        assert (tmp_path / "runs" / "run" / "version_0" / "checkpoints" / "last.ckpt").exists()
+        return
+    message = refused(capsys, "fit", *arguments)
+    assert f"{name} is a link that leads out of the run" in message
+    assert sorted(tmp_path.rglob("*")) == before
+    if elsewhere.is_file():
+        assert elsewhere.read_text() == "mine"
