@@ -182,7 +182,7 @@ class Trust:
             return self._check_class(value, hint, key, depth)
         if isinstance(value, dict):
             for name in value:
-                _check_text(name, key)
+                _check_name(name, key)
             return {k: self.check(v, Any, f"{key}.{k}", depth - 1) for k, v in value.items()}
         if isinstance(value, list | tuple):
             inner = _elements(hint)
@@ -215,7 +215,7 @@ class Trust:
         chosen = ARGUMENTS.get(class_path_of(cls))
         checked = {}
         for name, value in values.items():
-            _check_text(name, key)
+            _check_name(name, key)
             place = f"{key}.{name}" if key else name
             if isinstance(value, str) and (place, value) in self.named:
                 continue  # the user says the same, and may name a function too
@@ -378,9 +378,13 @@ def _holds_settings(text: str) -> bool:
     return isinstance(read, dict | list | tuple | set)
 
 
-def _check_text(text: object, key: str) -> None:
-    if not isinstance(text, str):
-        raise ValueError(f"{key}: the name of a setting must be text.")
+def _check_name(name: object, key: str) -> None:
+    """Refuses the name of a setting that is none: a parser takes dots for settings of settings."""
+    if not (isinstance(name, str) and name.isidentifier()) or name.startswith("_"):
+        raise ValueError(f"{key}: the file has a setting {printable(str(name))[:200]!r}.")
+
+
+def _check_text(text: str, key: str) -> None:
     if printable(text) != text:
         raise ValueError(f"{key}: the file has control characters in {printable(text)[:200]!r}.")
 

@@ -90,6 +90,8 @@ PLACES = [
     *("config/trainer/plugins", "config/trainer/profiler", "config/trainer/accelerator"),
     *("config/trainer/default_root_dir", "config/trainer/model_registry"),
     *("config/evaluation/metrics", "config/checkpoint/dirpath", "config/checkpoint/monitor"),
+    *(f"{of}/scheduler.class_path" for of in ("hyper_parameters", "config/model/init_args")),
+    *("config/model/init_args/generator.init_args.activation", "config/model.class_path"),
     *("config/progress", "config/no_such_section", "config/seed_everything"),
     *("lightning_gans/class_path", "config/model/class_path", "config/data/class_path"),
 ]

@@ -1,12 +1,15 @@
-"""Kills runs at random moments and fuzzes files, for as long as it takes.
+"""Kills runs at random moments, and fuzzes and attacks files, for as long as it takes.
 
-    python tests/soak.py --kills 20 --cases 10000
+    python tests/soak.py --kills 20 --twice 10 --cases 10000 --hostile 2000
 
 Each run is killed again and again (SIGKILL, the whole group of processes) and goes on from its
 last checkpoint; what it ends with must be what the run ends with that nobody kills: weights,
 states of the optimizers, average, log rows, samples, bit for bit. Runs differ in n_critic, in the
 number of processes and in how often they validate and save; temporary files lie on another file
-system where there is one. ``benchmarks/results/soak.json`` gets what has been survived.
+system where there is one. Some runs are killed and then resumed by two processes at once, of
+which one is refused. Every name of the trusted packages is tried in every setting in every form,
+and hostile files are opened under watch. ``benchmarks/results/soak.json`` gets what has been
+survived.
 """
 
 import argparse
@@ -22,6 +25,8 @@ from pathlib import Path
 
 import torch
 import yaml
+from attacks import OTHERS, SETTINGS, importable, passes
+from attacks import cases as every_case
 from fuzz import (
     changed_bytes,
     changed_entries,
@@ -35,6 +40,7 @@ from interrupted import assert_same, command, content, rows
 
 from lightning_gans.checkpoints import read_checkpoint
 from lightning_gans.provenance import code_version, machine, versions
+from lightning_gans.trust import KINDS, Trust, known_classes
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(sys.executable).parent / "lightning-gans"
@@ -140,6 +146,69 @@ def killed(kills: int, seed: int) -> list[dict[str, object]]:
     return found
 
 
+def resumed_twice(times: int, seed: int) -> dict[str, int]:
+    """Kills a run and lets two processes go on with it at once; returns how they ended."""
+    chance = random.Random(seed)
+    ends = {"one refused": 0, "one had nothing left": 0}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = command(2, ["GaussianRing"], 60, 40, "--trainer.max_steps", str(UPDATES))
+        whole = start([*run, "--name", "whole"], folder)
+        assert whole.wait() == 0
+        for number in range(times):
+            run_folder = folder / "runs" / f"run{number}" / "version_0"
+            process = start([*run, "--name", f"run{number}"], folder)
+            wait(process, run_folder, chance.randrange(60, UPDATES - 60), chance.uniform(0, 0.3))
+            kill(process)
+            again = ["fit", "--name", f"run{number}", "--ckpt_path", "last"]
+            first = start(again, folder)
+            time.sleep(chance.choice([0, 0, 0.1, 0.5, 2]))
+            codes = sorted(one.wait() for one in (first, start(again, folder)))
+            assert codes in ([0, 0], [0, 2]), codes
+            ends["one refused" if codes == [0, 2] else "one had nothing left"] += 1
+            compare(run_folder, folder / "runs" / "whole" / "version_0")
+    print("twice", ends, flush=True)
+    return ends
+
+
+def named() -> dict[str, int]:
+    """Tries every name in every setting in every form; returns how many passed."""
+    trust, hints = Trust(), {**SETTINGS, **OTHERS}
+    known = {cls for kind in KINDS for cls in known_classes(kind)}
+    found = {"names": len(importable()), "cases": 0, "passed": 0}
+    for setting, path, form, value in every_case(seed=0, share=1.0):
+        found["cases"] += 1
+        if not passes(value, hints[setting], trust):
+            continue
+        if setting in SETTINGS:
+            assert form in ("mapping", "dotted path"), (setting, path, form)
+            assert importable()[path] in known, (setting, path, form)
+            found["passed"] += 1
+        else:  # inert text
+            assert isinstance(value, str), (setting, path, form)
+    print("named", found, flush=True)
+    return found
+
+
+def attacked(cases: int, seed: int) -> dict[str, object]:
+    """Opens hostile files under watch; returns how that ended."""
+    with tempfile.TemporaryDirectory() as name:
+        inner = Path(name, "outer", "inner")
+        inner.mkdir(parents=True)
+        script = Path(__file__).with_name("audited.py")
+        done = subprocess.run(
+            [sys.executable, script, "--cases", str(cases), "--seed", str(seed)],
+            cwd=inner,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    assert found["harm"] == [], found["harm"]
+    print("hostile", found, flush=True)
+    return found
+
+
 def compare(run: Path, whole: Path) -> None:
     """Checks that two runs have come to the same end."""
     assert rows(run) == rows(whole)
@@ -181,10 +250,15 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--twice", type=int, default=10, help="runs that two go on with")
     parser.add_argument("--cases", type=int, default=10_000, help="changed files")
+    parser.add_argument("--hostile", type=int, default=2000, help="hostile files")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     given_arguments = parser.parse_args()
     found: dict[str, object] = {
+        "named": named(),
+        "hostile": attacked(given_arguments.hostile, given_arguments.seed + 100),
+        "resumed_twice": resumed_twice(given_arguments.twice, given_arguments.seed),
         "fuzzed": fuzzed(given_arguments.cases),
         "kills": killed(given_arguments.kills, given_arguments.seed),
         "seed": given_arguments.seed,

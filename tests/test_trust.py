@@ -133,8 +133,8 @@ for _ in range(40):
         ),
         (
             "generator",
-            {"class_path": NET, "init_args": {"no such": '{"class_path": "os.system"}'}},
-            "setting.no such: the file has settings as text",
+            {"class_path": NET, "init_args": {"no_such": '{"class_path": "os.system"}'}},
+            "setting.no_such: the file has settings as text",
         ),
         (
             "scheduler",
@@ -177,8 +177,18 @@ for _ in range(40):
         ("strategy", "lightning.pytorch.strategies.DDPStrategy", "DDPStrategy', .* of Strategy"),
         ("strategy", "DDPStrategy", "which is not one of the known subclasses of Strategy"),
         ("text", "a\x1b[31mb", r"the file has control characters in 'a\\\\x1b"),
-        ("table", {"a\nb": 1}, "the file has control characters"),
-        ("table", {1: 1}, "the name of a setting must be text"),
+        ("table", {"a\nb": 1}, r"setting: the file has a setting 'a\\\\nb'"),
+        ("table", {1: 1}, "setting: the file has a setting '1'"),
+        ("table", {"__path__": "/etc"}, "setting: the file has a setting '__path__'"),
+        ("anything", {"a.class_path": "os.system"}, r"a setting 'a\.class_path'"),
+        (
+            "model",
+            {
+                "class_path": "lightning_gans.WGAN",
+                "init_args": {"scheduler.class_path": "os.system"},
+            },
+            r"setting: the file has a setting 'scheduler\.class_path'",
+        ),
         ("anything", DEEP, "nested too deeply"),
         ("anything", object(), "the file holds a object, not plain data"),
     ],
