@@ -3,17 +3,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check soak install
+.PHONY: demo test test-all check soak install
 
 # Trains a Wasserstein GAN on eight Gaussians, on the CPU, in about two minutes.
 demo: .venv/installed
 	$(BIN)/lightning-gans fit --config configs/wgan_gp_ring_tuned.yaml --trainer.accelerator cpu
 
-# Every check and every test.
+# Every check, and the tests that take minutes in all.
 test: .venv/installed check
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-# Kills runs at random moments and opens 10,000 damaged files: takes long.
+# Every check and every test: several processes, kills, hostile files.
+test-all: .venv/installed check
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m ""
+
+# Kills runs at random moments, and opens damaged and hostile files: takes long.
 soak: .venv/installed
 	$(BIN)/python tests/soak.py
 

@@ -32,6 +32,8 @@ __all__ = ["AVERAGE_KEY", "RECORD_KEY", "CheckpointedModule", "load", "read_chec
 
 RECORD_KEY = "lightning_gans"
 """Key of this package's record in a checkpoint."""
+VERSION_KEY = "pytorch-lightning_version"
+"""Key of Lightning's version, which its warnings repeat."""
 AVERAGE_KEY = "GeneratorEMA"
 """Key of the averaged generator among the states of the callbacks."""
 
@@ -105,7 +107,7 @@ def load(
         average = saved.get("callbacks", {}).get(AVERAGE_KEY)
         if averaged and average is not None:
             model.generator.load_state_dict(average["generator"])
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+    except Exception as error:  # what a damaged file leads to is anyone's guess
         reason = one_line(str(error))
         raise ValueError(f"{path}: its averaged generator is damaged: {reason}") from error
     return model.eval()
@@ -369,12 +371,27 @@ class CheckpointedModule(LightningModule):
 
 
 def _has_record(saved: object) -> bool:
-    """Tells whether this package's record is there, with what is always read of it."""
+    """Tells whether this package's record is there, and is what it should be."""
     record = saved.get(RECORD_KEY) if isinstance(saved, dict) else None
     kinds = {"class_path": str, "seed": int, "images_seen": int, "objects": list | tuple}
-    return isinstance(record, dict) and all(
-        isinstance(record.get(name), kind) for name, kind in kinds.items()
+    if not isinstance(saved, dict) or not isinstance(record, dict):
+        return False
+    if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+        return False
+    limits = record.get("value_range")
+    return (
+        0 <= record["seed"] < 2**32
+        and 0 <= record["images_seen"] < 2**63
+        and (limits is None or _is_range(limits))
+        and isinstance(saved.get("callbacks", {}), dict)
+        and printable(str(saved.get(VERSION_KEY, ""))) == str(saved.get(VERSION_KEY, ""))
     )
+
+
+def _is_range(limits: Any) -> bool:
+    """Tells whether these are two numbers in order, of a size that pictures can show."""
+    numbers = isinstance(limits, list | tuple) and all(type(x) in (int, float) for x in limits)
+    return numbers and len(limits) == 2 and -1e30 < limits[0] < limits[1] < 1e30
 
 
 def _constructor_call(instance: object) -> dict[str, Any]:

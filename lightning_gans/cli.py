@@ -298,10 +298,6 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: after the program's name; those of the process if they are not given.
     """
-    folder = os.getcwd()
-    if folder not in sys.path:
-        # Classes of the user's own are found by name. Last, since the folder may be a download.
-        sys.path.append(folder)
     try:
         _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()

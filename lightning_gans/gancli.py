@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,7 +38,7 @@ from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.hints import SECTIONS, with_hint
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
-from lightning_gans.parsing import mended, reason_in
+from lightning_gans.parsing import mended, reason_in, trusting
 from lightning_gans.ranks import OtherProcessFailed, fail_together
 from lightning_gans.request import (
     COMMANDS,
@@ -111,18 +111,19 @@ class GANCLI(LightningCLI):
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         request, origin = self._request, self._origin
-        with config_file(origin.checked) as file, mended():
+        guard = trusting(request.named()) if origin.checked else nullcontext()
+        with config_file(origin.checked) as file, guard:
             flags = ["--config", file] if file else []
             self.config = parser.parse_args([request.command, *flags, *request.arguments])
-        config = self.config[request.command]
-        if request.command == "fit":
-            check_trainer(config.trainer)
-            request.check_place(origin.path)
-        config.name = config.name or request.name() or _default_name(config)
-        config.ckpt_path = None if origin.path is None else str(origin.path)
-        self.plain_config: dict[str, Any] = yaml.safe_load(
-            self._subcommand_parsers[request.command].dump(config, skip_none=False)
-        )
+            config = self.config[request.command]
+            if request.command == "fit":
+                check_trainer(config.trainer)
+                request.check_place(origin.path)
+            config.name = config.name or request.name() or _default_name(config)
+            config.ckpt_path = None if origin.path is None else str(origin.path)
+            self.plain_config: dict[str, Any] = yaml.safe_load(
+                self._subcommand_parsers[request.command].dump(config, skip_none=False)
+            )
         for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
             self.plain_config.pop(key, None)
         if origin.settings is not None:
@@ -142,10 +143,7 @@ class GANCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()
-        except (
-            *(ValueError, TypeError, ImportError, RuntimeError),
-            MisconfigurationException,
-        ) as error:
+        except Exception as error:  # what settings lead to is anyone's guess
             raise InputError(str(_reason(error))) from error
 
     @override
@@ -248,10 +246,12 @@ class GANCLI(LightningCLI):
             raise InputError("ckpt_path: predict needs a checkpoint, give --ckpt_path.")
         if self.trainer.world_size > 1:
             raise InputError("trainer.devices: predict writes one file, use one process.")
-        kwargs.update(weights_only=True, return_predictions=True)
-        samples = torch.cat(self._run_guarded(self.trainer.predict, model, **kwargs))
         checkpoint = Path(self._checkpoint)
         target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
+        if target.parent.is_symlink():
+            raise InputError(f"{target.parent} is a link, where nothing is written. Remove it.")
+        kwargs.update(weights_only=True, return_predictions=True)
+        samples = torch.cat(self._run_guarded(self.trainer.predict, model, **kwargs))
         with replacing(target) as file:
             np.save(file, samples.float().cpu().numpy())
         say(f"{len(samples):,} samples as one array: {target}")
@@ -496,10 +496,11 @@ def run(arguments: list[str]) -> GANCLI | None:
     # Rows are logged all the same: updates are counted over epochs.
     warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
     try:
-        if arguments[0] != "prepare":
-            return GANCLI(arguments)
-        prepare(arguments[1:])
-        return None
+        with mended():
+            if arguments[0] != "prepare":
+                return GANCLI(arguments)
+            prepare(arguments[1:])
+            return None
     except (argparse.ArgumentError, InputError) as error:
         told = InputError(with_hint(_one_line(str(error), arguments)))
         told.first = getattr(error, "first", False)

@@ -1,18 +1,37 @@
 """What the parser of jsonargparse is told to do otherwise than by itself."""
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from jsonargparse import _typehints
+from jsonargparse import _common, _typehints, set_parsing_settings
 
 from lightning_gans.errors import InputError
 
-__all__ = ["import_modules", "mended", "reason_in"]
+__all__ = ["import_modules", "look_here", "mended", "reason_in", "trusting"]
 
 PARSER: Any = _typehints
+ENDINGS = (".yaml", ".yml", ".json")
+"""Of files of settings."""
+TRUSTED = (
+    *("lightning_gans", "datamodules", "torch.nn", "torch.optim", "torchmetrics"),
+    "lightning.pytorch",
+)
+"""Packages that settings of a file may name something of."""
+
+
+def look_here() -> None:
+    """Lets Python find the user's own classes in the working directory, behind all else.
+
+    The folder may be a download with a torch.py in it, or with a package that another one would
+    import if it was there: so this is done only if the user names classes.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def import_modules(names: Sequence[str]) -> None:
@@ -22,6 +41,7 @@ def import_modules(names: Sequence[str]) -> None:
         InputError: if there is no such module.
     """
     for name in names:
+        look_here()
         try:
             import_module(name)
         except Exception as error:  # whatever the module does
@@ -49,17 +69,41 @@ def reason_in(message: str) -> str:
 
 
 @contextmanager
+def trusting(more: Iterable[str]) -> Iterator[None]:
+    """Lets the parser import from trusted packages only, while it reads settings of a file.
+
+    The settings have been checked; this is for what a check could miss.
+
+    Args:
+        more: packages, modules or names in them that are trusted beside `TRUSTED`.
+    """
+    kept = dict(_common.parsing_settings)
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED, *more])
+    try:
+        yield
+    finally:
+        _common.parsing_settings.update(kept)
+
+
+@contextmanager
 def mended() -> Iterator[None]:
-    """Mends two habits of jsonargparse while it parses.
+    """Mends four habits of jsonargparse while a command runs.
 
     It forgets the defaults of a class when another one is chosen in its place. Without this,
     settings that both classes have pass from the one to the other even if nobody chose them: the
     BatchNorm2d of a network for images would come into a perceptron. What was chosen, in a file or
     by the class of the model, is kept. See jsonargparse's issue 460.
 
-    And ``null`` for a setting of a class stays null. It would become the text None on its way to
-    the parser of that class.
+    ``null`` for a setting of a class stays null. It would become the text None on its way to the
+    parser of that class.
+
+    Text in the place of a class is the path of a file of settings only if it ends like one: a file
+    named ``auto`` in the working directory would be read for ``--trainer.strategy auto``. And no
+    settings are read from an address, which Lightning allows.
     """
+    kept = dict(_common.parsing_settings)
+    set_parsing_settings(config_read_mode_fsspec_enabled=False)
+    read, open_file = PARSER.parse_value_or_config, PARSER.adapt_subconfig_path
     discard = PARSER.discard_init_args_on_class_path_change
     adapt = PARSER.adapt_class_type
 
@@ -79,10 +123,24 @@ def mended() -> Iterator[None]:
             value["init_args"] = nested._replace(val="null")
         return adapt(value, *arguments, **options)
 
+    def may_be_file(value: Any) -> bool:
+        text = value.val if isinstance(value, PARSER.NestedArg) else value
+        return isinstance(text, str) and text.endswith(ENDINGS)
+
+    def read_value(value: Any, enable_path: bool = True, **options: Any) -> Any:
+        return read(value, enable_path=enable_path and may_be_file(value), **options)
+
+    def open_settings(value: Any, *arguments: Any) -> Any:
+        return open_file(value, *arguments) if may_be_file(value) else PARSER.not_a_subconfig_path
+
     PARSER.discard_init_args_on_class_path_change = forget
     PARSER.adapt_class_type = keep_null
+    PARSER.parse_value_or_config = read_value
+    PARSER.adapt_subconfig_path = open_settings
     try:
         yield
     finally:
+        PARSER.parse_value_or_config, PARSER.adapt_subconfig_path = read, open_file
+        _common.parsing_settings.update(kept)
         PARSER.discard_init_args_on_class_path_change = discard
         PARSER.adapt_class_type = adapt

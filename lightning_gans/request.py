@@ -16,7 +16,7 @@ import yaml
 
 from lightning_gans.catalogue import config_path, configs, configs_folder
 from lightning_gans.errors import InputError, printable
-from lightning_gans.parsing import import_modules
+from lightning_gans.parsing import import_modules, look_here
 from lightning_gans.runs import checkpoint_in, find_checkpoint, run_of, unfinished
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
 
 COMMANDS = ("fit", "validate", "test", "predict")
 
+PATH = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
+"""Of a class: names with dots."""
 LONGEST_NAME = 200
 """Bytes of the name of a run; file systems allow some more."""
 DEMO = "wgan_gp_ring_tuned"
@@ -40,9 +42,13 @@ FLAGS = (
     *("ckpt_path", "name", "trainer.default_root_dir"),
     *("model", "model.class_path", "data", "data.class_path"),
     *("checkpoint.dirpath", "data.data_dir", "trainer.logger"),
+    *("trainer.accelerator", "trainer.strategy", "trainer.profiler"),
 )
-REPLACED = ("checkpoint.dirpath", "data.init_args.data_dir", "trainer.logger")
-"""Settings of places, of which a checkpoint has no say where the user gives them."""
+REPLACED = (
+    *("checkpoint.dirpath", "data.init_args.data_dir", "trainer.logger"),
+    *("trainer.accelerator", "trainer.strategy", "trainer.profiler"),
+)
+"""Settings of which a checkpoint has no say where the user gives them."""
 FIXED_BY_TRAINING = (
     *("seed_everything", "model.init_args.optimizer", "model.init_args.scheduler"),
     "data.class_path",
@@ -90,6 +96,8 @@ class Request:
         files = [part for path in self._configs for part in ("--config", str(path))]
         self.arguments = [*files, *flags]
         self.modules: list[str] = found.modules
+        if any(re.fullmatch(PATH, text) for _, text in self.words()):
+            look_here()
         import_modules(found.modules)
 
     def _chosen(self) -> bool:
@@ -132,6 +140,11 @@ class Request:
         parts = ((key.split("."), text) for key, text in found)
         ours = ("class_path", "init_args", "")
         return {(".".join(p for p in key if p not in ours), text) for key, text in parts}
+
+    def named(self) -> set[str]:
+        """Returns what the user names anywhere: modules, and text that looks like a class path."""
+        texts = (text for _, text in self.words())
+        return {*self.modules, *(text for text in texts if re.fullmatch(PATH, text))}
 
     def tells_all(self) -> bool:
         """Tells whether the same command line begins a run and goes on with it."""

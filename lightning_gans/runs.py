@@ -35,7 +35,14 @@ from lightning_gans.locks import RunLock
 from lightning_gans.provenance import code_version, machine, versions
 from lightning_gans.screen import say
 
-__all__ = ["RunLogger", "RunRecord", "checkpoint_in", "find_checkpoint", "run_of", "unfinished"]
+__all__ = [
+    "RunLogger",
+    "RunRecord",
+    "checkpoint_in",
+    "find_checkpoint",
+    "run_of",
+    "unfinished",
+]
 
 CONFIG_KEY = "config"
 """Key of the run's configuration in the package's record of a checkpoint."""
@@ -182,7 +189,8 @@ class _Rows:
 def _is_row(row: dict[Any, Any]) -> bool:
     """Tells whether a row has an update and, of training, numbers."""
     try:
-        int(row["step"])
+        if not 0 <= int(row["step"]) < 2**53:
+            return False
         _ = [float(text) for name, text in row.items() if text and name.startswith("train/")]
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
@@ -419,9 +427,15 @@ class RunRecord(Callback):
 
 
 def _check_links(folder: Path) -> None:
-    """Refuses a folder, which may be a download, whose links lead to files elsewhere."""
+    """Refuses a folder, which may be a download, whose links lead to files elsewhere.
+
+    Raises:
+        InputError: if one does.
+    """
     whole = folder.resolve()
     for place, folders, files in os.walk(folder):
+        if Path(place).name == "wandb":
+            folders.clear()  # W&B links to its own log, and gives each new folder a new name
         for name in (*folders, *files):
             path = Path(place, name)
             if path.is_symlink() and not path.resolve().is_relative_to(whole):

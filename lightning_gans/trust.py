@@ -48,7 +48,7 @@ KINDS: dict[type, tuple[str, ...]] = {
 """Kinds of classes, the special before the general, and the modules whose public classes count."""
 CALLBACKS = (
     *("DeviceStatsMonitor", "EarlyStopping", "LearningRateMonitor"),
-    *("ModelSummary", "RichModelSummary", "Timer"),
+    *("ModelSummary", "RichModelSummary"),
 )
 """Lightning's callbacks that neither run code that they are given nor write files."""
 ARGUMENTS = {
@@ -56,8 +56,8 @@ ARGUMENTS = {
         *("default_hp_metric", "flush_secs", "log_graph", "max_queue", "prefix"),
     ),
     "lightning_gans.loggers.WandB": (
-        *("entity", "group", "job_type", "log_model", "name", "notes", "offline", "prefix"),
-        *("project", "tags"),
+        *("group", "job_type", "log_model", "name", "notes", "offline", "prefix", "project"),
+        "tags",
     ),
     "lightning_gans.callbacks.checkpoint.Checkpoint": ("every_n_updates", "mode", "monitor"),
 }
@@ -66,6 +66,11 @@ NOT_CHOSEN = {"model_registry"}
 """Arguments that no file may choose, whatever class has them."""
 FOLDERS = {"data_dir"}
 """Arguments that name a folder to download into."""
+WORDS = {
+    *("auto", "cpu", "cuda", "gpu", "mps", "simple", "advanced", "ddp"),
+    *("ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false"),
+}
+"""What a file may write in the place of a class: others make Lightning import packages."""
 PLAIN = (bool, int, float, str, NoneType, Path, timedelta)
 DEPTH = 32
 """Of settings inside settings."""
@@ -181,9 +186,7 @@ class Trust:
         if isinstance(value, dict) and "class_path" in value:
             return self._check_class(value, hint, key, depth)
         if isinstance(value, dict):
-            for name in value:
-                _check_name(name, key)
-            return {k: self.check(v, Any, f"{key}.{k}", depth - 1) for k, v in value.items()}
+            return self._check_mapping(value, hint, key, depth)
         if isinstance(value, list | tuple):
             inner = _elements(hint)
             return [self.check(part, inner, key, depth - 1) for part in value]
@@ -222,6 +225,8 @@ class Trust:
             parameter = parameters.get(name)
             default = None if parameter is None else parameter.default
             allowed = name not in NOT_CHOSEN if chosen is None else name in chosen
+            if not allowed and any(place == said for said, _ in self.named):
+                continue  # the user sets it
             if not allowed and value not in (None, default):
                 raise ValueError(f"{place}: no file may set this. Use --{place} yourself.")
             if name in FOLDERS:
@@ -229,6 +234,21 @@ class Trust:
             hint = Any if parameter is None else parameter.annotation
             checked[name] = self.check(value, hint, place, depth - 1)
         return checked
+
+    def _check_mapping(self, value: dict[Any, Any], hint: Any, key: str, depth: int) -> Any:
+        """Checks a mapping that names no class.
+
+        Where a class is asked for, the parser would take it for settings of the default class.
+        """
+        for name in value:
+            _check_name(name, key)
+        parts = _parts(hint)
+        if Any not in parts and not any(_is_mapping(part) for part in parts):
+            raise ValueError(f"{key}: the file has a mapping where none belongs.")
+        if any(_names_classes(part) for part in parts if not _is_mapping(part)):
+            raise ValueError(f"{key}: the file has a mapping that does not say of which class.")
+        inner = _values(hint)
+        return {k: self.check(v, inner, f"{key}.{k}", depth - 1) for k, v in value.items()}
 
     def _check_class(self, value: dict[str, Any], hint: Any, key: str, depth: int) -> Any:
         further = sorted(str(name) for name in value.keys() - {"class_path", "init_args"})
@@ -257,8 +277,8 @@ class Trust:
         parts = _parts(hint)
         if all(part in PLAIN or get_origin(part) is Literal for part in parts):
             return value  # which no parser takes for anything but what it is
-        if str in parts and re.fullmatch(r"[a-z0-9_-]*", value):
-            return value  # such as "ddp": a word, but not the name of a class
+        if str in parts and value in WORDS:
+            return value  # a word, but not the name of a class
         if any(_names_classes(part) for part in parts):
             return self._check_class({"class_path": value}, hint, key, depth)
         if (Any in parts or str in parts) and not _holds_settings(value):
@@ -278,6 +298,9 @@ class Trust:
             cls = self._resolve(value["class_path"])
             arguments = self.build_arguments(value.get("init_args", {}), cls)
             return partial(cls, **arguments) if _is_factory(hint) else cls(**arguments)
+        if isinstance(value, dict):
+            inner = _values(hint)
+            return {name: self.build(part, inner) for name, part in value.items()}
         if isinstance(value, list):
             inner = _elements(hint)
             built = [self.build(part, inner) for part in value]
@@ -337,6 +360,18 @@ def _elements(hint: Any) -> Any:
     return Union[tuple(inner)] if inner else Any  # noqa: UP007  it is made at run time
 
 
+def _is_mapping(part: Any) -> bool:
+    origin = _origin(part)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+@lru_cache(maxsize=1024)
+def _values(hint: Any) -> Any:
+    """Returns the annotation of the values of a mapping."""
+    inner = [get_args(part)[1] for part in _parts(hint) if _is_mapping(part) and get_args(part)]
+    return Union[tuple(inner)] if inner else Any  # noqa: UP007  it is made at run time
+
+
 def _returned(part: Any) -> tuple[Any, ...]:
     """Returns what a callable of an annotation returns, if it is one."""
     if _origin(part) is not Callable:
@@ -347,7 +382,8 @@ def _returned(part: Any) -> tuple[Any, ...]:
 
 def _is_class(part: Any) -> bool:
     ordinary = isinstance(part, type) and get_origin(part) is None
-    return ordinary and part is not Any and part not in PLAIN  # Any is a class from Python 3.11 on
+    # Any is a class from Python 3.11 on.
+    return ordinary and part is not Any and part not in PLAIN and not _is_mapping(part)
 
 
 @lru_cache(maxsize=1024)
@@ -355,7 +391,7 @@ def _bases(hint: Any) -> list[type]:
     """Returns the classes whose subclasses, or what makes them, an annotation asks for."""
     found = [part for part in _parts(hint) if _is_class(part)]
     found += [made for part in _parts(hint) for made in _returned(part) if _is_class(made)]
-    return [base for base in found if base not in (list, tuple, dict, set, object)]
+    return [base for base in found if base not in (list, tuple, set, object)]
 
 
 def _names_classes(part: Any) -> bool:

@@ -11,6 +11,7 @@ Prints one line of JSON.
 """
 
 import argparse
+import base64
 import contextlib
 import copy
 import io
@@ -68,6 +69,11 @@ HARMFUL: dict[str, dict[str, Any]] = {
     "lightning.pytorch.profilers.SimpleProfiler": {"dirpath": "../pwned", "filename": "x"},
     "lightning_gans.parsing.import_modules": {"names": ["evil"]},
     "lightning_gans.cli.main": {"arguments": ["list"]},
+    "lightning_gans.metrics.digits.digit_judge": {},
+    "torch.fx.graph_module.reduce_graph_module": {
+        "import_block": "import os; os.system('touch pwned')",
+        "body": {"_code": "forward=lambda self,x:x"},
+    },
 }
 """Names that do harm, with what they need for that."""
 CONSTRUCTOR = [
@@ -182,7 +188,12 @@ def _key(called: Any) -> str:
 
 
 def _is_usual(arguments: tuple[Any, ...]) -> bool:
-    """Tells whether it is git that is asked for the commit, or a driver that is looked for."""
+    """Tells whether it is git that is asked for the commit, or a driver that is looked for.
+
+    Or Python for its search path, by the library that finds the types of PyTorch's arguments.
+    """
+    if "import sys, json; print(json.dumps(sys.path))" in str(arguments[1:2]):
+        return True
     name = Path(arguments[0]).name if isinstance(arguments[0], str) else ""
     return name == "git" or name.startswith("libnvidia-ml.so")
 
@@ -205,6 +216,18 @@ def codes_of(named: Any) -> list[Any]:
 def find(path: str) -> Any:
     module, _, name = path.rpartition(".")
     return getattr(sys.modules.get(module), name, None)
+
+
+def as_address(value: Any) -> str:
+    """Returns settings as an address that holds them, which Lightning would read."""
+    return "data://x;base64," + base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def as_file(value: Any) -> str:
+    """Returns the name of a file of settings in the working directory; another is ``auto``."""
+    Path("auto").write_text(json.dumps(value))
+    Path("settings.yaml").write_text(json.dumps(value))
+    return "auto" if len(json.dumps(value)) % 2 else "settings.yaml"
 
 
 def quietly(act: Any, *arguments: Any) -> str:
@@ -296,14 +319,32 @@ def main() -> None:
     harm, case = [], 0
     while case < given.cases:
         name = chance.choice([*HARMFUL] if chance.random() < 0.7 else unusual)
-        form = chance.choice(["mapping", "mapping", "JSON", "YAML", "dotted path"])
-        value: Any = forms(name)[form]
+        form = chance.choice(
+            ["mapping", "mapping", "JSON", "YAML", "dotted path", "address", "file", "unnamed"]
+        )
+        value: Any = forms(name).get(form)
         if form != "dotted path":
             value = {
                 "class_path": name,
                 "init_args": HARMFUL[name] if name in HARMFUL else chance.choice(ARGUMENTS),
             }
-            value = {"JSON": json.dumps, "YAML": yaml.safe_dump}.get(form, copy.deepcopy)(value)
+            value = {
+                "JSON": json.dumps,
+                "YAML": yaml.safe_dump,
+                "address": as_address,
+                "file": as_file,
+            }.get(form, copy.deepcopy)(value)
+        if form == "unnamed":  # settings of the class that stands there by default
+            value = chance.choice([name, value, as_address(value), as_file(value)])
+            inner = {chance.choice(["activation", "output", "normalization"]): value}
+            value = chance.choice(
+                [
+                    inner,
+                    {"init_args": inner},
+                    {"dict_kwargs": inner},
+                    {"class_path": "torch.nn.ModuleDict", "init_args": {"modules": inner}},
+                ]
+            )
         place = chance.choice(PLACES)
         about_run = place.startswith("config/")  # which only some commands read
         about_training = about_run and not place.startswith(ALWAYS_READ)

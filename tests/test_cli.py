@@ -171,6 +171,7 @@ def test_the_script_in_the_checkout_is_the_same_command():
     assert os.path.exists(LAST)
 
 
+@pytest.mark.slow
 def test_two_processes_need_no_further_flag():
     """Nor do they hang, disagree on the folder, or keep quiet on statistics not shared."""
     run = [*RUN, "--trainer.accelerator", "cpu", "--trainer.devices", "2"]

@@ -86,6 +86,7 @@ def test_a_loss_that_cannot_be_compiled_says_so_and_runs_without():
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_two_processes_compile_what_each_of_them_computes(tmp_path):
     script = Path(__file__).parent / "distributed" / "compile_losses.py"
     subprocess.run(

@@ -136,6 +136,7 @@ def test_a_row_of_logs_is_one_transfer(tmp_path, monkeypatch):
     assert logged.counted == (2, 0)
 
 
+@pytest.mark.slow
 def test_two_processes_send_their_gradients_and_wait_for_nothing_else(tmp_path):
     script = Path(__file__).parent / "distributed" / "count_costs.py"
     subprocess.run(

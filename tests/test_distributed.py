@@ -16,6 +16,8 @@ import lightning_gans
 from lightning_gans import GAN, penalties
 from lightning_gans.penalties import Penalty
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parent / "distributed"
 
 

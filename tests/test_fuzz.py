@@ -47,6 +47,7 @@ def test_entries(honest):
     assert min(ends["refused"], ends["opened"]) > 10
 
 
+@pytest.mark.slow
 def test_commands(trained):
     """The state of a run changes; whoever trains on or scores hears why it cannot be."""
     changed = fuzz.changed_entries(read_checkpoint(trained))
@@ -55,6 +56,7 @@ def test_commands(trained):
     assert min(ends["refused"], ends["done"]) > 3
 
 
+@pytest.mark.slow
 def test_configurations():
     contents = [yaml.safe_load(path.read_text()) for path in CONFIGS]
     changed = st.one_of(

@@ -259,6 +259,7 @@ def audited(folder, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_watch_notices_what_must_not_happen(tmp_path):
     found = " ".join(audited(tmp_path / "outer" / "inner", "--control"))
     for event in (
@@ -270,6 +271,7 @@ def test_the_watch_notices_what_must_not_happen(tmp_path):
     assert "inside'" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_hostile_file_does_harm(seed, tmp_path):
     found = audited(tmp_path / "outer" / "inner", "--cases", "150", "--seed", str(seed))
@@ -287,6 +289,7 @@ def test_no_hostile_file_does_harm(seed, tmp_path):
 SHADOW = 'open("pwned", "w").close()\nraise ImportError("shadowed")\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start",
     [
@@ -317,6 +320,20 @@ def test_classes_in_the_working_directory_are_found_last(tmp_path):
     main(["list"])
     assert sys.path[: len(before)] == before
     assert sys.path[len(before) :] in ([], [os.getcwd()])
+
+
+def test_a_file_in_the_working_directory_is_not_read_for_a_word(tmp_path):
+    """``auto`` is what the trainer's strategy and accelerator are by default."""
+    for name in ("auto", "cpu", "ddp"):
+        Path(name).write_text("class_path: evil.Net\n")
+    main(["fit", *BRIEF, "--trainer.accelerator", "cpu", "--trainer.strategy", "auto"])
+    assert (tmp_path / "runs" / "run" / "version_0" / "checkpoints" / "last.ckpt").exists()
+
+
+def test_settings_in_a_file_of_the_users_are_read_by_its_ending():
+    Path("net.yaml").write_text("class_path: MLPGenerator\ninit_args: {hidden: [3]}\n")
+    main(["fit", *BRIEF, "--model.generator", "net.yaml"])
+    assert load("runs/run/version_0/checkpoints/last.ckpt").generator.layers[0].out_features == 3
 
 
 # Names and terminals
@@ -390,7 +407,72 @@ def test_what_is_said_is_no_markup(capsys):
     )
 
 
+@pytest.mark.parametrize("name", ["[link=http://example.org]x[/link]", "[/b]"])
+def test_the_name_of_a_score_is_no_markup(name, honest, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    state = read_checkpoint(honest)
+    feature = {"class_path": "torch.nn.Flatten"}
+    scores = {
+        "class_path": "lightning_gans.metrics.FeatureScores",
+        "init_args": {"name": name, "feature": feature},
+    }
+    set_in(state, "config/evaluation/metrics", [scores])
+    torch.save(state, "bad.ckpt")
+    main(["validate", "--ckpt_path", "bad.ckpt"])
+    printed = capsys.readouterr().out
+    assert f"fid_{name}" in printed.replace("\n", "")[:20_000] or name[:6] in printed
+    assert "\x1b]8" not in printed
+
+
 # Damage
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("lightning_gans/value_range", ("a", "b")),
+        ("lightning_gans/value_range", (None, None)),
+        ("lightning_gans/value_range", (float("nan"), float("nan"))),
+        ("lightning_gans/value_range", (1e308, -1e308)),
+        ("lightning_gans/images_seen", 10**400),
+        ("lightning_gans/seed", -1),
+        ("callbacks", 5),
+        ("callbacks", {"GeneratorEMA": torch.ones(3)}),
+        ("pytorch-lightning_version", "99.0\x0c\x85"),
+        ("config/trainer/max_time", {"days": 10**30}),
+        ("hyper_parameters/generator/init_args/activation", {"class_path": "torch.nn.Conv2d"}),
+        (
+            "hyper_parameters/generator/init_args/activation",
+            {"class_path": "torch.nn.Softmax", "init_args": {"dim": 10**30}},
+        ),
+        (
+            "hyper_parameters/generator/init_args/output",
+            {"class_path": "torch.nn.Flatten", "init_args": {"start_dim": 0}},
+        ),
+    ],
+)
+def test_what_no_run_writes_is_refused(place, value, honest, capsys):
+    state = read_checkpoint(honest)
+    set_in(state, place, value)
+    torch.save(state, "bad.ckpt")
+    with contextlib.suppress(ValueError):
+        load("bad.ckpt")
+    if place.startswith("config"):
+        refused(capsys, "fit", "--ckpt_path", "bad.ckpt", "--trainer.max_steps", "4")
+        return
+    refused(capsys, "sample", "--ckpt_path", "bad.ckpt")
+
+
+def test_samples_are_not_written_through_a_link(honest, capsys, tmp_path):
+    run = tmp_path / "copy" / "version_0"
+    shutil.copytree(honest.parents[1], run)
+    shutil.rmtree(run / "samples", ignore_errors=True)
+    (tmp_path / "elsewhere").mkdir()
+    (run / "samples").symlink_to(tmp_path / "elsewhere")
+    assert "samples is a link" in refused(
+        capsys, "predict", "--ckpt_path", run / "checkpoints" / "last.ckpt"
+    )
+    assert os.listdir(tmp_path / "elsewhere") == []
 
 
 def deep(levels, kind):

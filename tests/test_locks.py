@@ -223,6 +223,7 @@ def test_of_many_that_come_at_once_one_takes_the_folder(left, file_system, tmp_p
 # Through the command line
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_in_one_line_and_the_first_ends_as_if_alone(tmp_path):
     run = command(2, ["GaussianRing"], 20, 15, "--trainer.max_steps", "300")
     finish([*run, "--name", "whole"])
@@ -244,6 +245,7 @@ def test_a_second_run_is_refused_in_one_line_and_the_first_ends_as_if_alone(tmp_
     assert sorted(os.listdir(folder / "checkpoints")) == ["best.ckpt", "last.ckpt"]
 
 
+@pytest.mark.slow
 def test_of_two_that_go_on_at_once_one_does(tmp_path):
     run = command(2, ["GaussianRing"], 20, 15, "--trainer.max_steps", "150")
     finish([*run, "--name", "whole"])
@@ -268,6 +270,7 @@ def test_of_two_that_go_on_at_once_one_does(tmp_path):
     assert_same(*states)
 
 
+@pytest.mark.slow
 def test_several_processes_are_refused_alike_and_none_hangs(tmp_path):
     run = command(1, ["GaussianRing"], 1000, 10, "--trainer.max_steps", "20")
     main(run)

@@ -11,6 +11,8 @@ import pytest
 from interrupted import assert_same, command, content, finish, rows, start, wait_for_row
 from wandb_files import records_of
 
+pytestmark = pytest.mark.slow
+
 RUN = command(2, ["GaussianRing"], 40, 1000, "--trainer.max_steps", "200")
 SLURM = {
     **{"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "gan", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"},

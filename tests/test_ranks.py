@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from made import fill
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(sys.executable).with_name("lightning-gans")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
 BAD = """

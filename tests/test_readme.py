@@ -20,6 +20,7 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_python_example_runs_as_it_stands():
     (example,) = blocks("python")
     assert len([line for line in example.splitlines() if line]) == 12
@@ -38,6 +39,7 @@ def commands():
     return [shlex.split(line, comments=True)[1:] for line in ours]
 
 
+@pytest.mark.slow
 def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
     """Shrunk by flags: they are of no interest here but for what they accept."""
     shutil.copytree(configs_folder(), "configs")

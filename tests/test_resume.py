@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ def written(monkeypatch, tmp_path):
     return found
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
+
 ARRAY = ["ArrayData", "--data.path", "points.npy"]  # 90 rows to train on
 FOLDER = [
     *("ImageFolder", "--data.path", "photos", "--data.image_size", "8", "--data.cache", "false"),
@@ -50,16 +53,16 @@ BY_EPOCHS = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "2"]
     ("n_critic", "data", "validate_every", "save_every", "more", "last"),
     [
         (1, ["GaussianRing"], 4, 3, [], 11),
-        (5, ["GaussianRing"], 3, 6, [], 11),
-        (2, ARRAY, 6, 2, [], 11),  # epochs of 5 batches
-        (2, ARRAY, 5, 5, [], 11),  # validation where epochs end
-        (2, ARRAY, 4, 1, BY_EPOCHS, 10),
-        (2, FOLDER, 6, 4, [], 11),  # decoded ahead by workers
-        (5, DIGITS, 4, 3, [], 11),  # epochs of one batch
-        (2, ARRAY, 4, 3, ["--trainer.reload_dataloaders_every_n_epochs", "1"], 11),
+        slow(5, ["GaussianRing"], 3, 6, [], 11),
+        slow(2, ARRAY, 6, 2, [], 11),  # epochs of 5 batches
+        slow(2, ARRAY, 5, 5, [], 11),  # validation where epochs end
+        slow(2, ARRAY, 4, 1, BY_EPOCHS, 10),
+        slow(2, FOLDER, 6, 4, [], 11),  # decoded ahead by workers
+        slow(5, DIGITS, 4, 3, [], 11),  # epochs of one batch
+        slow(2, ARRAY, 4, 3, ["--trainer.reload_dataloaders_every_n_epochs", "1"], 11),
         (2, ["GaussianRing"], 4, 3, ["--trainer.precision", "64-true"], 11),
-        (2, ["GaussianRing"], 6, 4, ["--trainer.precision", "bf16-mixed"], 11),
-        (2, ["GaussianRing"], 6, 4, ["--trainer.precision", "16-mixed"], 11),
+        slow(2, ["GaussianRing"], 6, 4, ["--trainer.precision", "bf16-mixed"], 11),
+        slow(2, ["GaussianRing"], 6, 4, ["--trainer.precision", "16-mixed"], 11),
     ],
 )
 def test_every_checkpoint_leads_to_the_same_end(
@@ -74,6 +77,7 @@ def test_every_checkpoint_leads_to_the_same_end(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "data"), [("CGAN", CLASSES), ("ACGAN", CLASSES), ("CVAEGAN", DIGITS)]
 )
@@ -120,6 +124,7 @@ def assert_same_end(run, due, last, written, tmp_path):
         assert record["status"] == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "processes"), [(["GaussianRing"], 1), (["GaussianRing"], 2), (FOLDER, 1)]
 )
@@ -156,6 +161,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, processes, tmp_pa
     assert pictures[0] == pictures[1]
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_there(tmp_path):
     """The disk is a small one in memory, filled between two checkpoints."""
     run = command(1, ["GaussianRing"], 1000, 10, "--trainer.max_steps", "20")
@@ -201,6 +207,7 @@ def test_rows_that_cannot_be_written_are_told_with_their_file(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(tmp_path):
     """No file may become larger than a checkpoint's half."""
     run = command(1, ["GaussianRing"], 1000, 10, "--trainer.max_steps", "20")

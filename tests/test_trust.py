@@ -27,7 +27,7 @@ CLOSED = {
     "callbacks": {
         *("Alarms", "Checkpoint", "Evaluation", "GeneratorEMA", "Pictures", "Progress"),
         *("DeviceStatsMonitor", "EarlyStopping", "LearningRateMonitor", "ModelSummary"),
-        *("RichModelSummary", "Timer"),
+        "RichModelSummary",
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
@@ -172,6 +172,29 @@ for _ in range(40):
             {"class_path": "datamodules.MNIST", "init_args": {"data_dir": "../elsewhere"}},
             "there is no folder ../elsewhere",
         ),
+        (
+            "generator",
+            {"init_args": {"activation": "evil.Net"}},
+            "setting: the file has a mapping where none belongs",
+        ),
+        ("generator", {"activation": "evil.Net"}, "a mapping where none belongs"),
+        ("callbacks", [{"init_args": {"x": "evil.Net"}}], "a mapping where none belongs"),
+        (
+            "activation",
+            {
+                "class_path": "torch.nn.ModuleDict",
+                "init_args": {"modules": {"a": "data://x;base64,aaaa"}},
+            },
+            "setting.modules.a: the file names 'data://x;base64,aaaa', which is not one of",
+        ),
+        (
+            "activation",
+            {"class_path": "torch.nn.ModuleDict", "init_args": {"modules": {"a": "evil.Net"}}},
+            "setting.modules.a: the file names 'evil.Net'",
+        ),
+        ("strategy", "evilcfg", "the file names 'evilcfg'"),
+        ("strategy", "deepspeed", "the file names 'deepspeed'"),
+        ("strategy", {"init_args": {"x": 1}}, "a mapping where none belongs"),
         ("penalties", "list.txt", "the file has settings as text"),
         ("list", "list.txt", "the file has settings as text"),
         ("strategy", "lightning.pytorch.strategies.DDPStrategy", "DDPStrategy', .* of Strategy"),

@@ -264,7 +264,7 @@ class Evaluation(Callback):
         for name, value in self.scores.items():
             floor = f"{self.floors[name]:.4g}" if name in self.floors else "-"
             table.add_row(name, f"{value:.6g}", floor, better(name), MEANINGS.get(name, ""))
-        Console().print(table)
+        Console(markup=False, emoji=False).print(table)  # names may stem from a file
 
 
 def _update(metric: Metric, samples: Tensor, labels: Tensor | None, *, real: bool) -> None:

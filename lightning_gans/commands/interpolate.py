@@ -73,7 +73,7 @@ def interpolate(
     interpolation = torch.lerp if mode == "linear" else spherical_interpolation
     try:
         rows = generated(model, latents_between(start, end, steps, interpolation), labels)
-    except (RuntimeError, IndexError, TypeError) as error:
+    except InputError as error:
         if not classes:
             raise
         raise InputError(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_gans.checkpoints import AVERAGE_KEY, load, read_checkpoint
 from lightning_gans.drawing import Picture, overview
-from lightning_gans.errors import InputError
+from lightning_gans.errors import InputError, one_line
 from lightning_gans.exports import is_export
 from lightning_gans.gan import GAN
 from lightning_gans.randomness import EVALUATION, reseed
@@ -107,12 +107,19 @@ def latents(model: GAN, n: int, seed: int) -> Tensor:
 
 
 def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Maps latents, shape (N, Z), and perhaps labels to samples, shape (N, ...), on the CPU."""
+    """Maps latents, shape (N, Z), and perhaps labels to samples, shape (N, ...), on the CPU.
+
+    Raises:
+        InputError: if the networks of the checkpoint cannot do that.
+    """
     parts = torch.split(latent, BATCH)
-    if labels is None:
-        return torch.cat([model.sample(part).cpu() for part in parts])
-    pairs = zip(parts, torch.split(labels, BATCH), strict=True)
-    return torch.cat([model.sample(part, asked).cpu() for part, asked in pairs])
+    asked = [None] * len(parts) if labels is None else torch.split(labels, BATCH)
+    try:
+        pairs = zip(parts, asked, strict=True)
+        return torch.cat([model.sample(part, classes).cpu() for part, classes in pairs])
+    except Exception as error:  # what a damaged file leads to is anyone's guess
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise InputError(f"ckpt_path: the model makes no samples: {reason}") from error
 
 
 def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:

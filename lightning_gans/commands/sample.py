@@ -22,7 +22,7 @@ from lightning_gans.commands.opening import (
     writing,
 )
 from lightning_gans.drawing import save_gif, save_png, to_bytes
-from lightning_gans.errors import InputError
+from lightning_gans.errors import InputError, printable
 from lightning_gans.files import PARTIAL, replacing
 from lightning_gans.gan import GAN
 
@@ -82,7 +82,9 @@ def sample(
         rows, shown = len(checked_classes(models[0], classes)), len(samples[0])
         columns = shown // rows if rows else isqrt(shown - 1) + 1
         frames = [
-            picture(model, part, columns=columns, title=f"{type(model).__name__}, {path}")
+            picture(
+                model, part, columns=columns, title=printable(f"{type(model).__name__}, {path}")
+            )
             for model, part, path in zip(models, samples, checkpoints, strict=True)
         ]
         with writing(out):
