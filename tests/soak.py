@@ -7,9 +7,9 @@ last checkpoint; what it ends with must be what the run ends with that nobody ki
 states of the optimizers, average, log rows, samples, bit for bit. Runs differ in n_critic, in the
 number of processes and in how often they validate and save; temporary files lie on another file
 system where there is one. Some runs are killed and then resumed by two processes at once, of
-which one is refused. A part whose number is 0 is left out, and keeps its result. Every name of the trusted packages is tried in every setting in every form,
+which one is refused. Every name of the trusted packages is tried in every setting in every form,
 and hostile files are opened under watch. ``benchmarks/results/soak.json`` gets what has been
-survived.
+survived; a part whose number is 0 is left out, and keeps its result there.
 """
 
 import argparse
