@@ -188,6 +188,8 @@ class Trust:
         if isinstance(value, dict):
             return self._check_mapping(value, hint, key, depth)
         if isinstance(value, list | tuple):
+            if Any not in _parts(hint) and not any(_is_sequence(part) for part in _parts(hint)):
+                raise ValueError(f"{key}: the file has a list where none belongs.")
             inner = _elements(hint)
             return [self.check(part, inner, key, depth - 1) for part in value]
         if isinstance(value, str):
@@ -354,10 +356,19 @@ def _elements(hint: Any) -> Any:
     """Returns the annotation of the elements of a list."""
     inner: list[Any] = []
     for part in _parts(hint):
-        origin, arguments = get_origin(part), get_args(part)
-        if isinstance(origin, type) and issubclass(origin, Iterable) and arguments:
-            inner += [a for a in arguments if a is not ...] if origin is tuple else arguments[:1]
+        arguments = get_args(part)
+        if _is_sequence(part) and arguments:
+            is_tuple = get_origin(part) is tuple
+            inner += [a for a in arguments if a is not ...] if is_tuple else arguments[:1]
     return Union[tuple(inner)] if inner else Any  # noqa: UP007  it is made at run time
+
+
+def _is_sequence(part: Any) -> bool:
+    """Tells whether an annotation is that of a list, a tuple or the like."""
+    origin = _origin(part)
+    kinds = list, tuple, set, frozenset
+    abstract = isinstance(origin, type) and origin.__module__ == "collections.abc"
+    return origin in kinds or (abstract and issubclass(origin, Iterable) and not _is_mapping(part))
 
 
 def _is_mapping(part: Any) -> bool:
