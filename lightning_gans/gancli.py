@@ -52,7 +52,7 @@ from lightning_gans.request import (
 )
 from lightning_gans.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
 from lightning_gans.screen import say
-from lightning_gans.trust import Trust
+from lightning_gans.trust import Trust, known_paths
 
 __all__ = ["GANCLI", "checked_settings", "prepare", "run"]
 
@@ -111,7 +111,8 @@ class GANCLI(LightningCLI):
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         request, origin = self._request, self._origin
-        guard = trusting(request.named()) if origin.checked else nullcontext()
+        names = {*known_paths(), *request.named()}
+        guard = trusting(names) if origin.checked else nullcontext()
         with config_file(origin.checked) as file, guard:
             flags = ["--config", file] if file else []
             self.config = parser.parse_args([request.command, *flags, *request.arguments])

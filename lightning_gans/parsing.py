@@ -17,11 +17,6 @@ __all__ = ["import_modules", "look_here", "mended", "reason_in", "trusting"]
 PARSER: Any = _typehints
 ENDINGS = (".yaml", ".yml", ".json")
 """Of files of settings."""
-TRUSTED = (
-    *("lightning_gans", "datamodules", "torch.nn", "torch.optim", "torchmetrics"),
-    "lightning.pytorch",
-)
-"""Packages that settings of a file may name something of."""
 
 
 def look_here() -> None:
@@ -69,16 +64,16 @@ def reason_in(message: str) -> str:
 
 
 @contextmanager
-def trusting(more: Iterable[str]) -> Iterator[None]:
-    """Lets the parser import from trusted packages only, while it reads settings of a file.
+def trusting(names: Iterable[str]) -> Iterator[None]:
+    """Lets the parser import some names only, while it reads settings of a file.
 
     The settings have been checked; this is for what a check could miss.
 
     Args:
-        more: packages, modules or names in them that are trusted beside `TRUSTED`.
+        names: packages, modules and what is in them.
     """
     kept = dict(_common.parsing_settings)
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED, *more])
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*names])
     try:
         yield
     finally:
@@ -87,7 +82,7 @@ def trusting(more: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def mended() -> Iterator[None]:
-    """Mends four habits of jsonargparse while a command runs.
+    """Mends five habits of jsonargparse while a command runs.
 
     It forgets the defaults of a class when another one is chosen in its place. Without this,
     settings that both classes have pass from the one to the other even if nobody chose them: the
@@ -99,10 +94,13 @@ def mended() -> Iterator[None]:
 
     Text in the place of a class is the path of a file of settings only if it ends like one: a file
     named ``auto`` in the working directory would be read for ``--trainer.strategy auto``. And no
-    settings are read from an address, which Lightning allows.
+    settings are read from an address, which Lightning allows. Nor is a class made where an
+    argument has no type.
     """
     kept = dict(_common.parsing_settings)
-    set_parsing_settings(config_read_mode_fsspec_enabled=False)
+    set_parsing_settings(
+        config_read_mode_fsspec_enabled=False, instantiate_subclass_spec_in_any=False
+    )
     read, open_file = PARSER.parse_value_or_config, PARSER.adapt_subconfig_path
     discard = PARSER.discard_init_args_on_class_path_change
     adapt = PARSER.adapt_class_type

@@ -16,7 +16,7 @@ import yaml
 
 from lightning_gans.catalogue import config_path, configs, configs_folder
 from lightning_gans.errors import InputError, printable
-from lightning_gans.parsing import import_modules, look_here
+from lightning_gans.parsing import ENDINGS, import_modules, look_here
 from lightning_gans.runs import checkpoint_in, find_checkpoint, run_of, unfinished
 
 __all__ = [
@@ -43,6 +43,8 @@ FLAGS = (
     *("model", "model.class_path", "data", "data.class_path"),
     *("checkpoint.dirpath", "data.data_dir", "trainer.logger"),
     *("trainer.accelerator", "trainer.strategy", "trainer.profiler"),
+    *("trainer.logger.class_path", "trainer.accelerator.class_path"),
+    *("trainer.strategy.class_path", "trainer.profiler.class_path"),
 )
 REPLACED = (
     *("checkpoint.dirpath", "data.init_args.data_dir", "trainer.logger"),
@@ -134,17 +136,27 @@ class Request:
             found.update(_words("", yaml.safe_load(path.read_text())))
         for flag, following in pairwise([*self.arguments, ""]):
             name, equals, value = flag.removeprefix("--").partition("=")
-            with suppress(yaml.YAMLError):  # the parser will tell
-                read = yaml.safe_load(value if equals else following)
-                found.update(_words(name.removesuffix("+"), read))
+            text = value if equals else following
+            with suppress(OSError, ValueError, yaml.YAMLError):  # the parser will tell
+                if text.endswith(ENDINGS) and Path(text).is_file():
+                    text = Path(text).read_text()
+                found.update(_words(name.removesuffix("+"), yaml.safe_load(text)))
         parts = ((key.split("."), text) for key, text in found)
         ours = ("class_path", "init_args", "")
         return {(".".join(p for p in key if p not in ours), text) for key, text in parts}
 
     def named(self) -> set[str]:
-        """Returns what the user names anywhere: modules, and text that looks like a class path."""
-        texts = (text for _, text in self.words())
-        return {*self.modules, *(text for text in texts if re.fullmatch(PATH, text))}
+        """Returns what the user names anywhere: modules, and text that looks like a class path.
+
+        Of packages of the user's own all is meant: a class may be defined deeper inside.
+        """
+        named = {text for _, text in self.words() if re.fullmatch(PATH, text)}
+        roots = {text.partition(".")[0] for text in named} - {
+            "lightning",
+            "lightning_gans",
+            "torch",
+        }
+        return {*self.modules, *named, *roots}
 
     def tells_all(self) -> bool:
         """Tells whether the same command line begins a run and goes on with it."""
@@ -222,7 +234,8 @@ class Request:
 
     def _given(self, key: str) -> bool:
         """Tells whether a flag or a file of the user's has a setting."""
-        if self._flags[key.replace(".init_args", "")] is not None:
+        flag = key.replace(".init_args", "")
+        if any(self._flags.get(name) is not None for name in (flag, f"{flag}.class_path")):
             return True
         for path in self._configs:
             value = yaml.safe_load(path.read_text())

@@ -21,13 +21,13 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.callbacks.preemption import Preempted
-from lightning_gans.errors import InputError
+from lightning_gans.errors import InputError, printable
 from lightning_gans.files import replacing
 from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
@@ -354,6 +354,24 @@ class RunRecord(Callback):
         self._record.setdefault("resumed_at", [])
 
     @override
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Drops the states of callbacks that name files elsewhere, which they would delete."""
+        path = Path(str(trainer.ckpt_path))
+        folder = path.resolve().parent if run_of(path) is not None else None
+        for key, state in list(checkpoint["callbacks"].items()):
+            if any(
+                folder is None or not Path(name).resolve().is_relative_to(folder)
+                for name in _named_files(state)
+            ):
+                rank_zero_warn(
+                    f"The state of {printable(str(key))[:200]} names files outside of the run. "
+                    "It is left out."
+                )
+                del checkpoint["callbacks"][key]
+
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, GAN)
         for logger in trainer.loggers:
@@ -424,6 +442,19 @@ class RunRecord(Callback):
                 self._record["best"] = {callback.monitor: callback.state_dict()}
         with replacing(self._path) as file:
             file.write(json.dumps(self._record, indent=2).encode() + b"\n")
+
+
+def _named_files(state: Any) -> list[str]:
+    """Returns the files that the state of a callback of checkpoints names."""
+    if not isinstance(state, dict):
+        return []
+    places = ("dirpath", "best_model_path", "kth_best_model_path", "last_model_path")
+    models = state.get("best_k_models")
+    found = [
+        *(state.get(place) for place in places),
+        *(models if isinstance(models, dict) else ()),
+    ]
+    return [str(name) for name in found if name]
 
 
 def _check_links(folder: Path) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import yaml
 from jsonargparse._parameter_resolvers import ParamData, get_signature_parameters
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
@@ -31,7 +30,7 @@ from lightning_gans.errors import printable
 from lightning_gans.penalties import Penalty
 from lightning_gans.priors import Prior
 
-__all__ = ["KINDS", "Trust", "class_path_of", "known_classes"]
+__all__ = ["KINDS", "Trust", "class_path_of", "known_classes", "known_paths"]
 
 KINDS: dict[type, tuple[str, ...]] = {
     LightningModule: ("lightning_gans",),
@@ -64,6 +63,12 @@ ARGUMENTS = {
 """The arguments that a file may choose, of classes that others let write anywhere."""
 NOT_CHOSEN = {"model_registry"}
 """Arguments that no file may choose, whatever class has them."""
+MODULES = (
+    *("lightning_gans.variants", "lightning_gans.gan", "torch.nn", "torch.optim", "torchmetrics"),
+    *(f"lightning.pytorch.{part}" for part in ("accelerators", "callbacks", "loggers")),
+    *(f"lightning.pytorch.{part}" for part in ("plugins", "profilers", "strategies")),
+)
+"""Modules of classes that flags name beside the known ones."""
 FOLDERS = {"data_dir"}
 """Arguments that name a folder to download into."""
 WORDS = {
@@ -71,6 +76,8 @@ WORDS = {
     *("ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false"),
 }
 """What a file may write in the place of a class: others make Lightning import packages."""
+INERT = r"[\w./+-]*|\d+(:\d+)+"
+"""Text that no parser reads as a list or a mapping: words, paths and times."""
 PLAIN = (bool, int, float, str, NoneType, Path, timedelta)
 DEPTH = 32
 """Of settings inside settings."""
@@ -97,6 +104,17 @@ def known_classes(kind: type) -> frozenset[type]:
         and not inspect.isabstract(cls)
         and cls is not kind
     )
+
+
+def known_paths() -> set[str]:
+    """Returns the modules that classes are in which files and flags name, and paths beside them.
+
+    For a parser that is to import nothing else: modules with functions that import or run what
+    they are given are not among them.
+    """
+    public = {f"lightning_gans.{cls.__name__}" for cls in known_classes(LightningModule)}
+    homes = {home for homes in KINDS.values() for home in homes} - {"lightning_gans"}
+    return {*public, *homes, *MODULES}
 
 
 def class_path_of(cls: type) -> str:
@@ -158,6 +176,22 @@ class Trust:
             f"{base.__name__}. If you trust it, use {self.remedy.format(module)}."
         )
 
+    def _is_the_users(self, part: Any, hint: Any, key: str) -> bool:
+        """Tells whether only the user's word allows an element of a list.
+
+        The user adds one of that class then, and has not said what another one may do.
+        """
+        if not isinstance(part, dict) or not isinstance(part.get("class_path"), str):
+            return False
+        if (key, part["class_path"]) not in self.named:
+            return False
+        others = Trust(self.packages, self.classes.values())
+        try:
+            others._class_at(part["class_path"], hint, key)
+        except ValueError:
+            return True
+        return False
+
     def _resolve(self, class_path: object) -> Any:
         """Returns what a path stands for in the modules that are imported already, or None."""
         if not isinstance(class_path, str):
@@ -191,7 +225,8 @@ class Trust:
             if Any not in _parts(hint) and not any(_is_sequence(part) for part in _parts(hint)):
                 raise ValueError(f"{key}: the file has a list where none belongs.")
             inner = _elements(hint)
-            return [self.check(part, inner, key, depth - 1) for part in value]
+            kept = [part for part in value if not self._is_the_users(part, inner, key)]
+            return [self.check(part, inner, key, depth - 1) for part in kept]
         if isinstance(value, str):
             return self._check_string(value, hint, key, depth)
         if value is not None and type(value) not in (bool, int, float):
@@ -283,7 +318,7 @@ class Trust:
             return value  # a word, but not the name of a class
         if any(_names_classes(part) for part in parts):
             return self._check_class({"class_path": value}, hint, key, depth)
-        if (Any in parts or str in parts) and not _holds_settings(value):
+        if (Any in parts or str in parts) and re.fullmatch(INERT, value):
             return value
         raise ValueError(f"{key}: the file has settings as text, which are not read.")
 
@@ -412,17 +447,6 @@ def _names_classes(part: Any) -> bool:
 
 def _is_factory(hint: Any) -> bool:
     return any(_is_class(made) for part in _parts(hint) for made in _returned(part))
-
-
-def _holds_settings(text: str) -> bool:
-    """Tells whether a parser would read text as a list or a mapping."""
-    if not re.search(r"[\[{:?-]", text):
-        return False  # there is no list and no mapping without one of these
-    try:
-        read = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return False
-    return isinstance(read, dict | list | tuple | set)
 
 
 def _check_name(name: object, key: str) -> None:

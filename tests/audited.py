@@ -98,6 +98,7 @@ PLACES = [
     *("config/evaluation/metrics", "config/checkpoint/dirpath", "config/checkpoint/monitor"),
     *(f"{of}/scheduler.class_path" for of in ("hyper_parameters", "config/model/init_args")),
     *("config/model/init_args/generator.init_args.activation", "config/model.class_path"),
+    *(f"{of}/prior" for of in ("hyper_parameters", "config/model/init_args")),
     *("config/progress", "config/no_such_section", "config/seed_everything"),
     *("lightning_gans/class_path", "config/model/class_path", "config/data/class_path"),
 ]
@@ -223,6 +224,11 @@ def as_address(value: Any) -> str:
     return "data://x;base64," + base64.b64encode(json.dumps(value).encode()).decode()
 
 
+def as_odd_text(value: Any) -> str:
+    """Returns settings as text that PyYAML cannot read, for its date, but other readers can."""
+    return f"{json.dumps(value)[:-1]}, x: 2020-99-99}}"
+
+
 def as_file(value: Any) -> str:
     """Returns the name of a file of settings in the working directory; another is ``auto``."""
     Path("auto").write_text(json.dumps(value))
@@ -320,7 +326,17 @@ def main() -> None:
     while case < given.cases:
         name = chance.choice([*HARMFUL] if chance.random() < 0.7 else unusual)
         form = chance.choice(
-            ["mapping", "mapping", "JSON", "YAML", "dotted path", "address", "file", "unnamed"]
+            [
+                "mapping",
+                "mapping",
+                "JSON",
+                "YAML",
+                "dotted path",
+                "odd",
+                "address",
+                "file",
+                "unnamed",
+            ]
         )
         value: Any = forms(name).get(form)
         if form != "dotted path":
@@ -331,6 +347,7 @@ def main() -> None:
             value = {
                 "JSON": json.dumps,
                 "YAML": yaml.safe_dump,
+                "odd": as_odd_text,
                 "address": as_address,
                 "file": as_file,
             }.get(form, copy.deepcopy)(value)
@@ -343,6 +360,8 @@ def main() -> None:
                     {"init_args": inner},
                     {"dict_kwargs": inner},
                     {"class_path": "torch.nn.ModuleDict", "init_args": {"modules": inner}},
+                    {"class_path": "torch.nn.ParameterDict", "init_args": {"parameters": value}},
+                    {"class_path": "torch.nn.Transformer", "init_args": {"custom_encoder": value}},
                 ]
             )
         place = chance.choice(PLACES)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -461,6 +462,28 @@ def test_what_no_run_writes_is_refused(place, value, honest, capsys):
         refused(capsys, "fit", "--ckpt_path", "bad.ckpt", "--trainer.max_steps", "4")
         return
     refused(capsys, "sample", "--ckpt_path", "bad.ckpt")
+
+
+def test_a_state_of_callbacks_deletes_nothing_elsewhere(honest, tmp_path):
+    """Lightning's own callback removes the checkpoint that is the best no more."""
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "mine").touch()
+    run = tmp_path / "copy" / "version_0"
+    shutil.copytree(honest.parents[1], run)
+    last = run / "checkpoints" / "last.ckpt"
+    state = read_checkpoint(last)
+    saver = ModelCheckpoint(every_n_train_steps=1)
+    outside = str(run / "checkpoints" / ".." / ".." / ".." / "victim")
+    state["callbacks"][saver.state_key] = {"best_model_path": outside, "best_model_score": None}
+    torch.save(state, last)
+    flags = [
+        "--trainer.callbacks+=ModelCheckpoint",
+        "--trainer.callbacks.every_n_train_steps",
+        "1",
+    ]
+    with pytest.warns(UserWarning, match="names files outside of the run. It is left out"):
+        main(["fit", "--ckpt_path", str(last), "--trainer.max_steps", "4", *flags])
+    assert (tmp_path / "victim" / "mine").exists()
 
 
 def test_samples_are_not_written_through_a_link(honest, capsys, tmp_path):

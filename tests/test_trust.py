@@ -192,6 +192,19 @@ for _ in range(40):
             {"class_path": "torch.nn.ModuleDict", "init_args": {"modules": {"a": "evil.Net"}}},
             "setting.modules.a: the file names 'evil.Net'",
         ),
+        # PyYAML stumbles over the time and takes all for text, which the parser does not.
+        (
+            "anything",
+            "{class_path: lightning.pytorch.cli.instantiate_class, init_args: {x: 2020-99-99}}",
+            "the file has settings as text",
+        ),
+        (
+            "activation",
+            {"class_path": "torch.nn.ParameterDict", "init_args": {"parameters": "{a: 1}"}},
+            "setting.parameters: the file has settings as text",
+        ),
+        ("anything", "a: b", "the file has settings as text"),
+        ("anything", "- a", "the file has settings as text"),
         ("generator", ["evil.Net"], "setting: the file has a list where none belongs"),
         ("optimizer", [{"class_path": "os.system"}], "a list where none belongs"),
         ("text", ["a"], "a list where none belongs"),
@@ -268,6 +281,21 @@ def test_a_class_that_the_user_names_may_be_named_there_only():
     assert Trust(["collections"]).find(path, dict).__name__ == "OrderedDict"
     with pytest.raises(ValueError, match="use --import collections"):
         Trust(["collection"]).find(path, dict)
+
+
+def test_an_element_of_a_list_that_only_the_user_allows_is_the_users_to_add():
+    saver = "lightning.pytorch.callbacks.ModelCheckpoint"
+    ours = {"class_path": "lightning_gans.callbacks.GeneratorEMA"}
+    theirs = {"class_path": saver, "init_args": {"dirpath": "/etc"}}
+    named = Trust(named={("setting", saver)})
+    assert named.check([ours, theirs], HINTS["callbacks"], "setting") == [ours]
+    allowed = Trust(["lightning.pytorch.callbacks"], named={("setting", saver)})
+    assert allowed.check([ours, theirs], HINTS["callbacks"], "setting") == [ours, theirs]
+
+
+@pytest.mark.parametrize("text", ["cpu", "a/b.png", "../x", "1e-3", "00:12:00:00", ""])
+def test_words_paths_and_times_pass_as_text(text):
+    assert Trust().check(text, HINTS["anything"], "setting") == text
 
 
 def test_the_classes_whose_arguments_are_limited_exist():
