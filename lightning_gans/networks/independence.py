@@ -20,7 +20,7 @@ EVERYWHERE = (
     *(nn.Threshold, nn.GroupNorm, nn.LocalResponseNorm),
 )
 """Layers that treat samples alone whatever shape these have."""
-SPATIAL = {
+SPATIAL: dict[type[nn.Module], int] = {
     **dict.fromkeys((nn.Conv1d, nn.ConvTranspose1d, nn.AvgPool1d, nn.MaxPool1d), 3),
     **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d), 3),
     **dict.fromkeys((nn.Conv2d, nn.ConvTranspose2d, nn.AvgPool2d, nn.MaxPool2d), 4),
