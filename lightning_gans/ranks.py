@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-__all__ = ["OtherProcessFailed", "fail_together", "is_main", "tell"]
+__all__ = ["OtherProcessFailed", "fail_together", "give_time", "is_main", "tell"]
 
 WAIT = 10.0
 """Seconds to wait for the main process to tell the same, or for the others to end."""
@@ -102,6 +102,15 @@ def fail_together(trainer: Any) -> bool:
     if not first:
         raise OtherProcessFailed
     return True
+
+
+def give_time() -> None:
+    """Lets this process, if another one ends, write what it has to before Lightning kills it."""
+    for thread in threading.enumerate():
+        if thread.name == "child-process-observer":
+            observer: Any = thread
+            kill = observer._terminate_all
+            observer._terminate_all = lambda kill=kill: (time.sleep(2 * WAIT), kill())
 
 
 def _end_children(trainer: Any) -> None:

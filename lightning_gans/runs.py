@@ -33,6 +33,7 @@ from lightning_gans.game import DivergenceError
 from lightning_gans.gan import GAN
 from lightning_gans.locks import RunLock
 from lightning_gans.provenance import code_version, machine, versions
+from lightning_gans.ranks import give_time
 from lightning_gans.screen import say
 
 __all__ = [
@@ -325,6 +326,7 @@ class RunRecord(Callback):
         runs = [logger for logger in trainer.loggers if isinstance(logger, RunLogger)]
         if stage != "fit" or not runs:
             return
+        give_time()
         problem = trainer.strategy.broadcast(self.problem)
         if problem is not None:
             raise InputError(problem)
