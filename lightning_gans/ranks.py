@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -109,8 +111,12 @@ def give_time() -> None:
     for thread in threading.enumerate():
         if thread.name == "child-process-observer":
             observer: Any = thread
-            kill = observer._terminate_all
-            observer._terminate_all = lambda kill=kill: (time.sleep(2 * WAIT), kill())
+            observer._terminate_all = partial(_kill_later, observer._terminate_all)
+
+
+def _kill_later(kill: Callable[[], None]) -> None:
+    time.sleep(2 * WAIT)
+    kill()
 
 
 def _end_children(trainer: Any) -> None:
