@@ -329,23 +329,31 @@ def _image_paths(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yields all files below a folder, through links too, but each folder on a way once.
+    """Yields all regular files below a folder, through links too, but to each folder by one link.
 
-    A link to a folder that it is in would lead round for ever, and a pipe that is opened waits for
-    ever: only regular files are yielded.
+    Links that lead round would have no end, links among many folders hardly any, and a pipe that
+    is opened waits for ever.
     """
-    ways = [(folder, frozenset[tuple[int, int]]())]
-    while ways:
-        place, above = ways.pop()
-        status = place.stat()
-        own = (status.st_dev, status.st_ino)
-        if own in above:
-            continue
+    linked = {_identity(folder)}
+    waiting = [(folder, linked)]
+    while waiting:
+        place, above = waiting.pop()
         for entry in os.scandir(place):
-            if entry.is_dir():
-                ways.append((Path(entry.path), above | {own}))
-            elif entry.is_file():
-                yield Path(entry.path)
+            path = Path(entry.path)
+            if entry.is_file():
+                yield path
+            elif entry.is_dir():
+                own = _identity(path)
+                if entry.is_symlink():
+                    if own in above or own in linked:
+                        continue
+                    linked.add(own)
+                waiting.append((path, above | {own}))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _classes(folder: Path, paths: Sequence[Path]) -> tuple[list[str], Tensor | None]:

@@ -107,7 +107,10 @@ def check_optimizer(player: str, optimizer: object) -> None:
         optimizer: made for its parameters.
     """
     if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"{player}: its optimizer is a {type(optimizer).__name__}, not one.")
+        raise ValueError(
+            f"{player}: its optimizer must be a torch.optim.Optimizer, got a "
+            f"{type(optimizer).__name__}."
+        )
     if isinstance(optimizer, LBFGS):
         raise ValueError(
             f"{player}: LBFGS computes a loss several times a step, but the loss of a game is "

@@ -380,7 +380,7 @@ def _read_origin(request: Request) -> _Origin:
     settings = None if saved is None else request.relevant(saved)
     taken = {} if settings is None or request.tells_all() else settings
     try:
-        trust = Trust(request.modules, named=request.words())
+        trust = Trust(request.modules, named=request.words)
         checked = checked_settings(request.without_places(taken, path), trust)
     except ValueError as error:
         raise InputError(f"ckpt_path: {path}: {error}") from error
@@ -415,7 +415,7 @@ def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:
         elif key in hints:
             checked[key] = trust.check(value, hints[key], key)
         else:
-            raise ValueError(f"the file has a section {printable(str(key))!r}, which none is.")
+            raise ValueError(f"the file has an unknown section {printable(str(key))!r}.")
     check_name(checked.get("name"))
     return checked
 

@@ -107,24 +107,31 @@ def fail_together(trainer: Any) -> bool:
 
 
 def give_time() -> None:
-    """Lets this process, if another one ends, write what it has to before Lightning kills it."""
-    for thread in threading.enumerate():
-        if thread.name == "child-process-observer":
-            observer: Any = thread
-            observer._terminate_all = partial(_kill_later, observer._terminate_all)
+    """Lets this process, if another one ends, write what it has to before Lightning kills it.
+
+    Called once the other processes have been started.
+    """
+    for observer in _observers():
+        observer.settled = threading.Event()
+        kill = partial(_kill_later, observer.settled, observer._terminate_all)
+        observer._terminate_all = kill
 
 
-def _kill_later(kill: Callable[[], None]) -> None:
-    time.sleep(2 * WAIT)
-    kill()
+def _observers() -> list[Any]:
+    """Returns Lightning's threads that kill this process when one that it has started fails."""
+    return [thread for thread in threading.enumerate() if thread.name == "child-process-observer"]
+
+
+def _kill_later(settled: threading.Event, kill: Callable[[], None]) -> None:
+    """Kills all processes, unless this one has noticed by itself that another one has failed."""
+    if not settled.wait(2 * WAIT):
+        kill()
 
 
 def _end_children(trainer: Any) -> None:
     """Ends the processes that this one has started, which may wait for it for ever."""
-    for thread in threading.enumerate():
-        if thread.name == "child-process-observer":
-            # Lightning's, which would kill this process in the middle of what it still writes.
-            thread._child_processes = []  # type: ignore[attr-defined]
+    for observer in _observers():
+        observer.settled.set()
     end = time.monotonic() + WAIT / 2
     for process in getattr(trainer.strategy.launcher, "procs", []):
         with suppress(subprocess.TimeoutExpired):

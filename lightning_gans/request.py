@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from functools import cached_property
 from inspect import signature
 from itertools import pairwise
 from pathlib import Path
@@ -98,7 +99,7 @@ class Request:
         files = [part for path in self._configs for part in ("--config", str(path))]
         self.arguments = [*files, *flags]
         self.modules: list[str] = found.modules
-        if any(re.fullmatch(PATH, text) for _, text in self.words()):
+        if any(re.fullmatch(PATH, text) for _, text in self.words):
             look_here()
         import_modules(found.modules)
 
@@ -126,6 +127,7 @@ class Request:
         """Returns the name of the run, if the command line tells it."""
         return self._setting("name") or (self._configs[-1].stem if self._configs else None)
 
+    @cached_property
     def words(self) -> set[tuple[str, str]]:
         """Returns what the user says of each setting, where it could be the path of a class.
 
@@ -150,7 +152,7 @@ class Request:
 
         Of packages of the user's own all is meant: a class may be defined deeper inside.
         """
-        named = {text for _, text in self.words() if re.fullmatch(PATH, text)}
+        named = {text for _, text in self.words if re.fullmatch(PATH, text)}
         roots = {text.partition(".")[0] for text in named} - {
             "lightning",
             "lightning_gans",

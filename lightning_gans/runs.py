@@ -164,8 +164,8 @@ class _Rows:
 
     def _damage(self, reason: str) -> ValueError:
         return ValueError(
-            f"{self.path} is damaged: {reason}. Repair it, or move it away to go on without the "
-            "rows in it."
+            f"{self.path} is damaged: {reason}. Repair it, or move it away to resume without its "
+            "rows."
         )
 
     def cut_after(self, step: int) -> None:
@@ -323,10 +323,10 @@ class RunRecord(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        give_time()
         runs = [logger for logger in trainer.loggers if isinstance(logger, RunLogger)]
         if stage != "fit" or not runs:
             return
-        give_time()
         problem = trainer.strategy.broadcast(self.problem)
         if problem is not None:
             raise InputError(problem)
@@ -493,7 +493,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         time_and_places = None, None
     if not (isinstance(time_and_places[0], int | float) and isinstance(time_and_places[1], list)):
         raise ValueError(
-            f"{path} is damaged: it holds no record of a run. Move it away to go on without it."
+            f"{path} is damaged: it holds no record of a run. Move it away to resume without it."
         )
     return record
 

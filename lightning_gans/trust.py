@@ -107,10 +107,9 @@ def known_classes(kind: type) -> frozenset[type]:
 
 
 def known_paths() -> set[str]:
-    """Returns the modules that classes are in which files and flags name, and paths beside them.
+    """Returns what a parser may import from while it reads the settings of a file.
 
-    For a parser that is to import nothing else: modules with functions that import or run what
-    they are given are not among them.
+    Modules with functions that import or run what they are given are not among them.
     """
     public = {f"lightning_gans.{cls.__name__}" for cls in known_classes(LightningModule)}
     homes = {home for homes in KINDS.values() for home in homes} - {"lightning_gans"}

@@ -501,9 +501,12 @@ LONG = "x" * 5000
             ["--trainer.default_root_dir", LONG],
             "trainer.default_root_dir: the run's folder cannot",
         ),
-        (["--checkpoint.dirpath", LONG], "dirpath: no checkpoint fits into"),
-        (["--checkpoint.dirpath", "/proc/nothing"], "dirpath: no checkpoint fits into /proc/noth"),
-        (["--checkpoint.dirpath", "nan.npy/x"], "dirpath: no checkpoint fits into"),
+        (["--checkpoint.dirpath", LONG], "dirpath: checkpoints cannot be written to"),
+        (
+            ["--checkpoint.dirpath", "/proc/nothing"],
+            "dirpath: checkpoints cannot be written to /proc",
+        ),
+        (["--checkpoint.dirpath", "nan.npy/x"], "dirpath: checkpoints cannot be written to"),
         (["--data", "ArrayData", "--data.path", ""], "path must name a .npy file, got ''."),
         (["--data", "ArrayData", "--data.path", LONG], "path: x"),
         (

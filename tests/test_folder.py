@@ -297,6 +297,17 @@ def test_links_that_lead_round_and_pipes_are_passed_by():
     assert number == 30 + 10
 
 
+def test_folders_that_all_link_to_one_another_are_read_in_no_time():
+    """There are 12! ways through twelve of them."""
+    for name in "abcdefghijkl":
+        fill(f"photos/{name}", 2)
+        for other in "abcdefghijkl":
+            Path(f"photos/{name}/to_{other}").symlink_to(f"../{other}")
+    data = ImageFolder("photos", 8, num_eval_samples=2, cache=True)
+    data.setup()
+    assert len(data.classes) == 12
+
+
 def test_the_same_folder_by_two_links_is_read_twice():
     fill("photos/a", 20)
     Path("photos/b").symlink_to("a")

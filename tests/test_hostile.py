@@ -344,7 +344,7 @@ ESCAPES = "\x1b[31mred\x07\x9b31m\u202e"
 
 
 @pytest.mark.parametrize(
-    "name", ["../../outside", "/tmp/outside", "..", "a/b", "", ".", "a\nb", "a\x1b[31m", "a\x00b"]
+    "name", ["../../outside", "/outside", "..", "a/b", "", ".", "a\nb", "a\x1b[31m", "a\x00b"]
 )
 def test_the_name_of_a_run_is_one(name, honest, capsys, tmp_path):
     state = read_checkpoint(honest)
@@ -411,6 +411,7 @@ def test_what_is_said_is_no_markup(capsys):
 @pytest.mark.parametrize("name", ["[link=http://example.org]x[/link]", "[/b]"])
 def test_the_name_of_a_score_is_no_markup(name, honest, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "300")
     state = read_checkpoint(honest)
     feature = {"class_path": "torch.nn.Flatten"}
     scores = {
@@ -421,7 +422,7 @@ def test_the_name_of_a_score_is_no_markup(name, honest, capsys, monkeypatch):
     torch.save(state, "bad.ckpt")
     main(["validate", "--ckpt_path", "bad.ckpt"])
     printed = capsys.readouterr().out
-    assert f"fid_{name}" in printed.replace("\n", "")[:20_000] or name[:6] in printed
+    assert f"fid_{name}" in printed
     assert "\x1b]8" not in printed
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -191,11 +192,15 @@ def test_who_was_succeeded_notices_and_writes_no_more(soon, tmp_path):
     assert (tmp_path / "lock").exists()
 
 
-def test_a_file_that_was_removed_by_hand_stops_nothing(soon, tmp_path):
+def test_a_file_that_was_removed_by_hand_stops_nothing(soon, monkeypatch, tmp_path):
     lock = RunLock(tmp_path)
     lock.acquire()
     (tmp_path / "lock").unlink()
-    time.sleep(0.2)
+    looked = threading.Semaphore(0)
+    usual = lock._is_in_place
+    monkeypatch.setattr(lock, "_is_in_place", lambda file: looked.release() or usual(file))
+    for _ in range(3):  # renewals that find no file
+        assert looked.acquire(timeout=10)
     lock.check()
     lock.release()
 

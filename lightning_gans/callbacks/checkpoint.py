@@ -132,7 +132,7 @@ class Checkpoint(ModelCheckpoint):
                 path.rmdir()
         except OSError as error:
             raise ValueError(
-                f"dirpath: no checkpoint fits into {self._folder}: {error}"
+                f"dirpath: checkpoints cannot be written to {self._folder}: {error}"
             ) from error
 
     @property
