@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name everywhere
 
 from datamodules import MNIST
+from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.metrics.digits import JUDGE_FILE, DigitJudge
-from lightning_gans.provenance import code_version, machine, versions
 
 
 def moved(images: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from datamodules import MNIST, ImageFolder
 from datamodules.images import ImageData
 from lightning_gans import WDCGANGP
-from lightning_gans.provenance import code_version, machine, versions
+from lightning_gans.cli.environment import code_version, machine, versions
 
 RESULTS = Path(__file__).parent / "results" / "image_data.json"
 BATCH = 320

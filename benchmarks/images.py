@@ -61,7 +61,7 @@ def flags(config: str, data_dir: str, photos: str | None) -> list[str]:
 def untrained(config: str, seed: int, data_dir: str) -> dict[str, float]:
     """Returns the scores of a configuration's generator before its first update."""
     from lightning_gans.callbacks import Evaluation
-    from lightning_gans.gancli import GANCLI
+    from lightning_gans.cli.training import GANCLI
 
     path = str(ROOT / "configs" / f"{config}.yaml")
     with contextlib.redirect_stdout(io.StringIO()):

@@ -36,7 +36,7 @@ from trained import RESULTS, ROOT, write_results
 
 from datamodules import ImageFolder
 from lightning_gans import DCGAN
-from lightning_gans.provenance import code_version, machine, versions
+from lightning_gans.cli.environment import code_version, machine, versions
 
 BATCHES = {"tiny": (64, 128, 256, 512, 1024), "toy": (64, 128, 256)}
 """Batch sizes of a critic update, for two of the workloads of speed.py."""

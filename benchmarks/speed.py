@@ -31,8 +31,8 @@ from duel import Duel
 from memory import peak_memory
 from trained import RESULTS, write_results
 
-from lightning_gans.gancli import GANCLI
-from lightning_gans.provenance import code_version, machine, versions
+from lightning_gans.cli.environment import code_version, machine, versions
+from lightning_gans.cli.training import GANCLI
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lightning_gans.checkpoints import load as load
-    from lightning_gans.game import DivergenceError as DivergenceError
-    from lightning_gans.game import Player as Player
-    from lightning_gans.game import Samples as Samples
-    from lightning_gans.gan import GAN as GAN
+    from lightning_gans.core.checkpointing import load as load
+    from lightning_gans.core.gan import GAN as GAN
+    from lightning_gans.core.players import DivergenceError as DivergenceError
+    from lightning_gans.core.players import Player as Player
+    from lightning_gans.core.players import Samples as Samples
     from lightning_gans.variants import ACGAN as ACGAN
     from lightning_gans.variants import CGAN as CGAN
     from lightning_gans.variants import CVAEGAN as CVAEGAN
@@ -32,17 +32,17 @@ _HOMES = {
     "CGAN": "lightning_gans.variants",
     "CVAEGAN": "lightning_gans.variants",
     "DCGAN": "lightning_gans.variants",
-    "DivergenceError": "lightning_gans.game",
-    "GAN": "lightning_gans.gan",
+    "DivergenceError": "lightning_gans.core.players",
+    "GAN": "lightning_gans.core.gan",
     "LSGAN": "lightning_gans.variants",
     "MinimaxGAN": "lightning_gans.variants",
-    "Player": "lightning_gans.game",
-    "Samples": "lightning_gans.game",
+    "Player": "lightning_gans.core.players",
+    "Samples": "lightning_gans.core.players",
     "WDCGAN": "lightning_gans.variants",
     "WDCGANGP": "lightning_gans.variants",
     "WGAN": "lightning_gans.variants",
     "WGANGP": "lightning_gans.variants",
-    "load": "lightning_gans.checkpoints",
+    "load": "lightning_gans.core.checkpointing",
 }
 
 __all__ = ["__version__", *_HOMES]

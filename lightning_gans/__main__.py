@@ -7,7 +7,7 @@ if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
     # what ``import torch`` means; the command looks there last.
     del sys.path[0]
 
-from lightning_gans.cli import main
+from lightning_gans.cli.main import main
 
 if __name__ == "__main__":
     main()

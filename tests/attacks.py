@@ -20,9 +20,9 @@ from torch import nn
 from torchmetrics import Metric
 
 from lightning_gans import GAN
-from lightning_gans.penalties import Penalty
-from lightning_gans.priors import Prior
-from lightning_gans.trust import Trust
+from lightning_gans.core.priors import Prior
+from lightning_gans.core.trust import Trust
+from lightning_gans.regularizers import Penalty
 
 PACKAGES = (
     *("lightning_gans", "datamodules", "torch.nn", "torch.optim"),

@@ -67,8 +67,8 @@ HARMFUL: dict[str, dict[str, Any]] = {
     "lightning.pytorch.callbacks.ModelCheckpoint": {"dirpath": "../pwned"},
     "lightning.pytorch.loggers.CSVLogger": {"save_dir": "../pwned"},
     "lightning.pytorch.profilers.SimpleProfiler": {"dirpath": "../pwned", "filename": "x"},
-    "lightning_gans.parsing.import_modules": {"names": ["evil"]},
-    "lightning_gans.cli.main": {"arguments": ["list"]},
+    "lightning_gans.cli.parser.import_modules": {"names": ["evil"]},
+    "lightning_gans.cli.main.main": {"arguments": ["list"]},
     "lightning_gans.metrics.digits.digit_judge": {},
     "torch.fx.graph_module.reduce_graph_module": {
         "import_block": "import os; os.system('touch pwned')",
@@ -292,9 +292,9 @@ def main() -> None:
     from attacks import forms, importable
 
     from lightning_gans import load
-    from lightning_gans.checkpoints import read_checkpoint
-    from lightning_gans.cli import main as run
-    from lightning_gans.exports import export_bytes, read_export
+    from lightning_gans.cli.main import main as run
+    from lightning_gans.core.checkpointing import read_checkpoint
+    from lightning_gans.core.exports import export_bytes, read_export
 
     assert quietly(run, ["fit", *RUN]) == "done"
     good = "runs/run/version_0/checkpoints/last.ckpt"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lightning_gans import load
-from lightning_gans.cli import main
+from lightning_gans.cli.main import main
 
 PLAIN = st.one_of(
     st.none(),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from lightning_gans.cli import main
+from lightning_gans.cli.main import main
 
 NETWORK = "{class_path: %s, init_args: {hidden: [8, 8], normalization: torch.nn.BatchNorm1d}}"
 

@@ -21,7 +21,7 @@ import torch
 from interrupted import command, content, rows
 from made import fill
 
-from lightning_gans.cli import main as run
+from lightning_gans.cli.main import main as run
 
 RING = ["GaussianRing"]
 FOLDER = ["ImageFolder", "--data.path", "photos", "--data.image_size", "16"]

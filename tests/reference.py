@@ -28,7 +28,7 @@ from lightning_gans import (
     WGANGP,
     MinimaxGAN,
 )
-from lightning_gans.penalties import R1
+from lightning_gans.regularizers import R1
 
 BATCH = 6
 SEED = 5

@@ -40,9 +40,9 @@ from fuzz import (
 from hypothesis import strategies as st
 from interrupted import assert_same, command, content, rows
 
-from lightning_gans.checkpoints import read_checkpoint
-from lightning_gans.provenance import code_version, machine, versions
-from lightning_gans.trust import KINDS, Trust, known_classes
+from lightning_gans.cli.environment import code_version, machine, versions
+from lightning_gans.core.checkpointing import read_checkpoint
+from lightning_gans.core.trust import KINDS, Trust, known_classes
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(sys.executable).parent / "lightning-gans"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from made import fill
 
-from lightning_gans.cli import main
+from lightning_gans.cli.main import main
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

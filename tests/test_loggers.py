@@ -13,7 +13,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb_files import records_of
 
-from lightning_gans.cli import main
+from lightning_gans.cli.main import main
 from lightning_gans.loggers import go_offline_without_key
 
 RUN = [

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made import fill, make_digits
 
-from lightning_gans.catalogue import configs_folder
-from lightning_gans.cli import main
+from lightning_gans.cli.catalogue import configs_folder
+from lightning_gans.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

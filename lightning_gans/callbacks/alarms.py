@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
 from lightning_gans.networks import evaluation_mode
 
 __all__ = ["Alarms"]

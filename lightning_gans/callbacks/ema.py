@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from typing_extensions import override
 
-from lightning_gans.checkpoints import AVERAGE_KEY
-from lightning_gans.gan import GAN
-from lightning_gans.networks.evaluation import share_buffers
+from lightning_gans.core.checkpointing import AVERAGE_KEY
+from lightning_gans.core.gan import GAN
+from lightning_gans.networks.inspect import share_buffers
 
 __all__ = ["GeneratorEMA"]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
-from lightning_gans.game import Reconstructs, split_batch
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import Reconstructs, split_batch
 from lightning_gans.metrics import (
     MEANINGS,
     ClassDiversity,

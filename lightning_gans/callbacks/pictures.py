@@ -10,12 +10,12 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans import drawing
-from lightning_gans.game import Reconstructs, split_batch
-from lightning_gans.gan import GAN
+from lightning_gans.callbacks import drawing
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import Reconstructs, split_batch
+from lightning_gans.core.priors import latents_between
+from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.networks import evaluation_mode
-from lightning_gans.priors import latents_between
-from lightning_gans.randomness import EVALUATION, reseed
 
 __all__ = ["Pictures"]
 

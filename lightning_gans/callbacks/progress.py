@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 from typing_extensions import override
 
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
 
 __all__ = ["Progress"]
 

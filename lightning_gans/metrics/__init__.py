@@ -20,8 +20,8 @@ from lightning_gans.metrics.labels import (
     digit_reader,
     mode_reader,
 )
-from lightning_gans.metrics.meanings import MEANINGS, better
 from lightning_gans.metrics.modes import ModeCoverage, nearest_modes
+from lightning_gans.metrics.names import MEANINGS, better
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.metrics.base import ComparingMetric, to_unit
 from lightning_gans.metrics.frechet import frechet_distance, moments
-from lightning_gans.metrics.samples import ComparingMetric, to_unit
 
 __all__ = ["JUDGE_FILE", "DigitJudge", "DigitQuality", "digit_judge"]
 

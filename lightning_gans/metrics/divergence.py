@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.metrics.samples import SampleMetric
+from lightning_gans.metrics.base import SampleMetric
 
 __all__ = [
     "HistogramDivergence",

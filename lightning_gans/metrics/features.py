@@ -14,7 +14,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-from lightning_gans.metrics.samples import ComparingMetric, to_unit
+from lightning_gans.metrics.base import ComparingMetric, to_unit
 
 __all__ = ["INCEPTION_SHA256", "FeatureScores", "InceptionScores"]
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
+from lightning_gans.metrics.base import ComparingMetric, to_unit
 from lightning_gans.metrics.digits import digit_judge
-from lightning_gans.metrics.samples import ComparingMetric, to_unit
 
 __all__ = ["ClassDiversity", "LabelFidelity", "LabelMetric", "digit_reader", "mode_reader"]
 

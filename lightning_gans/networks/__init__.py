@@ -1,9 +1,9 @@
 """Networks: ``<Architecture>Generator`` and ``<Architecture>Discriminator``."""
 
+from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
-from lightning_gans.networks.evaluation import evaluation_mode, has_batch_statistics, output_range
 from lightning_gans.networks.global_pool import GlobalPoolDiscriminator, GlobalPoolGenerator
-from lightning_gans.networks.labels import JoinLabels
+from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics, output_range
 from lightning_gans.networks.max_pool import MaxPoolDiscriminator, MaxPoolGenerator
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.vae import VAEEncoder, VAEGenerator

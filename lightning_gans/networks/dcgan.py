@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.networks.labels import JoinLabels, check_sizes
+from lightning_gans.networks.conditioning import JoinLabels, check_sizes
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["DCGANCritic", "DCGANDiscriminator", "DCGANGenerator"]

@@ -7,7 +7,7 @@ from math import prod
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.networks.labels import JoinLabels, check_sizes
+from lightning_gans.networks.conditioning import JoinLabels, check_sizes
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
 

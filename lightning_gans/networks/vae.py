@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.networks.labels import JoinLabels
+from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["VAEEncoder", "VAEGenerator"]

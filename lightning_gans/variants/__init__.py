@@ -1,6 +1,6 @@
 """GAN variants: one paper, one file, one class."""
 
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
 from lightning_gans.variants.acgan import ACGAN
 from lightning_gans.variants.cgan import CGAN
 from lightning_gans.variants.cvae_gan import CVAEGAN

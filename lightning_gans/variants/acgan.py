@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.checks import check_outputs, check_weights
-from lightning_gans.game import Samples
-from lightning_gans.gan import GAN
+from lightning_gans.core.checks import check_outputs, check_weights
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import Samples
 from lightning_gans.losses import minimax_discriminator_loss, non_saturating_generator_loss
 
 __all__ = ["ACGAN"]

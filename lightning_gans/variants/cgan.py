@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
 
 __all__ = ["CGAN"]
 

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.checks import (
+from lightning_gans.core.checks import (
     check_discriminator,
     check_makes,
     check_outputs,
     check_weights,
     made,
 )
-from lightning_gans.game import Player, Samples
-from lightning_gans.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.players import Player, Samples
+from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import (
     bernoulli_distance,
     non_saturating_generator_loss,
@@ -32,7 +33,6 @@ from lightning_gans.networks import (
     evaluation_mode,
 )
 from lightning_gans.optimizers import GANAdam
-from lightning_gans.priors import NormalPrior
 
 __all__ = ["CVAEGAN", "Reconstructed"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lightning_gans.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
 from lightning_gans.networks import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_gp import WGANGP

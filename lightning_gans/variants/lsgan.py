@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.game import Samples
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import Samples
 from lightning_gans.losses import least_squares_discriminator_loss, least_squares_generator_loss
 
 __all__ = ["LSGAN"]

@@ -3,8 +3,8 @@
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.game import Samples
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import Samples
 from lightning_gans.losses import minimax_generator_loss
 
 __all__ = ["MinimaxGAN"]

@@ -9,8 +9,8 @@ from torch.optim import Optimizer, RMSprop
 from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
-from lightning_gans.game import Samples
-from lightning_gans.gan import GAN
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import Samples
 from lightning_gans.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 
 __all__ = ["WGAN"]

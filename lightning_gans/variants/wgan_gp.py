@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch.cli import OptimizerCallable
 
 from lightning_gans.optimizers import GANAdam
-from lightning_gans.penalties import GradientPenalty, Penalty
+from lightning_gans.regularizers import GradientPenalty, Penalty
 from lightning_gans.variants.wgan import WGAN
 
 __all__ = ["WGANGP"]

@@ -1,0 +1,59 @@
+"""``lightning-gans evaluate``: every score that fits the data, as a table and as JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_gans.callbacks import Evaluation
+from lightning_gans.cli.commands.opening import check_out, writing
+from lightning_gans.cli.environment import code_version, machine, versions
+from lightning_gans.cli.runs import checkpoint_in
+from lightning_gans.cli.training import run
+from lightning_gans.errors import InputError
+from lightning_gans.files import replacing
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    checkpoint: Path, out: Path, *, split: str = "validation", flags: Sequence[str] = ()
+) -> None:
+    """Scores a checkpoint, prints the table and writes the scores.
+
+    Args:
+        checkpoint: file or run folder.
+        out: a ``.json`` file.
+        split: "validation" or "test", the samples that are compared with.
+        flags: further arguments, as for ``lightning-gans validate``.
+
+    Raises:
+        InputError: if an argument cannot be used; nothing has been written then.
+    """
+    check_out(out, ".json")
+    try:
+        file = checkpoint_in(checkpoint)
+    except FileNotFoundError as error:
+        raise InputError(f"ckpt_path: {error}") from error
+    command = "test" if split == "test" else "validate"
+    cli = run([command, "--ckpt_path", str(file), *flags])
+    assert cli is not None
+    callbacks = cli.trainer.callbacks  # type: ignore[attr-defined]
+    (evaluation,) = (c for c in callbacks if isinstance(c, Evaluation))
+    if not cli.trainer.is_global_zero:
+        return
+    if not evaluation.scores:
+        raise InputError("nothing was scored: the settings leave no samples or no metric.")
+    found = {
+        "checkpoint": str(file),
+        "model": type(cli.model).__name__,
+        "data": type(cli.datamodule).__name__,
+        "split": split,
+        "samples": evaluation.num_samples,
+        "scores": evaluation.scores,
+        "floors": evaluation.floors,
+        "commit": code_version(),
+        "versions": versions(),
+        "machine": machine(cli.trainer.strategy.root_device),
+    }
+    with writing(out), replacing(out) as target:
+        target.write(json.dumps(found, indent=2).encode() + b"\n")

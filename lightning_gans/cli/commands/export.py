@@ -1,0 +1,123 @@
+"""``lightning-gans export``: the generator as a file that other programs open."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from lightning_gans.cli.catalogue import FORMATS
+from lightning_gans.cli.commands.opening import check_out, generated, latents, opened, writing
+from lightning_gans.core.checkpointing import load
+from lightning_gans.core.gan import GAN
+from lightning_gans.errors import InputError, RunError
+from lightning_gans.files import replacing
+
+__all__ = ["export"]
+
+TOLERANCE = 1e-5
+"""Largest difference of an entry between the samples of the model and of its export."""
+
+
+class _Sampler(nn.Module):
+    """The way from latents, and perhaps classes, to samples, as a network."""
+
+    def __init__(self, model: GAN) -> None:
+        super().__init__()
+        self.model = model
+
+    @override
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.model.generate(latent, label)
+
+
+def export(
+    checkpoint: Path,
+    out: Path,
+    *,
+    format: str,
+    weights: str | None = None,
+    allow: Sequence[str] = (),
+) -> float:
+    """Writes the generator of a checkpoint and compares what is written with it.
+
+    Args:
+        checkpoint: file or run folder.
+        out: the file.
+        format: ``safetensors``, which `lightning_gans.load` opens, or ``onnx`` with the input
+            ``latent``, for a model with classes also ``label`` (int64), and the output
+            ``sample``, of any number of samples.
+        weights: see `opened`.
+        allow: see `opened`.
+
+    Returns:
+        The largest difference of an entry of 16 samples.
+
+    Raises:
+        InputError: if an argument cannot be used, or a package for the format is not there.
+        RunError: if the export does not make the samples of the original. Nothing is written.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format must be {' or '.join(FORMATS)}, got {format!r}.")
+    check_out(out, f".{format}")
+    model = opened(checkpoint, weights, allow)
+    latent = latents(model, 16, seed=0)
+    labels = None if model.num_classes is None else torch.arange(16) % model.num_classes
+    with writing(out), replacing(out) as file:
+        if format == "onnx":
+            inputs = {"latent": latent} if labels is None else {"latent": latent, "label": labels}
+            content = _onnx(model, inputs)
+            file.write(content)
+            made = _run_onnx(content, inputs)
+        else:
+            file.write(model.export(*model.exported))
+            file.flush()
+            made = generated(load(Path(file.name), allow=allow), latent, labels)
+        difference = (made - generated(model, latent, labels)).abs().max().item()
+        if not difference <= TOLERANCE:
+            raise RunError(
+                f"The export was not kept: its samples differ by {difference:.1e} from those of "
+                f"the checkpoint, more than {TOLERANCE:.0e}."
+            )
+    return difference
+
+
+def _onnx(model: GAN, inputs: dict[str, Tensor]) -> bytes:
+    try:
+        import onnxscript  # noqa: F401  which torch.onnx needs
+    except ImportError as error:
+        raise _missing(error) from error
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    number = torch.export.Dim("n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about packages that nothing here uses
+        program = torch.onnx.export(
+            _Sampler(model).eval(),
+            tuple(inputs.values()),
+            dynamo=True,
+            verbose=False,
+            input_names=list(inputs),
+            output_names=["sample"],
+            dynamic_shapes={name: {0: number} for name in inputs},
+        )
+    assert program is not None
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def _run_onnx(content: bytes, inputs: dict[str, Tensor]) -> Tensor:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise _missing(error) from error
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["sample"], {k: v.numpy() for k, v in inputs.items()})[0])
+
+
+def _missing(error: ImportError) -> InputError:
+    return InputError(
+        f"format: onnx needs the package {error.name}: pip install 'lightning-gans[onnx]'."
+    )

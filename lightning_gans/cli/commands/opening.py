@@ -1,0 +1,165 @@
+"""How the commands open a checkpoint, and draw samples and pictures from its model."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lightning_gans.callbacks.drawing import Picture, overview
+from lightning_gans.cli.runs import checkpoint_in
+from lightning_gans.core.checkpointing import AVERAGE_KEY, load, read_checkpoint
+from lightning_gans.core.exports import is_export
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.errors import InputError, one_line
+
+__all__ = [
+    "check_number",
+    "check_out",
+    "checked_classes",
+    "generated",
+    "latents",
+    "opened",
+    "picture",
+    "value_range",
+    "writing",
+]
+
+BATCH = 250
+"""Samples that are generated at a time."""
+
+
+def check_number(name: str, value: int, least: int, most: int) -> None:
+    """Refuses a number out of its range.
+
+    Raises:
+        InputError: if it is.
+    """
+    if not least <= value <= most:
+        raise InputError(f"{name} must be at least {least} and at most {most:,}, got {value}.")
+
+
+def check_out(out: Path, *endings: str) -> None:
+    """Refuses a file that cannot be made, before any work is done for it.
+
+    Args:
+        out: the file.
+        endings: those that it may have.
+
+    Raises:
+        InputError: if it has another one, or there is no place for it.
+    """
+    if out.suffix not in endings or out.name.startswith(".") or not out.name:
+        allowed = " or ".join(ending or "nothing, for a new folder" for ending in endings)
+        raise InputError(f"out: {str(out)!r} must end in {allowed}.")
+    place = out.absolute().parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK)) or out.is_dir():
+        raise InputError(f"out: {out} cannot be written there.")
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Explains why a file could not be written.
+
+    Raises:
+        InputError: in the place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"out: {out} cannot be written: {error}.") from error
+
+
+def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> GAN:
+    """Returns the model of a checkpoint, in evaluation mode.
+
+    Args:
+        path: a checkpoint or a folder; see `checkpoint_in`.
+        weights: "averaged" or "raw"; if it is not given the averaged ones where there are any.
+        allow: packages with classes of the user's own.
+
+    Raises:
+        InputError: if it cannot be opened, or has no averaged weights.
+    """
+    try:
+        file = checkpoint_in(path)
+        if weights is not None and is_export(file):
+            raise InputError(f"weights: {file} is an export, which has one set of weights only.")
+        if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
+            raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
+        return load(file, averaged=weights != "raw", allow=allow)
+    except (OSError, ValueError) as error:
+        message = re.sub(r'allow=\["([^"]*)"\]', r"--import \1", str(error))
+        message = message.replace("made from: give ", "made from: in Python, give load(...) ")
+        raise InputError(f"ckpt_path: {message}") from error
+
+
+def latents(model: GAN, n: int, seed: int) -> Tensor:
+    """Draws latents, shape (n, Z), that depend on the seed and their number only."""
+    reseed(model.device, seed, EVALUATION)
+    return model.sample_latent(n)
+
+
+def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Maps latents, shape (N, Z), and perhaps labels to samples, shape (N, ...), on the CPU.
+
+    Raises:
+        InputError: if the networks of the checkpoint cannot do that.
+    """
+    parts = torch.split(latent, BATCH)
+    asked = [None] * len(parts) if labels is None else torch.split(labels, BATCH)
+    try:
+        pairs = zip(parts, asked, strict=True)
+        return torch.cat([model.sample(part, classes).cpu() for part, classes in pairs])
+    except Exception as error:  # what a damaged file leads to is anyone's guess
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise InputError(f"ckpt_path: the model makes no samples: {reason}") from error
+
+
+def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:
+    """Returns the classes that are asked for: all of the model's if none are named.
+
+    Raises:
+        InputError: if the model has no classes, or not these.
+    """
+    if model.num_classes is None:
+        if classes:
+            raise InputError("classes: the model generates without classes; leave them out.")
+        return []
+    wrong = [label for label in classes if not 0 <= label < model.num_classes]
+    if wrong:
+        raise InputError(
+            f"classes: {wrong[0]} is none of the model's {model.num_classes} classes, which are 0 "
+            f"to {model.num_classes - 1}."
+        )
+    return list(classes) or list(range(model.num_classes))
+
+
+def value_range(model: GAN) -> tuple[float, float]:
+    """Returns what a picture shows as black and white, or at its edges."""
+    return model.value_range or (-1.0, 1.0)
+
+
+def picture(model: GAN, samples: Tensor, *, columns: int, title: str = "") -> Picture:
+    """Returns a grid of images, a scatter plot of points or the profiles of vectors.
+
+    Args:
+        model: that made the samples.
+        samples: shape (N, ...).
+        columns: images in a row.
+        title: above a plot; images have none.
+
+    Raises:
+        InputError: if there is no picture of samples of this shape.
+    """
+    if samples.ndim != 2 and not (samples.ndim == 4 and samples.shape[1] in (1, 3)):
+        raise InputError(
+            f"out: there is no picture of shape {tuple(samples.shape[1:])}; give a .npy file."
+        )
+    return overview(samples, samples[:0], value_range(model), title=title, columns=columns)

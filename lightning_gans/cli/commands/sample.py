@@ -1,0 +1,126 @@
+"""``lightning-gans sample``: a picture, a folder of images, an array or an animation."""
+
+import shutil
+from collections.abc import Sequence
+from math import isqrt
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_gans.callbacks.drawing import save_gif, save_png, to_bytes
+from lightning_gans.cli.commands.opening import (
+    check_number,
+    check_out,
+    checked_classes,
+    generated,
+    latents,
+    opened,
+    picture,
+    value_range,
+    writing,
+)
+from lightning_gans.core.gan import GAN
+from lightning_gans.errors import InputError, printable
+from lightning_gans.files import PARTIAL, replacing
+
+__all__ = ["sample"]
+
+MOST = 1_000_000
+"""Samples of one call."""
+
+
+def sample(
+    checkpoints: Sequence[Path],
+    out: Path,
+    *,
+    n: int | None = None,
+    classes: Sequence[int] = (),
+    seed: int = 0,
+    weights: str | None = None,
+    allow: Sequence[str] = (),
+) -> None:
+    """Generates samples of the same latents with every checkpoint, and writes them.
+
+    Those of models with classes are ordered by class; a picture has a row for each.
+
+    Args:
+        checkpoints: files or run folders; more than one for a ``.gif``, of a frame each.
+        out: a ``.png`` of all samples, a ``.npy`` array in the range of the data, a ``.gif``, or
+            a new folder with one ``.png`` an image.
+        n: number of samples, at least 1, a multiple of the number of classes; 64 of them, or 8 of
+            each class, if it is not given.
+        classes: that samples are asked for by, as many of each; all if none are given.
+        seed: decides the latents.
+        weights: see `opened`.
+        allow: see `opened`.
+
+    Raises:
+        InputError: if an argument cannot be used; nothing has been written then.
+    """
+    check_number("n", 1 if n is None else n, 1, MOST)
+    if out.name and out.suffix == "" and out.exists():
+        raise InputError(f"out: there is a {out} already; name a new folder.")
+    check_out(out, ".png", ".npy", ".gif", "")
+    if len(checkpoints) > 1 and out.suffix != ".gif":
+        raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
+    models = [opened(path, weights, allow) for path in checkpoints]
+    if len({model.num_classes for model in models}) > 1:
+        raise InputError("ckpt_path: the checkpoints are of models with different classes.")
+    samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
+    if out.suffix == ".npy":
+        with writing(out), replacing(out) as file:
+            np.save(file, samples[0].numpy())
+    elif out.suffix == "":
+        with writing(out):
+            _save_images(samples[0], value_range(models[0]), out)
+    else:
+        if len({part.shape for part in samples}) > 1:
+            raise InputError("ckpt_path: the checkpoints make samples of different shapes.")
+        rows, shown = len(checked_classes(models[0], classes)), len(samples[0])
+        columns = shown // rows if rows else isqrt(shown - 1) + 1
+        frames = [
+            picture(
+                model, part, columns=columns, title=printable(f"{type(model).__name__}, {path}")
+            )
+            for model, part, path in zip(models, samples, checkpoints, strict=True)
+        ]
+        with writing(out):
+            if out.suffix == ".gif":
+                save_gif(frames, out)
+            else:
+                save_png(frames[0], out)
+
+
+def _samples(model: GAN, n: int | None, classes: Sequence[int], seed: int) -> Tensor:
+    """Generates samples, class after class if there are classes."""
+    if not classes:
+        return generated(model, latents(model, n or 64, seed))
+    n = n or 8 * len(classes)
+    if n % len(classes) != 0:
+        raise InputError(
+            f"n: {n} samples cannot be as many of each of {len(classes)} classes; give a multiple."
+        )
+    labels = torch.tensor(classes).repeat_interleave(n // len(classes))
+    return generated(model, latents(model, n, seed), labels)
+
+
+def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> None:
+    """Writes every image into a file of its own; the folder is whole or not there."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise InputError(
+            f"out: samples of shape {tuple(images.shape[1:])} are no images; give a .npy file."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))
+    try:
+        partial.chmod(0o755)
+        pixels = to_bytes(images, limits).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+        for index, image in enumerate(pixels):
+            save_png(image, partial / f"{index:06d}.png")
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

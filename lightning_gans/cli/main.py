@@ -1,0 +1,315 @@
+"""The command line: what it offers, and which part of the package does it.
+
+PyTorch and Lightning take seconds to import. Nothing here needs them, so that help, lists and
+errors in the short commands are there at once.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+
+from typing_extensions import override
+
+from lightning_gans import __version__
+from lightning_gans.cli import catalogue
+from lightning_gans.cli.processes import tell
+from lightning_gans.errors import InputError, RunError, one_line, printable
+
+__all__ = ["main"]
+
+TRAINING = {
+    "fit": "train a GAN, or go on with a run; without any setting, train the demo's",
+    "validate": "score a checkpoint on the validation data",
+    "test": "score a checkpoint on the test data",
+    "predict": "generate as many samples as the validation data has, into an array file",
+    "prepare": "download and check a dataset",
+}
+"""Commands that know their own arguments; to ask them takes seconds."""
+SHORT = ("sample", "interpolate", "evaluate", "export", "list", "completion")
+"""Commands whose arguments are known here."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells defaults where there are any."""
+
+    @override
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="lightning-gans",
+        description="Generative adversarial networks: train, score, sample and export them.",
+        epilog="lightning-gans COMMAND --help tells the arguments of a command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=_Parser)
+    for name, text in TRAINING.items():
+        commands.add_parser(name, help=text, add_help=False)
+
+    def add(name: str, text: str) -> _Parser:
+        return commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            allow_abbrev=False,
+            formatter_class=_Formatter,
+        )
+
+    sample = add("sample", "generate a picture, a folder of images, an array or an animation")
+    _add_checkpoint(sample, "what to sample from; several make a .gif, a frame each", several=True)
+    sample.add_argument(
+        "--n", type=int, help="number of samples; 64, or 8 of each class, if it is not given"
+    )
+    _add_classes(sample, "classes to generate, as many of each; all if none are given")
+    _add_latents(sample)
+    _add_out(sample, "samples.png", ".png, .npy or .gif, or a new folder for one file an image")
+
+    interpolate = add("interpolate", "draw what lies between pairs of latents")
+    _add_checkpoint(interpolate, "what to sample from")
+    interpolate.add_argument("--n", type=int, default=6, help="number of pairs")
+    interpolate.add_argument("--steps", type=int, default=10, help="samples from end to end")
+    interpolate.add_argument("--mode", choices=("spherical", "linear"), default="spherical")
+    _add_classes(interpolate, "two classes, to go from the one to the other with the same latent")
+    _add_latents(interpolate)
+    _add_out(interpolate, "interpolation.png", ".png or .gif")
+
+    evaluate = add("evaluate", "score a checkpoint with all that fits its data, into a file too")
+    evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
+    _add_checkpoint(evaluate, "what to score")
+    evaluate.add_argument("--split", choices=("validation", "test"), default="validation")
+    _add_out(evaluate, "scores.json", ".json")
+
+    export = add("export", "write the generator in a form that other programs open")
+    _add_checkpoint(export, "what to export")
+    export.add_argument(
+        "--format", choices=catalogue.FORMATS, help="by the ending of --out, or else safetensors"
+    )
+    _add_weights(export)
+    _add_out(export, None, "the file; generator.<format> if it is not given")
+
+    add("list", "list the GANs, the data and the configurations that come along")
+    completion = add("completion", "print what makes a shell complete commands and names")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    return parser
+
+
+def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> None:
+    parser.add_argument(
+        "--ckpt_path",
+        type=Path,
+        required=True,
+        nargs="+" if several else None,
+        metavar="PATH",
+        help=f"{text}: a checkpoint, or the folder of a run (its best.ckpt, or else last.ckpt)",
+    )
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module with classes of your own that the checkpoint names",
+    )
+
+
+def _add_classes(parser: _Parser, text: str) -> None:
+    parser.add_argument("--classes", type=int, nargs="+", default=[], metavar="K", help=text)
+
+
+def _add_latents(parser: _Parser) -> None:
+    parser.add_argument("--seed", type=_seed, default=0, help="decides the latents")
+    _add_weights(parser)
+
+
+def _add_weights(parser: _Parser) -> None:
+    parser.add_argument(
+        "--weights",
+        choices=("averaged", "raw"),
+        help="of the generator; averaged where there are any, if it is not given",
+    )
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"it must be from 0 to 4294967295, got {text}")
+    return int(text)
+
+
+def _add_out(parser: _Parser, default: str | None, text: str) -> None:
+    parser.add_argument("--out", type=Path, default=default, metavar="PATH", help=text)
+
+
+def _list() -> None:
+    for title, entries in (
+        ("models (--model)", catalogue.variants()),
+        ("data (--data)", catalogue.data()),
+        ("configurations (fit --config)", catalogue.configs()),
+    ):
+        print(title)
+        for name, text in entries.items():
+            print(f"  {name:<22}  {text}")
+        print()
+
+
+def _check_command(given: str) -> None:
+    """Refuses what is no command, and names what is near."""
+    known = (*TRAINING, *SHORT)
+    if given in (*known, "-h", "--help", "--version"):
+        return
+    if given.startswith("-"):
+        raise InputError(f"a command comes first, not {given}: {', '.join(known)}.")
+    near = get_close_matches(given, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
+    raise InputError(f"there is no command {given}: {hint}")
+
+
+def _check_text(text: str) -> None:
+    """Refuses arguments that no file and no terminal can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r} is not valid UTF-8. Use another name.") from error
+    if "\0" in text:
+        raise InputError(f"{text!r} holds a NUL character. Use text without it.")
+
+
+def _run(given: Sequence[str]) -> None:
+    """Does what a command line asks for."""
+    for text in given:
+        _check_text(text)
+    parser = _parser()
+    _check_command(given[0] if given else "--help")
+    if given and given[0] in TRAINING:
+        from lightning_gans.cli.training import run
+
+        run(list(given))
+        return
+    asked, flags = parser.parse_known_args(given)
+    if asked.command is None:
+        parser.print_help()
+        return
+    if flags and asked.command != "evaluate":
+        raise InputError(f"{asked.command} does not know {' '.join(flags)}: see --help.")
+    if asked.command in ("list", "completion"):
+        _list() if asked.command == "list" else _print_completion(parser, asked.shell)
+        return
+    _use_checkpoint(asked, flags)
+
+
+def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
+    """Runs one of the commands that work with a checkpoint."""
+    from lightning_gans.cli.parser import import_modules
+    from lightning_gans.cli.runs import checkpoint_in
+
+    import_modules(asked.modules)
+    if asked.command == "sample":
+        from lightning_gans.cli.commands.sample import sample
+
+        sample(
+            asked.ckpt_path,
+            asked.out,
+            n=asked.n,
+            classes=asked.classes,
+            seed=asked.seed,
+            weights=asked.weights,
+            allow=asked.modules,
+        )
+    elif asked.command == "interpolate":
+        from lightning_gans.cli.commands.interpolate import interpolate
+
+        interpolate(
+            asked.ckpt_path,
+            asked.out,
+            n=asked.n,
+            steps=asked.steps,
+            mode=asked.mode,
+            classes=asked.classes,
+            seed=asked.seed,
+            weights=asked.weights,
+            allow=asked.modules,
+        )
+    elif asked.command == "evaluate":
+        from lightning_gans.cli.commands.evaluate import evaluate
+
+        modules = [part for name in asked.modules for part in ("--import", name)]
+        evaluate(asked.ckpt_path, asked.out, split=asked.split, flags=[*modules, *flags])
+    else:
+        from lightning_gans.cli.commands.export import export
+
+        ending = asked.out.suffix[1:] if asked.out else None
+        asked.format = asked.format or (
+            ending if ending in catalogue.FORMATS else catalogue.FORMATS[0]
+        )
+        asked.out = asked.out or Path(f"generator.{asked.format}")
+        difference = export(
+            asked.ckpt_path,
+            asked.out,
+            format=asked.format,
+            weights=asked.weights,
+            allow=asked.modules,
+        )
+        print(f"its samples differ from the checkpoint's by {difference:.1e} at most")
+    for path in asked.ckpt_path if isinstance(asked.ckpt_path, list) else [asked.ckpt_path]:
+        if path.is_dir():
+            print(printable(f"made with {checkpoint_in(path)}"))
+    print(printable(str(asked.out)))
+
+
+def _print_completion(parser: _Parser, shell: str) -> None:
+    """Prints the script that completes commands, flags and the names of what comes along."""
+    try:
+        import shtab
+    except ImportError as error:
+        raise InputError(
+            "completion needs the package shtab: pip install 'lightning-gans[completion]'."
+        ) from error
+
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for name in ("fit", "validate", "test", "predict"):
+        for flag, choices in (
+            ("--config", catalogue.configs()),
+            ("--model", catalogue.variants()),
+            ("--data", catalogue.data()),
+        ):
+            commands.choices[name].add_argument(flag, choices=list(choices))
+    print(shtab.complete(parser, shell))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; what the user gave wrong ends it with one line and exit code 2.
+
+    With ``LIGHTNING_GANS_DEBUG=1`` in the environment errors show their traceback.
+
+    Args:
+        arguments: after the program's name; those of the process if they are not given.
+    """
+    try:
+        _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except (InputError, RunError) as error:
+        if os.environ.get("LIGHTNING_GANS_DEBUG"):
+            raise
+        tell(one_line(str(error)), first=error.first)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # as by `lightning-gans list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        if os.environ.get("LIGHTNING_GANS_DEBUG"):
+            raise
+        sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,88 @@
+"""What a command says of a run on the terminal, beside its progress."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule, Trainer
+
+from lightning_gans.cli.screen import say
+from lightning_gans.core.gan import GAN
+from lightning_gans.loggers import WandB
+
+__all__ = ["introduce", "sum_up", "tell_how_to_go_on"]
+
+LEFT_BEHIND = {
+    "figures/real_and_generated.png": "real beside generated samples",
+    "figures/reconstructions.png": "real samples over their reconstructions",
+    "figures/training.gif": "the training as an animation",
+    "figures/curves.png": "losses",
+    "metrics.csv": "every logged value",
+    "checkpoints/best.ckpt": "the best state",
+    "checkpoints/last.ckpt": "the last state",
+}
+"""What is worth a look in the folder of a run."""
+
+
+def introduce(
+    trainer: Trainer,
+    model: GAN,
+    data: LightningDataModule,
+    seed: int,
+    checkpoint: str | None,
+    changes: Sequence[str],
+) -> None:
+    """Says what is trained, on what, and from where.
+
+    Args:
+        trainer: tells the devices.
+        model: tells its class and its size.
+        data: tells its class and the samples in a batch.
+        seed: of the run.
+        checkpoint: that the run goes on from, if it does.
+        changes: what is otherwise than in the checkpoint.
+    """
+    ranks = trainer.world_size
+    sizes = {
+        name: sum(parameter.numel() for parameter in network.parameters())
+        for name, network in model.named_children()
+    }
+    parameters = " + ".join(f"{size:,} ({name})" for name, size in sizes.items() if size > 0)
+    say(
+        f"{type(model).__name__} on {type(data).__name__}, {parameters} parameters, "
+        f"{ranks} x {trainer.strategy.root_device.type}, seed {seed}"
+    )
+    batch_size = getattr(data, "batch_size", None)
+    if batch_size is not None and ranks > 1:
+        say(
+            f"an update of the discriminator sees {ranks} x {batch_size} = "
+            f"{ranks * batch_size:,} real samples; the learning rates are left as they are"
+        )
+    if checkpoint:
+        say(f"going on from {checkpoint}")
+    for change in changes:
+        say(f"changed from the checkpoint: {change}")
+
+
+def sum_up(trainer: Trainer, folder: Path) -> None:
+    """Says what a finished run leaves in its folder, and how to train longer."""
+    for name, what in LEFT_BEHIND.items():
+        if (folder / name).exists():
+            say(f"{what}: {folder / name}")
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.exists() and trainer.max_steps > 0:
+        longer = f"--trainer.max_steps {2 * trainer.max_steps}"
+        say(f"to train longer: lightning-gans fit --ckpt_path {last} {longer}")
+    for logger in trainer.loggers:
+        command = logger.to_upload() if isinstance(logger, WandB) else None
+        if command is not None:
+            say(f"to upload it to W&B: {command}")
+
+
+def tell_how_to_go_on(trainer: Trainer, folder: Path, note: str = "") -> None:
+    """Says where a run was stopped, why if a note tells, and what continues it."""
+    say(f"stopped after {trainer.global_step:,} updates")
+    if note:
+        say(note)
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.exists():
+        say(f"to go on: lightning-gans fit --ckpt_path {last}")

@@ -1,0 +1,504 @@
+"""Run folders: ``<root>/<name>/version_<n>`` with everything that one training leaves behind.
+
+``config.yaml`` is the whole configuration, ``metrics.csv`` every logged row, ``run.json`` what ran
+where, and ``checkpoints``, ``samples`` and ``figures`` hold what their names say.
+"""
+
+import csv
+import json
+import os
+import re
+import shlex
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from datetime import datetime, timezone
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_gans.callbacks import Checkpoint, Evaluation
+from lightning_gans.callbacks.preemption import Preempted
+from lightning_gans.cli.environment import code_version, machine, versions
+from lightning_gans.cli.locks import RunLock
+from lightning_gans.cli.processes import give_time
+from lightning_gans.cli.screen import say
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import DivergenceError
+from lightning_gans.errors import InputError, printable
+from lightning_gans.files import replacing
+
+__all__ = [
+    "RunLogger",
+    "RunRecord",
+    "checkpoint_in",
+    "find_checkpoint",
+    "run_of",
+    "unfinished",
+]
+
+CONFIG_KEY = "config"
+"""Key of the run's configuration in the package's record of a checkpoint."""
+
+
+def find_checkpoint(root: Path, name: str, which: str) -> Path:
+    """Returns the newest run's checkpoint of a name.
+
+    Args:
+        root: folder of all runs.
+        name: of the run.
+        which: "last" or "best".
+
+    Raises:
+        FileNotFoundError: if no run of this name has one.
+    """
+    for run in _newest_first(root / name):
+        if (run / "checkpoints" / f"{which}.ckpt").is_file():
+            return run / "checkpoints" / f"{which}.ckpt"
+    raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
+
+
+def unfinished(root: Path, name: str) -> Path | None:
+    """Returns the last checkpoint of a name's newest run, or None if that has written none.
+
+    Args:
+        root: folder of all runs.
+        name: of the run.
+    """
+    for run in _newest_first(root / name)[:1]:
+        path = run / "checkpoints" / "last.ckpt"
+        return path if path.is_file() else None
+    return None
+
+
+def checkpoint_in(path: Path, first: str = "best") -> Path:
+    """Returns the checkpoint that a path stands for.
+
+    Args:
+        path: a file, or the folder of a run or of all runs of a name, of which the newest counts.
+        first: which checkpoint of a run is taken, "best" or "last"; the other one, if there is no
+            such.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    if path.is_file():
+        return path
+    for run in (path, *_newest_first(path)):
+        for which in (first, "last" if first == "best" else "best"):
+            if (run / "checkpoints" / f"{which}.ckpt").is_file():
+                return run / "checkpoints" / f"{which}.ckpt"
+    what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
+    raise FileNotFoundError(f"There is no {what} at {path}.")
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    found = [
+        (int(match[1]), path)
+        for path in folder.glob("version_*")
+        if (match := re.fullmatch(r"version_(\d+)", path.name))
+    ]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """Returns the run folder whose last checkpoint it is, so that the run can go on, or None."""
+    folder = checkpoint.resolve().parent.parent
+    is_last = checkpoint.name == "last.ckpt" and checkpoint.parent.name == "checkpoints"
+    is_run = re.fullmatch(r"version_\d+", folder.name) and (folder / "config.yaml").is_file()
+    return folder if is_last and is_run else None
+
+
+class _Rows:
+    """The rows of a ``metrics.csv``: appended as they come, rewritten only for new columns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metrics: list[dict[str, Any]] = []
+        self._columns = ["step"]
+        if path.is_file():
+            with path.open(newline="", errors="replace") as file:
+                self._columns = next(csv.reader(file), self._columns)
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
+        values = {k: v.item() if isinstance(v, Tensor) else v for k, v in metrics.items()}
+        self.metrics.append({"step": step, **values})
+
+    def save(self) -> None:
+        if not self.metrics:
+            return
+        pending, self.metrics = self.metrics, []
+        columns = dict.fromkeys(column for row in pending for column in row)
+        new = [column for column in columns if column not in self._columns]
+        self._columns += new
+        try:
+            if new or not self.path.is_file():
+                self._rewrite(self.read() + pending)
+                return
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns).writerows(pending)
+        except OSError as error:
+            raise OSError(f"{self.path} could not be written: {error}") from error
+
+    def read(self) -> list[dict[str, Any]]:
+        """Returns the rows but for what a kill may have left of the last one."""
+        if not self.path.is_file():
+            return []
+        try:
+            lines = self.path.read_bytes().decode().splitlines(keepends=True)
+            rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise self._damage(str(error)) from error
+        for number, row in enumerate(rows, 2):
+            if not _is_row(row):
+                raise self._damage(f"line {number} is no row of numbers")
+        return rows
+
+    def _damage(self, reason: str) -> ValueError:
+        return ValueError(
+            f"{self.path} is damaged: {reason}. Repair it, or move it away to resume without its "
+            "rows."
+        )
+
+    def cut_after(self, step: int) -> None:
+        """Drops the rows after a step, and what a kill may have left of the last one."""
+        rows = self.read()
+        kept = [row for row in rows if int(row["step"]) <= step]
+        if len(kept) < len(rows) or not self._ends_whole():
+            self._rewrite(kept)
+
+    def _ends_whole(self) -> bool:
+        return not self.path.is_file() or self.path.read_bytes().endswith(b"\n")
+
+    def _rewrite(self, rows: list[dict[str, Any]]) -> None:
+        text = StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        with replacing(self.path) as file:
+            file.write(text.getvalue().encode())
+
+
+def _is_row(row: dict[Any, Any]) -> bool:
+    """Tells whether a row has an update and, of training, numbers."""
+    try:
+        if not 0 <= int(row["step"]) < 2**53:
+            return False
+        _ = [float(text) for name, text in row.items() if text and name.startswith("train/")]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return None not in row.values()
+
+
+class RunLogger(CSVLogger):
+    """Writes ``metrics.csv`` into a run folder of its own, row by row.
+
+    The folder is made when it is first asked for, under a number that no other run has, even if
+    several start at once. A run that goes on keeps the rows up to its checkpoint; Lightning's own
+    logger would delete them.
+
+    Args:
+        save_dir: folder of all runs.
+        name: of the run.
+        version: number of an earlier run to go on with.
+
+    Attributes:
+        is_new: whether the run begins.
+        made: folders above that of the name that had to be made for it, innermost first.
+    """
+
+    def __init__(self, save_dir: str, name: str, version: int | None = None) -> None:
+        super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
+        self.is_new = version is None
+        self.lock: RunLock | None = None
+        self.made: list[Path] = []
+        self._rows: _Rows | None = None
+
+    @override
+    def _get_next_version(self) -> int:
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return 0  # the main process's folder is the one that counts
+        root = Path(self.root_dir)
+        self.made = [folder for folder in root.parents if not folder.exists()]
+        root.mkdir(parents=True, exist_ok=True)
+        number = super()._get_next_version()
+        while True:
+            try:
+                (root / f"version_{number}").mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return number
+
+    @property
+    @override
+    def experiment(self) -> Any:
+        if self._rows is None:
+            self._rows = _Rows(Path(self.log_dir) / "metrics.csv")
+        return self._rows
+
+    @rank_zero_only
+    def take(self) -> None:
+        """Takes the folder of the run, in which no other process may train from now on.
+
+        Raises:
+            InputError: if one does, or the folder has links that lead out of it.
+        """
+        if not self.is_new:
+            _check_links(Path(self.log_dir))
+        lock = RunLock(Path(self.log_dir))
+        lock.acquire()
+        self.lock = lock
+
+    @rank_zero_only
+    def give_back(self) -> None:
+        """Gives the folder back, if it was taken."""
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
+    @override
+    @rank_zero_only
+    def save(self) -> None:
+        """Writes the rows that have come.
+
+        Raises:
+            RunError: if another process has taken the folder over.
+        """
+        if self.lock is not None:
+            self.lock.check()
+        self.experiment.save()
+
+    @override
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        with nullcontext() if status == "success" else suppress(OSError):  # the disk may be full
+            self.experiment.save()
+
+    @override
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Does nothing: ``config.yaml`` holds them."""
+
+    @rank_zero_only
+    def check(self) -> None:
+        """Reads the rows of a run that goes on.
+
+        Raises:
+            ValueError: if they are damaged.
+        """
+        self.experiment.read()
+
+    @rank_zero_only
+    def cut_after(self, step: int) -> None:
+        """Drops the rows after a step, before the run goes on from there."""
+        self.experiment.cut_after(step)
+
+
+class RunRecord(Callback):
+    """Writes ``config.yaml`` and ``run.json``, and the configuration into every checkpoint.
+
+    Args:
+        config: the whole configuration as plain data.
+        command: the command line.
+
+    Attributes:
+        problem: why the run cannot begin, if the main process knows and the others do not yet.
+    """
+
+    def __init__(self, config: dict[str, Any], command: list[str]) -> None:
+        self.config = config
+        self.command = command
+        self.problem: str | None = None
+        self._record: dict[str, Any] = {}
+        self._path: Path | None = None
+        self._begun = False
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        give_time()
+        runs = [logger for logger in trainer.loggers if isinstance(logger, RunLogger)]
+        if stage != "fit" or not runs:
+            return
+        problem = trainer.strategy.broadcast(self.problem)
+        if problem is not None:
+            raise InputError(problem)
+        if not trainer.is_global_zero:
+            return
+        folder = Path(runs[0].log_dir)
+        self._path = folder / "run.json"
+        self._start = time.monotonic()
+        earlier = _read_record(self._path)
+        runs[0].check()
+        self._wall_time_before = earlier.get("wall_time_s", 0.0)
+        self._record = {
+            **earlier,
+            "command": shlex.join(self.command),
+            "status": "running",
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "model": type(pl_module).__name__,
+            "data": type(trainer.datamodule).__name__,  # type: ignore[attr-defined]
+            "commit": code_version(),
+            "versions": versions(),
+            "machine": machine(trainer.strategy.root_device),
+            "processes": trainer.world_size,
+            "precision": trainer.precision,
+            "samples_per_update": _samples_per_update(trainer),
+        }
+        self._record.setdefault("first_started", self._record["started"])
+        self._record.setdefault("resumed_at", [])
+
+    @override
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Drops the states of callbacks that name files elsewhere, which they would delete."""
+        path = Path(str(trainer.ckpt_path))
+        folder = path.resolve().parent if run_of(path) is not None else None
+        for key, state in list(checkpoint["callbacks"].items()):
+            if any(
+                folder is None or not Path(name).resolve().is_relative_to(folder)
+                for name in _named_files(state)
+            ):
+                rank_zero_warn(
+                    f"The state of {printable(str(key))[:200]} names files outside of the run. "
+                    "It is left out."
+                )
+                del checkpoint["callbacks"][key]
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        for logger in trainer.loggers:
+            if isinstance(logger, RunLogger):
+                logger.cut_after(trainer.global_step)
+            if trainer.is_global_zero:
+                logger.log_hyperparams(self.config)
+        if self._path is None:
+            return
+        # Not before everything has been checked: a run that is refused leaves no trace.
+        say(f"run folder: {self._path.parent}")
+        self._write_config(self._path.with_name("config.yaml"))
+        self._begun = True
+        if trainer.global_step > 0:
+            self._record["resumed_at"] = [*self._record["resumed_at"], trainer.global_step]
+        self._record["seed"] = pl_module.seed
+        self._write(trainer, pl_module)
+
+    def _write_config(self, path: Path) -> None:
+        text = yaml.safe_dump(self.config, sort_keys=False)
+        if path.is_file() and path.read_text() != text:
+            number = len(list(path.parent.glob("config*.yaml")))
+            path.rename(path.with_name(f"config_{number}.yaml"))
+        with replacing(path) as file:
+            file.write(text.encode())
+
+    @override
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint[CONFIG_KEY] = self.config
+        self._write(trainer, pl_module)  # a run that is killed has the time up to here on record
+
+    @override
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._record["status"] = "finished"
+        self._write(trainer, pl_module)
+
+    @override
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        what = str(exception)
+        if not isinstance(exception, Preempted):
+            what = f"{type(exception).__name__}: {what}".removesuffix(": ")
+        self._record["status"] = f"stopped: {what}"
+        with suppress(OSError):  # the disk may be full
+            self._write(trainer, pl_module)
+        if isinstance(exception, DivergenceError) and self._path is not None:
+            samples = {k: v for k, v in vars(exception.samples).items() if v is not None}
+            with replacing(self._path.with_name("diverged.pt")) as file:
+                torch.save({k: v.detach().cpu() for k, v in samples.items()}, file)
+
+    def _write(self, trainer: Trainer, gan: LightningModule) -> None:
+        if self._path is None or not self._begun:
+            return
+        assert isinstance(gan, GAN)
+        self._record["updates"] = trainer.global_step
+        self._record["images_seen"] = gan.images_seen
+        self._record["wall_time_s"] = round(
+            self._wall_time_before + time.monotonic() - self._start, 1
+        )
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Evaluation) and callback.scores:
+                self._record["scores"] = callback.scores
+                self._record["floors"] = callback.floors
+            if isinstance(callback, Checkpoint) and callback.best_update is not None:
+                self._record["best"] = {callback.monitor: callback.state_dict()}
+        with replacing(self._path) as file:
+            file.write(json.dumps(self._record, indent=2).encode() + b"\n")
+
+
+def _named_files(state: Any) -> list[str]:
+    """Returns the files that the state of a callback of checkpoints names."""
+    if not isinstance(state, dict):
+        return []
+    places = ("dirpath", "best_model_path", "kth_best_model_path", "last_model_path")
+    models = state.get("best_k_models")
+    found = [
+        *(state.get(place) for place in places),
+        *(models if isinstance(models, dict) else ()),
+    ]
+    return [str(name) for name in found if name]
+
+
+def _check_links(folder: Path) -> None:
+    """Refuses a folder, which may be a download, whose links lead to files elsewhere.
+
+    Raises:
+        InputError: if one does.
+    """
+    whole = folder.resolve()
+    for place, folders, files in os.walk(folder):
+        if Path(place).name == "wandb":
+            folders.clear()  # W&B links to its own log, and gives each new folder a new name
+        for name in (*folders, *files):
+            path = Path(place, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(whole):
+                raise InputError(
+                    f"{path} is a link that leads out of the run, where nothing is to be written. "
+                    "Remove it; use --checkpoint.dirpath to keep checkpoints elsewhere."
+                )
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Returns what a ``run.json`` holds; nothing if there is none.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_bytes())
+        time_and_places = record.get("wall_time_s", 0.0), record.get("resumed_at", [])
+    except (AttributeError, RecursionError, ValueError):
+        time_and_places = None, None
+    if not (isinstance(time_and_places[0], int | float) and isinstance(time_and_places[1], list)):
+        raise ValueError(
+            f"{path} is damaged: it holds no record of a run. Move it away to resume without it."
+        )
+    return record
+
+
+def _samples_per_update(trainer: Trainer) -> int | None:
+    """Returns the real samples that an update of the discriminator sees in all processes."""
+    size: int | None = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
+    return None if size is None else size * trainer.world_size

@@ -1,0 +1,508 @@
+"""The commands that train and score: ``lightning-gans {fit,validate,test,predict,prepare}``."""
+
+import argparse
+import logging
+import re
+import shutil
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+import wandb
+import yaml
+from jsonargparse import ArgumentParser
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from typing_extensions import override
+
+import datamodules  # noqa: F401  so that its classes are found by name
+import lightning_gans.variants  # noqa: F401  likewise
+from datamodules.folder import UnreadableImageError
+from lightning_gans.callbacks.preemption import Preempted
+from lightning_gans.cli.catalogue import configs_folder
+from lightning_gans.cli.hints import SECTIONS, with_hint
+from lightning_gans.cli.messages import introduce, sum_up, tell_how_to_go_on
+from lightning_gans.cli.parser import mended, reason_in, trusting
+from lightning_gans.cli.processes import OtherProcessFailed, fail_together
+from lightning_gans.cli.request import (
+    COMMANDS,
+    Request,
+    changes,
+    check_name,
+    check_trainer,
+    class_name,
+    config_file,
+    is_whole,
+)
+from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
+from lightning_gans.cli.screen import say
+from lightning_gans.core.checkpointing import read_checkpoint
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.players import DivergenceError
+from lightning_gans.core.trust import Trust, known_paths
+from lightning_gans.errors import InputError, RunError, printable
+from lightning_gans.files import replacing
+from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
+
+__all__ = ["GANCLI", "checked_settings", "prepare", "run"]
+
+DATA_HEADING = "The data, of which lightning-gans list has the classes"
+"""In place of the beginning of Lightning's docstring."""
+
+
+class GANCLI(LightningCLI):
+    """LightningCLI with run folders, and with checkpoints that bring their configuration along.
+
+    What holds, the later the stronger: ``configs/default.yaml``, the configuration in the
+    checkpoint, files given with ``--config``, flags. With ``--ckpt_path auto`` the same command
+    line begins a run and goes on with it, so the checkpoint adds nothing to it.
+
+    Args:
+        arguments: the command line after the program's name.
+
+    Raises:
+        InputError: if something the user gave cannot be used.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        strict: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
+        defaults = {**strict, "default_config_files": [str(configs_folder() / "default.yaml")]}
+        self._run: RunLogger | None = None
+        self._changes: list[str] = []
+        self._request = Request(arguments)
+        self._origin = _read_origin(self._request)
+        super().__init__(
+            GAN,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            parser_kwargs={**strict, **dict.fromkeys(COMMANDS, defaults)},
+            args=arguments,
+        )
+
+    # Parsing -------------------------------------------------------------------------------------
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--name", type=str | None, help="Name of the run and of its folder.")
+        for key, callback in SECTIONS.items():
+            parser.add_lightning_class_args(callback, key)
+        (parser.groups or {})["data"].title = DATA_HEADING
+        parser.link_arguments(
+            "data",
+            "model.init_args.data_shape",
+            compute_fn=lambda data: getattr(data, "data_shape", None),
+            apply_on="instantiate",
+        )
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        request, origin = self._request, self._origin
+        names = {*known_paths(), *request.named()}
+        guard = trusting(names) if origin.checked else nullcontext()
+        with config_file(origin.checked) as file, guard:
+            flags = ["--config", file] if file else []
+            self.config = parser.parse_args([request.command, *flags, *request.arguments])
+            config = self.config[request.command]
+            if request.command == "fit":
+                check_trainer(config.trainer)
+                request.check_place(origin.path)
+            config.name = config.name or request.name() or _default_name(config)
+            config.ckpt_path = None if origin.path is None else str(origin.path)
+            self.plain_config: dict[str, Any] = yaml.safe_load(
+                self._subcommand_parsers[request.command].dump(config, skip_none=False)
+            )
+        for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
+            self.plain_config.pop(key, None)
+        if origin.settings is not None:
+            self._changes = changes(
+                origin.settings, self.plain_config, request.command, origin.networks
+            )
+        if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
+            _nothing_left(origin.updates, config.trainer.max_steps)
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Does nothing: `parse_arguments` has taken the checkpoint's configuration in."""
+
+    # Making --------------------------------------------------------------------------------------
+
+    @override
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except Exception as error:  # what settings lead to is anyone's guess
+            raise InputError(str(_reason(error))) from error
+
+    @override
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise InputError(f"seed_everything: {error}") from error
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
+        self._record = RunRecord(self.plain_config, sys.argv)
+        self.trainer_defaults["callbacks"] = [self._record]
+        return super().instantiate_trainer(**kwargs)
+
+    def _loggers(self) -> list[Logger] | bool:
+        """Returns ``metrics.csv`` first, and what the user asks for beside it."""
+        trainer = self._get(self.config_init, "trainer")
+        given = trainer.logger
+        if trainer.fast_dev_run:
+            return False
+        others = given if isinstance(given, list) else [given] if given else []
+        others = [logger for logger in others if logger is not True]
+        run = run_of(Path(self._checkpoint)) if self._checkpoint else None
+        if run is not None:
+            number = int(run.name.removeprefix("version_"))
+            self._run = RunLogger(str(run.parent.parent), run.parent.name, number)
+        else:
+            self._run = RunLogger(trainer.default_root_dir, self._get(self.config, "name"))
+        for logger in others:
+            if isinstance(logger, WandbLogger):
+                go_offline_without_key()
+            if isinstance(logger, TensorBoard | WandB):
+                logger.follow(self._run.log_dir)
+        return [self._run, *others]
+
+    @property
+    def _checkpoint(self) -> str | None:
+        return self._get(self.config, "ckpt_path")
+
+    # Running -------------------------------------------------------------------------------------
+
+    def fit(self, model: GAN, **kwargs: Any) -> None:
+        """Trains a model."""
+        if self.trainer.is_global_zero:
+            self._make_folder()
+            self._take_folder()
+            introduce(
+                self.trainer,
+                model,
+                self.datamodule,
+                self._get(self.config, "seed_everything"),
+                self._checkpoint,
+                self._changes,
+            )
+        kwargs["weights_only"] = True
+        try:
+            self._run_guarded(self.trainer.fit, model, **kwargs)
+        except (InputError, RunError, OtherProcessFailed):
+            if model.training_begun:
+                self._tell_how_to_go_on()
+            else:
+                self._leave_no_trace()
+            raise
+        except Preempted as end:
+            if end.number != signal.SIGINT:
+                self._mark_preempted()
+            self._tell_how_to_go_on(end.note)
+            raise
+        except SystemExit:  # how Lightning ends a run that is interrupted
+            self._tell_how_to_go_on()
+            raise
+        finally:
+            if self._run is not None:
+                self._run.give_back()
+        if self._run is not None and self.trainer.is_global_zero:
+            sum_up(self.trainer, Path(self._run.log_dir))
+
+    def validate(self, model: GAN, **kwargs: Any) -> None:
+        """Scores a model on the validation data."""
+        self._tell_what_is_scored()
+        kwargs.update(weights_only=True, verbose=False)
+        self._run_guarded(self.trainer.validate, model, **kwargs)
+
+    def test(self, model: GAN, **kwargs: Any) -> None:
+        """Scores a model on the test data."""
+        self._tell_what_is_scored()
+        kwargs.update(weights_only=True, verbose=False)
+        self._run_guarded(self.trainer.test, model, **kwargs)
+
+    @rank_zero_only
+    def _tell_what_is_scored(self) -> None:
+        what = self._checkpoint or "an untrained model: there is no --ckpt_path"
+        say(f"scores of {what}")
+
+    def predict(self, model: GAN, **kwargs: Any) -> None:
+        """Generates as many samples as the validation data has, into an array file."""
+        if self._checkpoint is None:
+            raise InputError("ckpt_path: predict needs a checkpoint, give --ckpt_path.")
+        if self.trainer.world_size > 1:
+            raise InputError("trainer.devices: predict writes one file, use one process.")
+        checkpoint = Path(self._checkpoint)
+        target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
+        if target.parent.is_symlink():
+            raise InputError(f"{target.parent} is a link, where nothing is written. Remove it.")
+        kwargs.update(weights_only=True, return_predictions=True)
+        samples = torch.cat(self._run_guarded(self.trainer.predict, model, **kwargs))
+        with replacing(target) as file:
+            np.save(file, samples.float().cpu().numpy())
+        say(f"{len(samples):,} samples as one array: {target}")
+
+    def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
+        """Runs; of several processes, the first that fails tells why."""
+        try:
+            return run(model, **kwargs)
+        except Exception as error:
+            first = fail_together(self.trainer)
+            told = self._explanation(error, model)
+            if told is None:
+                raise
+            told.first = first
+            raise told from error
+
+    def _explanation(self, error: Exception, model: GAN) -> InputError | RunError | None:
+        """Returns an error of one line, that blames the input or the disk; None for a traceback.
+
+        What fails before the first update is to be blamed on the input.
+        """
+        begun = model.training_begun
+        if isinstance(error, InputError | RunError):
+            return error
+        if isinstance(error, OSError):
+            missing = isinstance(error, FileNotFoundError) and not begun
+            return (InputError if missing else RunError)(str(error))
+        if isinstance(error, DivergenceError) or (
+            begun and isinstance(error, UnreadableImageError)
+        ):
+            return RunError(str(error))
+        if begun:
+            return None
+        if isinstance(error, ValueError | ImportError | MisconfigurationException):
+            return InputError(str(error))
+        if self._checkpoint is None:
+            return None
+        # What a damaged checkpoint leads to is anyone's guess.
+        reason = f"{type(error).__name__}: {error}"
+        return InputError(f"ckpt_path: {self._checkpoint} does not fit: {reason}")
+
+    def _make_folder(self) -> None:
+        """Asks for the run's folder, which makes it."""
+        try:
+            _ = self._run and self._run.log_dir
+        except OSError as error:
+            raise InputError(
+                f"trainer.default_root_dir: the run's folder cannot be made: {error}"
+            ) from error
+
+    def _take_folder(self) -> None:
+        """Takes the run's folder; the other processes hear of it if that is not possible."""
+        try:
+            if self._run is not None:
+                self._run.take()
+        except OSError as error:
+            raise RunError(f"{self._run and self._run.log_dir}: {error}") from error
+        except InputError as error:
+            environment = getattr(self.trainer.strategy, "cluster_environment", None)
+            if environment is None or not environment.creates_processes_externally:
+                raise  # before there are others, and before any logger begins
+            self._record.problem = str(error)
+
+    @rank_zero_only
+    def _leave_no_trace(self) -> None:
+        """Removes the folder of a run that could not begin."""
+        if self._run is not None and self._run.is_new:
+            folder = Path(self._run.log_dir)
+            if any(isinstance(logger, WandbLogger) for logger in self.trainer.loggers):
+                wandb.finish(exit_code=2)  # it would write into the folder again
+            shutil.rmtree(folder)
+            with suppress(OSError):  # other runs of this name
+                folder.parent.rmdir()
+                for made in self._run.made:
+                    made.rmdir()
+
+    @rank_zero_only
+    def _mark_preempted(self) -> None:
+        """Tells W&B that its run has not failed."""
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.mark_preempting()
+
+    @rank_zero_only
+    def _tell_how_to_go_on(self, note: str = "") -> None:
+        if self._run is not None:
+            tell_how_to_go_on(self.trainer, Path(self._run.log_dir), note)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a command line begins from.
+
+    Attributes:
+        path: of the checkpoint, if there is one.
+        settings: of its run, the parts that matter to the command, as the file has them.
+        checked: those that the command takes over.
+        updates: that its run has made.
+        networks: names of the networks whose weights it holds.
+    """
+
+    path: Path | None = None
+    settings: dict[str, Any] | None = None
+    checked: dict[str, Any] = field(default_factory=dict)
+    updates: int = 0
+    networks: frozenset[str] = frozenset()
+
+
+def _read_origin(request: Request) -> _Origin:
+    """Opens the checkpoint that is asked for, before anything else is done.
+
+    Raises:
+        InputError: if it cannot be opened, or its settings name what they may not.
+    """
+    try:
+        path = request.checkpoint()
+        if path is None:
+            return _Origin()
+        state = read_checkpoint(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"ckpt_path: {error}") from error
+    saved, updates = state.get(CONFIG_KEY), state.get("global_step", 0)
+    if not (saved is None or is_whole(saved)) or not isinstance(updates, int):
+        raise InputError(f"ckpt_path: the settings in {path} are damaged.")
+    settings = None if saved is None else request.relevant(saved)
+    taken = {} if settings is None or request.tells_all() else settings
+    try:
+        trust = Trust(request.modules, named=request.words)
+        checked = checked_settings(request.without_places(taken, path), trust)
+    except ValueError as error:
+        raise InputError(f"ckpt_path: {path}: {error}") from error
+    weights = state.get("state_dict")
+    named = weights if isinstance(weights, dict) else {}  # a damaged file is told of later
+    networks = frozenset(str(name).partition(".")[0] for name in named)
+    return _Origin(path, settings, checked, updates, networks)
+
+
+def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:
+    """Returns the settings in a checkpoint, checked one by one, or refuses them.
+
+    Args:
+        settings: all or some sections of a configuration, as the file has them.
+        trust: decides which classes they may name.
+
+    Raises:
+        InputError: if they name a run that has no name.
+        ValueError: as `Trust.check`, or if there is no such section.
+    """
+    sections = {"trainer": Trainer, **SECTIONS}
+    hints = {
+        "model": GAN,
+        "data": LightningDataModule,
+        "name": str | None,
+        "seed_everything": bool | int | None,
+    }
+    checked = {}
+    for key, value in settings.items():
+        if key in sections:
+            checked[key] = trust.check_arguments(value, sections[key], key)
+        elif key in hints:
+            checked[key] = trust.check(value, hints[key], key)
+        else:
+            raise ValueError(f"the file has an unknown section {printable(str(key))!r}.")
+    check_name(checked.get("name"))
+    return checked
+
+
+def _default_name(config: Any) -> str:
+    return "_".join(class_name(config[key].class_path).lower() for key in ("model", "data"))
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Returns what a parser's error stems from: the first that says what value is wrong."""
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    ours = [cause for cause in causes[1:] if isinstance(cause, ValueError)]
+    return ours[0] if ours else causes[-1]
+
+
+def _one_line(message: str, arguments: list[str]) -> str:
+    """Returns a parser's message in one line, with flags as they are given."""
+    # The parser sees a flag as an entry of its command.
+    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", reason_in(message))
+    # And a setting of a class as one of the flag that names the class.
+    lacking = re.match(r"argument (--\w+): expected one argument", text)
+    for flag, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        if lacking and flag.startswith(f"{lacking[1]}.") and following.startswith("--"):
+            return f"argument {flag}: expected one argument"
+    return text
+
+
+def prepare(arguments: list[str]) -> None:
+    """Downloads and checks a dataset, for machines that train where there is no network.
+
+    Args:
+        arguments: the command line after ``prepare``.
+
+    Raises:
+        InputError: if the data is not complete in the end.
+    """
+    parser = ArgumentParser(prog="lightning-gans prepare", description="Get a dataset ready.")
+    parser.exit_on_error = False
+    parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+    (parser.groups or {})["data"].title = DATA_HEADING
+    try:
+        data = parser.instantiate_classes(parser.parse_args(arguments)).data
+    except (ValueError, TypeError, ImportError) as error:
+        reason = str(_reason(error)).replace("required: data", "required: --data")
+        raise InputError(reason) from error
+    try:
+        data.prepare_data()
+        data.setup("fit")
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    found = f"{len(data.training):,} images to train on" if hasattr(data, "training") else "ready"
+    say(f"{type(data).__name__}: {found}")
+
+
+def _nothing_left(done: int, limit: int) -> NoReturn:
+    """Ends a run that has reached its end already, before it touches anything."""
+    say(
+        f"nothing left to train: the checkpoint has {done:,} generator updates, and "
+        f"trainer.max_steps is {limit:,}"
+    )
+    sys.exit(0)
+
+
+def run(arguments: list[str]) -> GANCLI | None:
+    """Runs one of these commands; returns what ran it, or None for ``prepare``.
+
+    Args:
+        arguments: the command and what follows it.
+
+    Raises:
+        InputError: if something the user gave cannot be used.
+        RunError: if the run is stopped on its way by what it comes to, or by a broken image.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    # Rows are logged all the same: updates are counted over epochs.
+    warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
+    try:
+        with mended():
+            if arguments[0] != "prepare":
+                return GANCLI(arguments)
+            prepare(arguments[1:])
+            return None
+    except (argparse.ArgumentError, InputError) as error:
+        told = InputError(with_hint(_one_line(str(error), arguments)))
+        told.first = getattr(error, "first", False)
+        raise told from error

@@ -1,0 +1,1 @@
+"""The game that all variants are played by; it knows no paper."""

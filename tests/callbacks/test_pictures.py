@@ -1,0 +1,169 @@
+"""When pictures are drawn, of what, and where they go."""
+
+import os
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL, fitted, small_ring
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from datamodules import OneZeroPattern
+from lightning_gans import GAN, WGAN
+from lightning_gans.callbacks import GeneratorEMA, Pictures
+from lightning_gans.core.priors import NormalPrior
+
+
+def files(folder):
+    return sorted(os.listdir(folder))
+
+
+def drawn(model, data=None, max_steps=5, every=2, callbacks=(), **trainer):
+    pictures = Pictures(every_n_updates=every, num_samples=50)
+    return fitted(
+        model,
+        data,
+        max_steps,
+        default_root_dir="run",
+        callbacks=[pictures, *callbacks],
+        log_every_n_steps=1,
+        **trainer,
+    )
+
+
+def test_points_are_drawn_over_level_sets_at_the_cadence_and_at_the_end():
+    drawn(WGAN(**SMALL, n_critic=2))
+    names = [f"{update:07d}.png" for update in (0, 2, 4, 5)]
+    assert files("run/samples") == names
+    assert files("run/figures") == [
+        "curves.png",
+        *(f"level_sets_{name}" for name in names),
+        "real_and_generated.png",
+        "training.gif",
+    ]
+    with Image.open("run/figures/training.gif") as animation:
+        assert animation.n_frames == 4
+
+
+def test_no_cadence_draws_the_end_only():
+    drawn(GAN(**SMALL), every=0)
+    assert files("run/samples") == ["0000005.png"]
+
+
+def test_vectors_that_are_no_points_are_drawn_as_profiles():
+    data = OneZeroPattern(batch_size=4, num_eval_samples=20)
+    drawn(GAN(data_shape=(4,)), data)
+    assert files("run/figures") == ["curves.png", "real_and_generated.png", "training.gif"]
+    with Image.open("run/figures/training.gif") as animation:
+        assert animation.n_frames == 4
+
+
+class Constant(nn.Module):
+    """An image generator that has learned nothing but one value."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(value))
+
+    def forward(self, latent):
+        return self.value.expand(len(latent), 1, 4, 4)
+
+
+class Images(pl.LightningDataModule):
+    data_shape = (1, 4, 4)
+
+    def __init__(self, value_range):
+        super().__init__()
+        self.value_range = value_range
+
+    def train_dataloader(self):
+        return DataLoader(TensorDataset(torch.zeros(32, 1, 4, 4)), batch_size=8)
+
+
+@pytest.mark.parametrize(("value", "value_range"), [(-1.0, (-1.0, 1.0)), (0.0, (0.0, 1.0))])
+def test_images_are_drawn_by_the_range_of_the_data(value, value_range):
+    model = GAN(
+        data_shape=(1, 4, 4), generator=Constant(value), optimizer_g=nn_sgd_that_stands_still
+    )
+    drawn(model, Images(value_range), max_steps=1)
+    picture = np.asarray(Image.open("run/samples/0000001.png"))
+    assert sorted(np.unique(picture).tolist()) == [0, 255]
+    assert (picture[2:6, 2:6] == 0).all()
+
+
+def nn_sgd_that_stands_still(parameters):
+    return torch.optim.SGD(parameters, lr=0.0)
+
+
+def test_latents_are_fixed_and_training_does_not_notice(monkeypatch):
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    seen, weights = [], []
+
+    class Look(GAN):
+        def sample(self, latent, labels=None):
+            seen.append(latent.clone())
+            return super().sample(latent, labels)
+
+    for every in (1, 0):
+        torch.manual_seed(0)
+        model = Look(**SMALL)
+        drawn(model, every=every)
+        weights.append([p.clone() for p in model.parameters()])
+    assert len(seen) > 6
+    assert all(torch.equal(latent, seen[0]) for latent in seen)
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_the_average_is_drawn_if_there_is_one():
+    plain = drawn(GAN(**SMALL), max_steps=1)
+    assert plain.global_step == 1
+    model = GAN(**SMALL)
+    average = GeneratorEMA(0.9)
+    calls = []
+    average_forward = nn.Module.__call__
+
+    def watch(self, *arguments):
+        if self is getattr(average, "generator", None):
+            calls.append(self)
+        return average_forward(self, *arguments)
+
+    nn.Module.__call__ = watch
+    try:
+        drawn(model, max_steps=1, callbacks=[average])
+    finally:
+        nn.Module.__call__ = average_forward
+    assert len(calls) == 3  # before the first update, after it, and in the summary
+
+
+def test_data_that_tells_nothing_of_itself_is_drawn_from_its_batches():
+    loader = DataLoader(TensorDataset(torch.rand(32, 2)), batch_size=8)
+    model = GAN(generator=nn.Linear(2, 2), discriminator=nn.Linear(2, 1), prior=NormalPrior(2))
+    drawn(model, loader)
+    assert "real_and_generated.png" in files("run/figures")
+
+
+def test_a_trial_run_draws_nothing():
+    drawn(GAN(**SMALL), max_steps=1, fast_dev_run=True)
+    assert not os.path.exists("run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"every_n_updates": -1}, "every_n_updates must be at least 0, got -1"),
+        ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Pictures(**arguments)
+
+
+def test_real_samples_come_from_the_evaluation_set():
+    pictures = Pictures(every_n_updates=0, num_samples=50)
+    ring = small_ring()
+    fitted(GAN(**SMALL), ring, 1, default_root_dir="run", callbacks=[pictures])
+    assert torch.equal(pictures._real[0], ring.evaluation_set(0))

@@ -1,0 +1,379 @@
+"""The commands on checkpoints and run folders: what they make, and what they refuse."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from made import make_digits
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.testing import assert_close
+
+from lightning_gans import load
+from lightning_gans.callbacks import drawing
+from lightning_gans.cli.commands.opening import generated, latents, picture
+from lightning_gans.cli.main import main
+from lightning_gans.core.priors import spherical_interpolation
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Short runs: digits with an average of the generator, and points in the plane."""
+    root = tmp_path_factory.mktemp("commands")
+    make_digits(root / "data")
+    brief = ["--data.batch_size", "4", "--data.num_eval_samples", "20"]
+    brief += ["--trainer.default_root_dir", str(root), "--pictures.every_n_updates", "0"]
+    brief += ["--trainer.val_check_interval", "2", "--trainer.max_steps", "4"]
+    digits = ["--model", "WDCGANGP", "--model.n_critic", "1", "--data", "MNIST"]
+    digits += ["--data.data_dir", str(root / "data"), "--trainer.callbacks+=GeneratorEMA"]
+    main(["fit", "--name", "digits", *digits, *brief])
+    main(["fit", "--name", "ring", "--model", "GAN", "--data", "GaussianRing", *brief])
+    return root
+
+
+@pytest.fixture
+def last(root):
+    return root / "digits" / "version_0" / "checkpoints" / "last.ckpt"
+
+
+def run(*arguments):
+    main([str(argument) for argument in arguments])
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        run(*arguments)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line.removeprefix("lightning-gans: error: ")
+
+
+# sample
+
+
+def test_an_array_holds_what_the_model_makes_of_latents_of_the_seed(last, capsys):
+    run("sample", "--ckpt_path", last, "--n", 5, "--seed", 3, "--out", "five.npy")
+    assert capsys.readouterr().out.endswith("five.npy\n")
+    model = load(last)
+    expected = model.sample(latents(model, 5, seed=3)).numpy()
+    found = np.load("five.npy")
+    assert found.dtype == np.float32
+    assert np.array_equal(found, expected)
+    run("sample", "--ckpt_path", last, "--n", 5, "--out", "other.npy")
+    assert not np.array_equal(np.load("other.npy"), found)
+    run("sample", "--ckpt_path", last, "--n", 5, "--seed", 3, "--weights", "raw", "--out", "r.npy")
+    raw = load(last, averaged=False)
+    assert np.array_equal(np.load("r.npy"), raw.sample(latents(raw, 5, seed=3)).numpy())
+    assert not np.array_equal(np.load("r.npy"), found)
+
+
+def test_many_samples_are_made_in_parts(root):
+    run("sample", "--ckpt_path", root / "ring", "--n", 600, "--out", "many.npy")
+    model = load(root / "ring" / "version_0" / "checkpoints" / "best.ckpt")
+    assert_close(torch.from_numpy(np.load("many.npy")), model.sample(latents(model, 600, 0)))
+
+
+def test_a_picture_and_a_folder_show_the_same_images(last):
+    for out in ("grid.png", "images", "array.npy"):
+        run("sample", "--ckpt_path", last, "--n", 5, "--out", out)
+    expected = drawing.to_bytes(torch.from_numpy(np.load("array.npy")), (-1, 1))[:, 0].numpy()
+    grid = np.asarray(Image.open("grid.png"))
+    assert grid.shape == (2 * 30 + 2, 3 * 30 + 2, 3)  # three columns, two rows
+    names = sorted(os.listdir("images"))
+    assert names == [f"{index:06d}.png" for index in range(5)]
+    for index, name in enumerate(names):
+        top, left = 2 + 30 * (index // 3), 2 + 30 * (index % 3)
+        assert np.array_equal(grid[top : top + 28, left : left + 28, 0], expected[index])
+        assert np.array_equal(np.asarray(Image.open(f"images/{name}"))[..., 0], expected[index])
+
+
+def test_a_folder_beside_is_left_alone(last):
+    Path("images.part").mkdir()
+    Path("images.part/mine.txt").write_text("mine")
+    run("sample", "--ckpt_path", last, "--n", 2, "--out", "images")
+    assert sorted(os.listdir()) == ["images", "images.part"]
+    assert os.listdir("images.part") == ["mine.txt"]
+
+
+def test_several_checkpoints_make_an_animation(root):
+    run_folder = root / "ring" / "version_0"
+    files = [run_folder / "checkpoints" / "best.ckpt", run_folder / "checkpoints" / "last.ckpt"]
+    state = torch.load(files[1], weights_only=True)
+    for key, tensor in state["state_dict"].items():
+        if key.startswith("generator") and key.endswith("bias"):
+            tensor += 1.0
+    torch.save(state, "later.ckpt")
+    run("sample", "--ckpt_path", *files, "later.ckpt", "--out", "lapse.gif")
+    with Image.open("lapse.gif") as animation:
+        assert animation.n_frames >= 2
+        animation.seek(animation.n_frames - 1)
+        last_frame = np.asarray(animation.convert("RGB")).astype(int)
+    model = load("later.ckpt")
+    expected = picture(
+        model, generated(model, latents(model, 64, 0)), columns=8, title="GAN, later.ckpt"
+    )
+    assert np.abs(last_frame - expected).mean() < 3
+
+
+def test_a_folder_stands_for_its_best_checkpoint(root, tmp_path):
+    shutil.copytree(root / "ring" / "version_0", tmp_path / "run" / "version_9")
+    shutil.copytree(root / "ring" / "version_0", tmp_path / "run" / "version_10")
+    newest = tmp_path / "run" / "version_10" / "checkpoints"
+    for name, shift in (("best", 1.0), ("last", 2.0)):
+        state = torch.load(newest / f"{name}.ckpt", weights_only=True)
+        state["state_dict"]["generator.layers.0.bias"] += shift
+        torch.save(state, newest / f"{name}.ckpt")
+    for path, expected in (
+        (tmp_path / "run", newest / "best.ckpt"),
+        (newest.parent, newest / "best.ckpt"),
+        (newest / "last.ckpt", newest / "last.ckpt"),
+    ):
+        run("sample", "--ckpt_path", path, "--out", "found.npy")
+        model = load(expected)
+        assert np.array_equal(np.load("found.npy"), model.sample(latents(model, 64, 0)).numpy())
+    (newest / "best.ckpt").unlink()
+    run("sample", "--ckpt_path", tmp_path / "run", "--out", "found.npy")
+    model = load(newest / "last.ckpt")
+    assert np.array_equal(np.load("found.npy"), model.sample(latents(model, 64, 0)).numpy())
+
+
+# interpolate
+
+
+@pytest.mark.parametrize("mode", ["linear", "spherical"])
+def test_a_way_leads_from_one_sample_to_another(mode, last):
+    run("interpolate", "--ckpt_path", last, "--n", 2, "--steps", 3, "--mode", mode)
+    grid = np.asarray(Image.open("interpolation.png"))
+    model = load(last)
+    start, end = latents(model, 4, 0).chunk(2)
+    half = torch.full((2, 1), 0.5)
+    middle = (start + end) / 2 if mode == "linear" else spherical_interpolation(start, end, half)
+    rows = torch.stack([model.sample(z) for z in (start, middle, end)], 1).flatten(0, 1)
+    assert np.array_equal(grid, drawing.image_grid(rows, (-1.0, 1.0), columns=3))
+
+
+def test_an_animation_goes_there_and_back(last):
+    run("interpolate", "--ckpt_path", last, "--n", 2, "--steps", 5, "--out", "way.gif")
+    with Image.open("way.gif") as animation:
+        frames = []
+        for index in range(animation.n_frames):
+            animation.seek(index)
+            frames.append(np.asarray(animation.convert("L")).astype(int))
+    assert len(frames) == 8
+    assert np.abs(frames[1] - frames[7]).mean() < 2
+    assert np.abs(frames[3] - frames[5]).mean() < 2
+
+
+# evaluate
+
+
+def test_scores_are_those_of_the_run_in_a_table_and_a_file(root, capsys):
+    run("evaluate", "--ckpt_path", root / "digits" / "version_0" / "checkpoints" / "last.ckpt")
+    printed = capsys.readouterr().out
+    found = json.loads(Path("scores.json").read_text())
+    record = json.loads((root / "digits" / "version_0" / "run.json").read_text())
+    assert found["scores"] == record["scores"]
+    assert found["floors"] == record["floors"]
+    assert found["samples"] == 20
+    assert (found["model"], found["data"], found["split"]) == ("WDCGANGP", "MNIST", "validation")
+    assert all(name in printed for name in ("fd_digits", "real data", "sliced_w"))
+    for split in ("validation", "test"):
+        run("evaluate", "--ckpt_path", root / "ring", "--split", split, "--out", f"{split}.json")
+    first, second = (json.loads(Path(f"{s}.json").read_text()) for s in ("validation", "test"))
+    assert (first["split"], second["split"]) == ("validation", "test")
+    assert first["scores"].keys() == second["scores"].keys()
+    assert first["scores"]["w1"] != second["scores"]["w1"]
+    run("evaluate", "--ckpt_path", root / "ring", "--data.num_eval_samples", "30")
+    assert json.loads(Path("scores.json").read_text())["samples"] == 30
+
+
+# export
+
+
+def test_a_safetensors_export_holds_the_generator_and_how_to_build_it(last, capsys):
+    run("export", "--ckpt_path", last)
+    assert "by 0.0e+00 at most" in capsys.readouterr().out
+    with safe_open("generator.safetensors", "pt") as file:
+        names = set(file.keys())
+        description = json.loads(file.metadata()["lightning_gans"])
+    original = load(last)
+    assert names == {f"generator.{name}" for name in original.generator.state_dict()}
+    assert description["lightning_gans"]["class_path"].endswith("WDCGANGP")
+    assert description["lightning_gans"]["networks"] == ["generator"]
+    model = load("generator.safetensors")
+    assert type(model) is type(original)
+    assert model.value_range == (-1.0, 1.0)
+    assert not model.training
+    latent = latents(original, 3, 0)
+    assert torch.equal(model.sample(latent), original.sample(latent))
+    assert not torch.equal(model.sample(latent), load(last, averaged=False).sample(latent))
+
+
+def test_an_onnx_export_runs_without_pytorch_for_any_number_of_samples(last):
+    run("export", "--ckpt_path", last, "--weights", "raw", "--out", "g.onnx")
+    session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
+    model = load(last, averaged=False)
+    for number in (1, 7):
+        latent = latents(model, number, seed=number)
+        (found,) = session.run(["sample"], {"latent": latent.numpy()})
+        assert_close(torch.from_numpy(found), model.sample(latent), rtol=0, atol=1e-5)
+
+
+def test_an_export_that_differs_is_not_kept(last, monkeypatch, capsys):
+    from lightning_gans.cli.commands import export
+
+    monkeypatch.setattr(export, "load", lambda path, allow: load(last, averaged=False))
+    with pytest.raises(SystemExit) as stopped:
+        run("export", "--ckpt_path", last)
+    assert stopped.value.code == 1
+    assert "The export was not kept: its samples differ by" in capsys.readouterr().err
+    assert not [path for path in os.listdir() if path.startswith("generator")]
+
+
+# What all refuse
+
+
+def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
+    Path("own_gan.py").write_text("from lightning_gans import GAN\n\nclass Own(GAN): pass\n")
+    brief = ["--data.batch_size", "4", "--data.num_eval_samples", "20", "--trainer.max_steps", "1"]
+    fit = ["fit", "--name", "own", "--model", "own_gan.Own", "--data", "GaussianRing", *brief]
+    script = [sys.executable, "-m", "lightning_gans"]
+    subprocess.run([*script, *fit, "--pictures.every_n_updates", "0"], check=True)
+    message = refused(capsys, "sample", "--ckpt_path", "runs/own")
+    assert "If you trust it, use --import own_gan." in message
+    assert "own_gan" not in sys.modules
+    run("sample", "--ckpt_path", "runs/own", "--import", "own_gan", "--out", "own.npy")
+    assert np.load("own.npy").shape == (64, 2)
+    message = refused(capsys, "sample", "--ckpt_path", "runs/own", "--import", "no_such_module")
+    assert message.startswith("import: 'no_such_module' cannot be imported")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "--n", "0"], "n must be at least 1 and at most 1,000,000, got 0."),
+        (["sample", "--n", "100000000000000000000"], "at most 1,000,000, got 1000000"),
+        (["sample", "--seed", "-1"], "argument --seed: it must be from 0 to 4294967295, got -1"),
+        (["sample", "--seed", "4294967296"], "argument --seed: it must be from 0 to 4294967295"),
+        (["sample", "--n", "x"], "argument --n: invalid int value: 'x'"),
+        (["sample", "--out", "a.jpg"], "out: 'a.jpg' must end in .png or .npy or .gif or nothing"),
+        (["sample", "--out", ".png"], "out: '.png' must end in"),
+        (["sample", "--out", "."], "out: '.' must end in"),
+        (["sample", "--import", ""], "import: '' cannot be imported"),
+        (["sample", "--import", "zero"], "import: 'zero' cannot be imported: division by zero."),
+        (["sample", "--out", "there"], "out: there is a there already"),
+        (["sample", "--out", "there/file/a.png"], "there/file/a.png cannot be written there."),
+        (["sample", "--out", "/proc/a.npy"], "out: /proc/a.npy cannot be written"),
+        (["sample", "--weights", "best"], "argument --weights: invalid choice: 'best'"),
+        (["sample", "--nn", "3"], "sample does not know --nn 3: see --help."),
+        (["interpolate", "--steps", "1"], "steps must be at least 2 and at most 1,000, got 1."),
+        (["interpolate", "--n", "0"], "n must be at least 1 and at most 1,000, got 0."),
+        (["interpolate", "--out", "a.npy"], "out: 'a.npy' must end in .png or .gif."),
+        (["evaluate", "--out", "a.csv"], "out: 'a.csv' must end in .json."),
+        (["evaluate", "--trainer.limit_val_batches", "0"], "nothing was scored"),
+        (["evaluate", "--data.sd", "1"], "Option 'sd' is not accepted"),
+        (["export", "--format", "pickle"], "argument --format: invalid choice: 'pickle'"),
+        (["export", "--out", "a.png"], "out: 'a.png' must end in .safetensors."),
+        (["export", "--format", "onnx", "--out", "a.safetensors"], "must end in .onnx."),
+        (["export", "--out", "there/file/a.onnx"], "there/file/a.onnx cannot be written there."),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, last, capsys):
+    Path("there").mkdir()
+    Path("there/file").touch()
+    Path("zero.py").write_text("1 / 0")
+    assert message in refused(capsys, *arguments, "--ckpt_path", last)
+    shutil.rmtree("__pycache__", ignore_errors=True)
+    assert sorted(map(str, Path().rglob("*"))) == ["there", "there/file", "zero.py"]
+
+
+@pytest.mark.parametrize("command", ["sample", "interpolate", "evaluate", "export"])
+def test_what_is_no_checkpoint_is_named(command, capsys):
+    Path("empty").mkdir()
+    Path("cut.ckpt").write_bytes(b"PK\x03\x04")
+    Path("none.ckpt").touch()
+    Path("text.ckpt").write_text("hello, this is a text")
+    torch.save({"lightning_gans": {}}, "bare.ckpt")
+    for name, header in (("a", "[1]"), ("b", "no JSON"), ("c", '{"lightning_gans": {}}')):
+        save_file({"x": torch.zeros(1)}, f"{name}.safetensors", {"lightning_gans": header})
+    save_file({"x": torch.zeros(1)}, "d.safetensors")
+    files = set(os.listdir())
+    for path, message in (
+        ("nothing", "ckpt_path: There is no checkpoint and no run folder at nothing."),
+        ("empty", "ckpt_path: There is no folder of a run with a checkpoint at empty."),
+        ("cut.ckpt", "ckpt_path: cut.ckpt "),
+        ("none.ckpt", "ckpt_path: none.ckpt "),
+        ("text.ckpt", "ckpt_path: text.ckpt "),
+        ("bare.ckpt", "ckpt_path: bare.ckpt was not written by a model of lightning_gans."),
+        *((f"{name}.safetensors", f"ckpt_path: {name}.safetensors ") for name in "abcd"),
+    ):
+        assert message in refused(capsys, command, "--ckpt_path", path)
+    assert refused(capsys, command) == "the following arguments are required: --ckpt_path"
+    assert set(os.listdir()) == files
+
+
+def test_points_have_no_images_and_no_average(root, capsys):
+    ring = root / "ring"
+    assert "are no images" in refused(capsys, "sample", "--ckpt_path", ring, "--out", "folder")
+    message = refused(capsys, "sample", "--ckpt_path", ring, "--weights", "averaged")
+    assert "has no averaged generator" in message
+    run("export", "--ckpt_path", ring)
+    message = refused(capsys, "sample", "--ckpt_path", "generator.safetensors", "--weights", "raw")
+    assert message == (
+        "weights: generator.safetensors is an export, which has one set of weights only."
+    )
+    run("sample", "--ckpt_path", "generator.safetensors", "--out", "again.npy")
+    run("sample", "--ckpt_path", ring, "--out", "first.npy")
+    assert np.array_equal(np.load("again.npy"), np.load("first.npy"))
+    for name in ("generator.safetensors", "again.npy", "first.npy"):
+        Path(name).unlink()
+    message = refused(capsys, "sample", "--ckpt_path", ring, ring, "--out", "a.png")
+    assert message == "out: of 2 checkpoints a .gif is made, got a.png."
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "arguments"),
+    [
+        ("onnxscript", "onnx", ["export", "--format", "onnx"]),
+        ("onnxruntime", "onnx", ["export", "--format", "onnx"]),
+        ("shtab", "completion", ["completion", "bash"]),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(
+    package, extra, arguments, last, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    path = ["--ckpt_path", last] if arguments[0] == "export" else []
+    message = refused(capsys, *arguments, *path)
+    assert package in message
+    assert f"pip install 'lightning-gans[{extra}]'" in message
+    assert os.listdir() == []
+
+
+def test_a_command_that_is_interrupted_ends_without_a_traceback(last):
+    script = Path(sys.executable).parent / "lightning-gans"
+    process = subprocess.Popen(
+        [script, "sample", "--ckpt_path", last, "--out", "folder", "--n", "5000"],
+        stderr=subprocess.PIPE,
+        # A shell lets what it runs in the background ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 60
+    while not any(Path().iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 130
+    assert os.listdir() == []

@@ -1,0 +1,83 @@
+"""Every configuration through the real command line, shrunk by flags."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from made import fill, make_digits, make_photos
+
+from lightning_gans import networks
+from lightning_gans.cli.catalogue import configs_folder
+from lightning_gans.cli.main import main
+
+CONFIGS = sorted(path for path in configs_folder().glob("*.yaml") if path.stem != "default")
+
+
+def test_the_configurations_of_the_founding_systems_are_there():
+    assert {path.stem for path in CONFIGS} >= {
+        *("lsgan_pattern", "gan_ring", "minimax_gan_ring", "lsgan_ring"),
+        *("wgan_ring", "wgan_gp_ring", "wgan_gp_ring_tuned", "wgan_gp_grid_tuned"),
+        *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
+        *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
+        *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "dcgan_cifar10", "wdcgan_gp_cifar10"),
+        *("gan_folder", "wdcgan_gp_folder", "cgan_ring", "cgan_mnist", "cwgan_gp_mnist"),
+        *("acgan_mnist", "cvae_gan_mnist", "cvae_gan_mnist_tuned"),
+    }
+
+
+def assert_defaults(used, asked):
+    """What the file does not say of a network is the default of this very network."""
+    asked = {} if isinstance(asked, str) else asked.get("init_args", {})
+    network = getattr(networks, used["class_path"].rpartition(".")[2])
+    for name, value in used["init_args"].items():
+        default = inspect.signature(network).parameters[name].default
+        if name in asked:
+            continue
+        if inspect.isclass(default):
+            assert value["class_path"].endswith(f".{default.__name__}"), name
+        else:
+            assert value == (list(default) if isinstance(default, tuple) else default), name
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_trains_scores_and_draws(path):
+    shrunk = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
+    if yaml.safe_load(path.read_text())["data"]["class_path"] in ("MNIST", "CIFAR10"):
+        shrunk += ["--data.batch_size", "4"]
+    make_digits("data")
+    make_photos("data", each=20)
+    if path.stem.endswith("_folder"):
+        fill("images")
+        shrunk += ["--data.batch_size", "4"]
+    main(["fit", "--config", str(path), *shrunk, "--data.num_eval_samples", "32"])
+    (folder,) = Path("runs").glob("*/version_0")
+    assert folder.parent.name == path.stem
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["updates"] == 2
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["checkpoint"]["monitor"].removeprefix("val/") in record["scores"]
+    for player in ("generator", "discriminator"):
+        assert_defaults(
+            config["model"]["init_args"][player],
+            yaml.safe_load(path.read_text())["model"]["init_args"][player],
+        )
+    for name in ("checkpoints/best.ckpt", "figures/training.gif", "samples/0000002.png"):
+        assert (folder / name).is_file()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_says_where_it_is_from_and_fits_together(path):
+    text = path.read_text()
+    assert text.startswith("# ")
+    assert len(text.splitlines()[0]) <= 99
+    config = yaml.safe_load(text)
+    trainer = config["trainer"]
+    scheduler = config["model"]["init_args"].get("scheduler")
+    if scheduler is not None:
+        assert scheduler["init_args"]["T_max"] == trainer["max_steps"]
+    # The last state is one that is scored anyway.
+    assert trainer["max_steps"] % trainer["val_check_interval"] == 0
+    assert trainer["max_steps"] % config["pictures"]["every_n_updates"] == 0

@@ -1,0 +1,225 @@
+"""Run folders: what is in them, and that no run touches another's."""
+
+import csv
+import json
+import multiprocessing
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lightning_gans.cli.main import main
+from lightning_gans.cli.runs import RunLogger, find_checkpoint, run_of
+
+RUN = [
+    *("fit", "--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),
+    *("--data.batch_size", "8", "--data.num_eval_samples", "32", "--trainer.max_steps", "4"),
+    *("--trainer.log_every_n_steps", "2", "--trainer.val_check_interval", "4"),
+    *("--pictures.every_n_updates", "4"),
+]
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_run_folder_holds_what_the_contract_says(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lightning-gans", *RUN])
+    main(RUN)
+    assert set(tree("runs")) == {
+        f"run/version_0/{name}"
+        for name in (
+            *("config.yaml", "metrics.csv", "run.json"),
+            *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
+            *("samples/0000000.png", "samples/0000004.png"),
+            *("figures/level_sets_0000000.png", "figures/level_sets_0000004.png"),
+            *("figures/curves.png", "figures/real_and_generated.png", "figures/training.gif"),
+        )
+    }
+    record = json.loads(Path("runs/run/version_0/run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["seed"] == 0
+    assert record["updates"] == 4
+    assert record["images_seen"] == 4 * 5 * 8
+    assert record["wall_time_s"] > 0
+    assert record["model"] == "WGANGP"
+    assert record["data"] == "GaussianRing"
+    assert record["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert record["machine"]["cores"] == os.cpu_count()
+    assert record["scores"].keys() == record["floors"].keys() >= {"modes", "w1"}
+    assert record["best"]["val/sliced_w"]["best_update"] == 4
+    assert re.fullmatch(r"[0-9a-f]{40}( with changes)?", record["commit"])
+    assert record["command"] == shlex.join(["lightning-gans", *RUN])
+
+
+def test_the_rows_have_the_step_first_and_the_contracts_keys():
+    main(RUN)
+    with open("runs/run/version_0/metrics.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header[0] == "step"
+    assert set(header[1:]) == {
+        *(f"train/{name}" for name in ("loss_d", "loss_g", "adversarial_d", "gradient_penalty")),
+        *(f"train/{name}" for name in ("wasserstein", "d_real", "d_fake", "grad_norm_d")),
+        *(f"train/{name}" for name in ("grad_norm_g", "updates_per_s", "images_seen")),
+        *(f"val/{name}" for name in ("modes", "modes_pacgan", "high_quality", "reverse_kl")),
+        *(f"val/{name}" for name in ("w1", "w2", "sliced_w", "kl", "js", "cross_entropy")),
+    }
+    assert [row[0] for row in rows] == ["2", "4", "4"]
+
+
+def test_the_configuration_is_whole_and_makes_the_same_run_again():
+    main(RUN)
+    first = Path("runs/run/version_0")
+    config = yaml.safe_load((first / "config.yaml").read_text())
+    assert config["model"]["init_args"]["generator"]["init_args"]["hidden"] == [128, 128, 128]
+    assert config["model"]["init_args"]["optimizer_d"]["init_args"]["beta2"] == 0.9
+    assert config["data"]["init_args"]["radius"] == 2.0
+    main(["fit", "--config", str(first / "config.yaml")])
+    states = [
+        torch.load(f"runs/run/version_{n}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for n in (0, 1)
+    ]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    again = yaml.safe_load(Path("runs/run/version_1/config.yaml").read_text())
+    assert again == config
+
+
+def test_a_second_run_leaves_the_first_alone():
+    main(RUN)
+    before = tree("runs")
+    main([*RUN, "--seed_everything", "1"])
+    after = tree("runs")
+    assert {name: after[name] for name in before} == before
+    assert {name.split("/")[1] for name in after} == {"version_0", "version_1"}
+
+
+def test_the_root_can_be_moved():
+    main([*RUN, "--trainer.default_root_dir", "elsewhere"])
+    assert os.path.exists("elsewhere/run/version_0/run.json")
+    assert not os.path.exists("runs")
+
+
+def test_the_name_is_that_of_the_configuration_or_of_the_classes():
+    Path("mine.yaml").write_text("model: GAN\ndata: SwissRoll\n")
+    quick = ["--trainer.max_steps", "1", "--data.num_eval_samples", "32"]
+    main(["fit", "--config", "mine.yaml", *quick])
+    main(["fit", "--model", "GAN", "--data", "SwissRoll", *quick])
+    assert sorted(os.listdir("runs")) == ["gan_swissroll", "mine"]
+
+
+def test_a_trial_run_leaves_nothing():
+    main([*RUN, "--trainer.fast_dev_run", "true"])
+    assert not os.path.exists("runs")
+
+
+def claim(queue):
+    logger = RunLogger("runs", "run")
+    queue.put(logger.version)
+
+
+def test_runs_that_start_together_get_folders_of_their_own():
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    processes = [context.Process(target=claim, args=(queue,)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    assert sorted(queue.get(timeout=60) for _ in processes) == list(range(8))
+    for process in processes:
+        process.join()
+
+
+def test_new_columns_do_not_lose_old_rows():
+    logger = RunLogger("runs", "run")
+    logger.log_metrics({"a": 1.5}, 1)
+    logger.log_metrics({"b": torch.tensor(2.5)}, 2)
+    logger.log_metrics({"a": 3.0, "b": 4.0}, 3)
+    path = Path(logger.log_dir) / "metrics.csv"
+    assert path.read_text().split() == ["step,a,b", "1,1.5,", "2,,2.5", "3,3.0,4.0"]
+
+
+@pytest.mark.parametrize("torn", ["", "9", "9,0.", "4"])
+def test_a_run_that_goes_on_cuts_what_came_after_its_checkpoint(torn):
+    logger = RunLogger("runs", "run")
+    for step in (1, 2, 3):
+        logger.log_metrics({"a": step / 2, "b": 0.0}, step)
+    path = Path(logger.log_dir) / "metrics.csv"
+    with path.open("a") as file:
+        file.write(torn)
+    again = RunLogger("runs", "run", 0)
+    again.cut_after(2)
+    again.log_metrics({"b": 1.0, "c": 7.0}, 3)
+    assert path.read_text().split() == ["step,a,b,c", "1,0.5,0.0,", "2,1.0,0.0,", "3,,1.0,7.0"]
+
+
+def test_the_newest_run_with_a_checkpoint_is_found():
+    for version in (0, 2, 10, 11):
+        Path(f"runs/run/version_{version}/checkpoints").mkdir(parents=True)
+    for version in (0, 2, 10):
+        Path(f"runs/run/version_{version}/checkpoints/last.ckpt").touch()
+    assert find_checkpoint(Path("runs"), "run", "last").parts[-3] == "version_10"
+    with pytest.raises(FileNotFoundError, match=r"No run in runs/run has a checkpoint best\.ckpt"):
+        find_checkpoint(Path("runs"), "run", "best")
+
+
+def test_only_the_last_checkpoint_of_a_run_goes_on_in_its_folder():
+    folder = Path("runs/run/version_0/checkpoints")
+    folder.mkdir(parents=True)
+    assert run_of(folder / "last.ckpt") is None
+    (folder.parent / "config.yaml").touch()
+    assert run_of(folder / "last.ckpt") == folder.parent.resolve()
+    assert run_of(folder / "best.ckpt") is None
+    assert run_of(Path("last.ckpt")) is None
+
+
+def test_going_on_from_the_best_state_is_a_new_run():
+    main(RUN)
+    before = tree("runs")
+    main(
+        [
+            "fit",
+            "--ckpt_path",
+            "runs/run/version_0/checkpoints/best.ckpt",
+            "--trainer.max_steps",
+            "6",
+        ]
+    )
+    after = tree("runs")
+    assert {name: after[name] for name in before} == before
+    assert "run/version_1/checkpoints/last.ckpt" in after
+
+
+def test_a_failed_run_says_so(monkeypatch):
+    from lightning_gans import WGANGP
+
+    usual = WGANGP.generator_loss
+    monkeypatch.setattr(
+        WGANGP,
+        "generator_loss",
+        lambda self, samples: {
+            name: term * (float("nan") if self.trainer.global_step == 2 else 1)
+            for name, term in usual(self, samples).items()
+        },
+    )
+    with pytest.raises(SystemExit) as stopped:
+        main([*RUN, "--checkpoint.every_n_updates", "1"])
+    assert stopped.value.code == 1
+    record = json.loads(Path("runs/run/version_0/run.json").read_text())
+    assert record["status"].startswith(
+        "stopped: DivergenceError: loss_g is not finite at update 3"
+    )
+    assert record["updates"] == 2
+    last = torch.load("runs/run/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == 2
+    seen = torch.load("runs/run/version_0/diverged.pt", weights_only=True)
+    assert seen.keys() == {"real", "fake", "latent"}
+    assert seen["real"].shape == seen["fake"].shape
+    assert all(part.isfinite().all() for part in seen.values())

@@ -1,0 +1,101 @@
+"""Compiled losses against those that are not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from conftest import SMALL, quiet_trainer, small_ring
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from lightning_gans import GAN, WGANGP
+from lightning_gans.core.priors import NormalPrior
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, lr=0.1)
+
+
+class Compilations(pl.Callback):
+    """Notes at the end which losses are compiled."""
+
+    def on_train_epoch_end(self, trainer, model):
+        self.found = {name: loss.compiled for name, loss in model._compiled.items()}
+
+
+def trained(make, *, compiled=None):
+    """Trains for three rounds of which the second writes a row; returns weights and that row."""
+    pl.seed_everything(0)
+    model = make()
+    noted = Compilations()
+    quiet_trainer(3, log_every_n_steps=2, limit_val_batches=0, callbacks=[noted]).fit(
+        model, small_ring()
+    )
+    assert noted.found == (compiled or {})
+    assert model._compiled == {}  # it could not be pickled
+    row = {name: value for name, value in model.live.items() if "per_s" not in name}
+    return list(model.parameters()), row
+
+
+def test_compiled_losses_and_gradients_are_those_of_eager_mode():
+    def make(compile):
+        arguments = {**SMALL, "optimizer_g": sgd, "optimizer_d": sgd, "n_critic": 2}
+        return lambda: WGANGP(compile=compile, **arguments)
+
+    weights, row = trained(make(False))
+    players = {"discriminator": True, "generator": True}
+    compiled, compiled_row = trained(make(True), compiled=players)
+    for one, other in zip(compiled, weights, strict=True):
+        assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert row.keys() == compiled_row.keys()
+    for name, value in row.items():
+        assert compiled_row[name] == pytest.approx(value, rel=1e-5, abs=1e-6)
+
+
+class Looks(nn.Module):
+    """A discriminator that no compiler can follow: it looks at its values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x if x.sum().item() < 1e9 else -x)
+
+
+def test_a_loss_that_cannot_be_compiled_says_so_and_runs_without():
+    def make(compile):
+        return lambda: GAN(
+            generator=nn.Linear(3, 2),
+            discriminator=Looks(),
+            prior=NormalPrior(3),
+            optimizer_g=sgd,
+            optimizer_d=sgd,
+            compile=compile,
+        )
+
+    eager, _ = trained(make(False))
+    players = {"discriminator": False, "generator": False}
+    with pytest.warns(UserWarning, match=r"GAN\.discriminator_loss cannot be compiled") as said:
+        compiled, _ = trained(make(True), compiled=players)
+    assert sum("cannot be compiled" in str(one.message) for one in said) == 2  # both players'
+    for one, other in zip(compiled, eager, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.slow
+def test_two_processes_compile_what_each_of_them_computes(tmp_path):
+    script = Path(__file__).parents[1] / "distributed" / "compile_losses.py"
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], check=True, timeout=300, capture_output=True
+    )
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        _, weights = found[False]
+        compiled, compiled_weights = found[True]
+        assert compiled == {"discriminator": True, "generator": True}
+        for one, other in zip(compiled_weights, weights, strict=True):
+            assert_close(one, other, rtol=1e-5, atol=1e-6)

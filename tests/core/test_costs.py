@@ -1,0 +1,200 @@
+"""What one update costs, counted rather than timed."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from conftest import SMALL, quiet_trainer, small_ring
+from torch import Tensor, nn
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lightning_gans import CGAN, GAN, WGANGP
+from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
+from lightning_gans.core.players import Samples
+from lightning_gans.core.priors import NormalPrior
+from lightning_gans.optimizers import GANAdam
+
+BATCH = 8
+
+
+class Counted(nn.Module):
+    """A network that notes how many samples each of its calls reads."""
+
+    treats_samples_alone = True
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.calls: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls.append(len(x))
+        return self.network(x)
+
+
+def counted_model(**arguments) -> WGANGP:
+    generator = Counted(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2)))
+    discriminator = Counted(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)))
+    return WGANGP(
+        generator=generator, discriminator=discriminator, prior=NormalPrior(2), **arguments
+    )
+
+
+class Window(TorchDispatchMode, pl.Callback):
+    """Counts operations, Lightning's logging and optimizer steps from one update to another."""
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__()
+        self.first, self.last = first, last
+        self.operations: Counter[str] = Counter()
+        self.logs = self.steps = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.operations[str(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+    def on_train_start(self, trainer, model):
+        log = model.log
+
+        def counting(*args, **kwargs):
+            self.logs += 1
+            return log(*args, **kwargs)
+
+        model.log = counting
+        for optimizer in trainer.optimizers:
+            optimizer.register_step_post_hook(self.stepped)
+
+    def stepped(self, *_):
+        self.steps += 1
+
+    def on_train_batch_end(self, trainer, model, *_):
+        if trainer.global_step == self.first:
+            model.generator.calls.clear()
+            model.discriminator.calls.clear()
+            self.logs = self.steps = 0
+            self.__enter__()
+        elif trainer.global_step == self.last:
+            self.__exit__(None, None, None)
+            self.counted = (self.steps, self.logs)
+            self.read = {
+                "generator": list(model.generator.calls),
+                "discriminator": list(model.discriminator.calls),
+            }
+
+
+def window(model, tmp_path, *, first=3, last=4, every=100) -> Window:
+    found = Window(first, last)
+    trainer = quiet_trainer(
+        last + 1,
+        log_every_n_steps=every,
+        limit_val_batches=0,
+        callbacks=[
+            found,
+            Progress(),
+            Evaluation([]),
+            Pictures(every_n_updates=100),
+            Checkpoint(dirpath=str(tmp_path)),
+        ],
+        default_root_dir=tmp_path,
+        enable_checkpointing=True,
+        enable_progress_bar=True,
+    )
+    trainer.fit(model, small_ring(batch_size=BATCH))
+    return found
+
+
+def test_a_round_makes_no_pass_step_or_transfer_too_many(tmp_path):
+    found = window(counted_model(n_critic=3), tmp_path)
+    # All fakes of the critic's turns at once, then those of the generator's own turn.
+    assert found.read["generator"] == [3 * BATCH, BATCH]
+    # Real and fake together, then the penalty's points; at last the generator's fakes.
+    assert found.read["discriminator"] == [2 * BATCH, BATCH] * 3 + [BATCH]
+    steps, logs = found.counted
+    assert steps == 4
+    assert logs == 0
+    # On the CPU each loss is looked at. Elsewhere it is not, as in several processes.
+    assert found.operations["aten._local_scalar_dense.default"] == 4
+    assert found.operations["aten._to_copy.default"] == 0
+
+
+def test_a_row_of_logs_is_one_transfer(tmp_path, monkeypatch):
+    transfers = []
+    transfer = Tensor.tolist
+    monkeypatch.setattr(Tensor, "tolist", lambda x: transfers.append(x.shape) or transfer(x))
+    quiet = window(counted_model(n_critic=1), tmp_path)
+    assert transfers == []
+    logged = window(counted_model(n_critic=1), tmp_path, every=4)
+    # Loss, terms, gradient norm and mean logits of the critic; loss and norm of the generator.
+    assert transfers == [(8,)]
+    more = logged.operations - quiet.operations
+    assert more["aten._local_scalar_dense.default"] == 0
+    assert logged.counted == (2, 0)
+
+
+@pytest.mark.slow
+def test_two_processes_send_their_gradients_and_wait_for_nothing_else(tmp_path):
+    script = Path(__file__).parents[1] / "distributed" / "count_costs.py"
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], check=True, timeout=300, capture_output=True
+    )
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        assert not any(name.startswith("c10d") for name in found["calls"])
+        # DDP itself looks which parameters a backward pass has reached; nothing else waits.
+        assert "aten._local_scalar_dense.default" not in found["calls"]
+        # DDP sends the whole model in each backward pass, with zeros for who does not play.
+        assert found["sent"] == 4 * (3 + 1) * sum(found["sizes"])
+
+
+# One pass over real and fake --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", [GAN, WGANGP, CGAN])
+def test_one_pass_over_both_gives_the_logits_of_two(variant):
+    classes = {"num_classes": 3} if variant is CGAN else {}
+    model = variant(**SMALL, **classes).double()
+    real, fake = torch.randn(2, 5, 2, dtype=torch.float64)
+    labels = torch.randint(3, (5,)) if classes else None
+    samples = Samples(real, fake, real, labels)
+    apart = model.logits(samples)
+    model._joins = True
+    together = model.logits(samples)
+    for one, other in zip(apart, together, strict=True):
+        assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_a_discriminator_with_batch_statistics_reads_real_and_fake_apart():
+    layers = nn.Linear(2, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1)
+    network = Counted(nn.Sequential(*layers))
+    model = GAN(generator=nn.Linear(2, 2), discriminator=network, prior=NormalPrior(2))
+    quiet_trainer(1, limit_val_batches=0).fit(model, small_ring(batch_size=BATCH))
+    assert network.calls[-3:] == [BATCH, BATCH, BATCH]
+
+
+# Adam's default ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda a, b: [*a.parameters(), *b.parameters()],
+        lambda a, b: (p for net in (a, b) for p in net.parameters()),
+        lambda a, b: [{"params": a.parameters()}, {"params": b.parameters(), "lr": 1e-3}],
+        lambda a, b: [{"params": a.weight}, {"params": [a.bias, *b.parameters()]}],
+        lambda a, b: [(f"{i}.{n}", p) for i in (a, b) for n, p in i.named_parameters()],
+    ],
+)
+def test_adam_is_fused_on_the_cpu_and_updates_whatever_it_is_given(given):
+    networks = nn.Linear(2, 2), nn.Linear(2, 2)
+    optimizer = GANAdam(given(*networks), lr=0.1)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    before = [p.detach().clone() for net in networks for p in net.parameters()]
+    networks[1](networks[0](torch.ones(1, 2))).sum().backward()
+    optimizer.step()
+    after = [p for net in networks for p in net.parameters()]
+    assert not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))

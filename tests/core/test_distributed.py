@@ -1,0 +1,140 @@
+"""Two processes on gloo against the plain loop that plays them one after the other."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from distributed.score_images import metrics
+from distributed.score_points import scores
+from reference import BATCH, GAMES, play
+from torch.testing import assert_close
+
+import lightning_gans
+from lightning_gans import GAN, regularizers
+from lightning_gans.regularizers import Penalty
+
+pytestmark = pytest.mark.slow
+
+SCRIPTS = Path(__file__).parents[1] / "distributed"
+
+
+def is_variant(value):
+    return isinstance(value, type) and issubclass(value, GAN)
+
+
+def is_penalty(name):
+    value = getattr(regularizers, name)
+    return isinstance(value, type) and issubclass(value, Penalty) and value is not Penalty
+
+
+CASES = [f"{name}:{n_critic}" for name in GAMES for n_critic in (1, 3)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """All games, played by two machines of one process each, on this one."""
+    folder = tmp_path_factory.mktemp("trained")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"]
+    torchrun += ["--nproc_per_node", "1", "--master_addr", "127.0.0.1", "--master_port", str(port)]
+    script = [str(SCRIPTS / "train_game.py"), str(folder), "2", *CASES]
+    nodes = [
+        subprocess.Popen(
+            [*torchrun, "--node_rank", str(rank), *script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for rank, node in enumerate(nodes):
+        printed, _ = node.communicate(timeout=400)
+        assert f"{len(CASES)} cases in process {rank} of 2" in printed, printed
+    return folder
+
+
+def assert_like_the_reference(folder, case):
+    name, n_critic = case.split(":")
+    first, second = (torch.load(folder / f"{case}.rank{rank}.pt") for rank in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert first.pop("images_seen") == 5 * int(n_critic) * BATCH * 2
+    expected = play(GAMES[name], rounds=5, n_critic=int(n_critic), ranks=2)
+    assert first.keys() == expected.keys()
+    for key, value in expected.items():
+        assert_close(first[key], value, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_train_like_the_mean_of_their_gradients(case, trained):
+    assert_like_the_reference(trained, case)
+
+
+def test_processes_that_lightning_starts_train_alike(tmp_path):
+    command = [sys.executable, str(SCRIPTS / "train_game.py"), str(tmp_path), "1", "WGANGP:3"]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    assert_like_the_reference(tmp_path, "WGANGP:3")
+
+
+def test_every_variant_and_penalty_is_among_the_games():
+    variants = {cls for cls in vars(lightning_gans).values() if is_variant(cls)}
+    played = {game.variant for game in GAMES.values()}
+    kinds = {type(p) for game in GAMES.values() for p in game.model(1).penalties}
+    assert played == variants
+    assert len(played) == 11
+    assert kinds == {getattr(regularizers, name) for name in regularizers.__all__ if is_penalty(name)}
+
+
+def test_the_reference_itself_tells_processes_apart():
+    """Both processes drawing the same noise would pass for one; that must not go unseen."""
+    one, two = (play(GAMES["WGANGP"], rounds=1, n_critic=1, ranks=ranks) for ranks in (1, 2))
+    assert any((one[key] - two[key]).abs().max() > 1e-4 for key in one)
+
+
+def test_only_one_process_downloads():
+    command = [sys.executable, str(SCRIPTS / "download_once.py")]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    assert len(Path("downloads.txt").read_text().splitlines()) == 1
+
+
+def test_points_are_scored_in_two_processes_as_in_one(tmp_path):
+    """The same samples are generated, and none is counted by one process only."""
+    command = [sys.executable, str(SCRIPTS / "score_points.py"), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    alone = scores(1)
+    both = torch.load(tmp_path / "4100.pt")
+    assert {"reconstruction_mse", "mean_sample_mse", "reconstruction_fidelity"} <= both[0].keys()
+    for found, expected in zip(both, (alone.scores, alone.floors), strict=True):
+        assert found.keys() == expected.keys()
+        assert {
+            "modes_pacgan",
+            "w1",
+            "sliced_w",
+            "kl",
+            "label_fidelity",
+            "class_diversity",
+        } <= found.keys()
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_images_are_scored_in_two_processes_as_in_one(tmp_path):
+    command = [sys.executable, str(SCRIPTS / "score_images.py"), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
+    assert [len(rank["fake"]) for rank in ranks] == [21, 20]
+    assert not torch.equal(ranks[0]["fake"][:20], ranks[1]["fake"])
+    expected = {}
+    for metric in metrics():
+        for kind in ("real", "fake"):
+            metric.update(torch.cat([rank[kind] for rank in ranks]), real=kind == "real")
+        expected.update((name, float(value)) for name, value in metric.compute().items())
+    for rank in ranks:
+        assert rank["scores"] == pytest.approx(expected, rel=1e-6)
+        assert rank["num_samples"] == 41
+    assert ranks[0]["scores"] == ranks[1]["scores"]
+    assert ranks[0]["floors"] == ranks[1]["floors"]
+    assert ranks[0]["floors"].keys() == expected.keys()

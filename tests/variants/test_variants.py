@@ -1,0 +1,209 @@
+"""Each variant against the plain loop, and what every variant has to be able to do."""
+
+import inspect
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from conftest import SMALL, MadeImages, fitted, fitting_data, small_ring
+from reference import GAMES, SEED, data, play
+from torch.testing import assert_close
+
+import lightning_gans.variants
+from lightning_gans import DCGAN, GAN, LSGAN, WDCGAN, WDCGANGP, WGAN, WGANGP, load
+from lightning_gans.callbacks import Checkpoint
+from lightning_gans.networks import DCGANDiscriminator, has_batch_statistics
+from lightning_gans.regularizers import R1
+
+VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.variants.__all__]
+
+
+@pytest.mark.parametrize("n_critic", [1, 3])
+@pytest.mark.parametrize("name", GAMES)
+def test_training_is_that_of_the_plain_loop(name, n_critic, monkeypatch):
+    monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
+    model = GAMES[name].model(n_critic)
+    fitted(model, data(GAMES[name].num_classes), max_steps=5, precision="64-true")
+    expected = play(GAMES[name], rounds=5, n_critic=n_critic, ranks=1)
+    for key, value in expected.items():
+        assert_close(model.state_dict()[key], value, rtol=0, atol=1e-12)
+
+
+def test_every_variant_is_compared():
+    assert {game.variant for game in GAMES.values()} == set(VARIANTS)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_trains_without_an_argument_but_the_shape(variant):
+    samples = fitting_data(variant)
+    model = variant(data_shape=samples.data_shape)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer = fitted(model, samples, max_steps=2)
+    assert trainer.global_step == 2
+    after = model.state_dict()
+    assert not any(torch.equal(before[name], after[name]) for name in before if "weight" in name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_takes_keywords_only_and_names_its_paper(variant):
+    kinds = {parameter.kind for parameter in inspect.signature(variant).parameters.values()}
+    assert kinds <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+    assert "https://arxiv.org/abs/" in inspect.getdoc(variant)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_saved_and_loaded(variant, tmp_path):
+    samples = fitting_data(variant)
+    model = variant(data_shape=samples.data_shape, n_critic=2)
+    fitted(
+        model,
+        samples,
+        max_steps=2,
+        enable_checkpointing=True,
+        callbacks=[Checkpoint(dirpath=str(tmp_path))],
+    )
+    loaded = load(tmp_path / "last.ckpt")
+    assert type(loaded) is variant
+    assert loaded.n_critic == 2
+    z = model.sample_latent(5)
+    labels = model.sample_labels(5)
+    assert torch.equal(loaded.sample(z, labels), model.sample(z, labels))
+
+
+def test_the_penalised_variant_is_the_other_with_a_penalty_in_the_place_of_clipping():
+    model = WGANGP(data_shape=(2,), penalty_weight=0.3)
+    assert isinstance(model, WGAN)
+    assert model.clip_value is None
+    assert [type(p).__name__ for p in model.penalties] == ["GradientPenalty"]
+    assert model.penalties[0].weight == 0.3
+
+
+# Convolutional networks
+
+
+@pytest.mark.parametrize(
+    ("variant", "base", "statistics"),
+    [(DCGAN, GAN, True), (WDCGAN, WGAN, True), (WDCGANGP, WGANGP, False)],
+)
+def test_a_convolutional_variant_is_its_base_with_other_networks(variant, base, statistics):
+    model, plain = variant(data_shape=(3, 32, 32)), base(data_shape=(3, 32, 32))
+    assert issubclass(variant, base)
+    assert isinstance(model.discriminator, DCGANDiscriminator)
+    assert has_batch_statistics(model.generator)
+    assert has_batch_statistics(model.discriminator) is statistics
+    assert model.n_critic == plain.n_critic
+    assert model.prior.dim == plain.prior.dim == 100
+    for name in ("optimizer_g", "optimizer_d"):
+        defaults = [getattr(m, name)(m.parameters()).defaults for m in (model, plain)]
+        assert defaults[0] == defaults[1]
+
+
+def test_clipping_reaches_the_batch_norms_of_the_critic():
+    model = WDCGAN(data_shape=(1, 16, 16), clip_value=0.02)
+    fitted(model, MadeImages(), max_steps=1)
+    (norm,) = (m for m in model.discriminator.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    assert norm.weight.max().item() <= torch.tensor(0.02).item()
+    assert norm.weight.min() > 0.01  # they were 1 and have made five steps of at most 5e-4
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda critic: WGANGP(data_shape=(1, 16, 16), discriminator=critic),
+        lambda critic: GAN(data_shape=(1, 16, 16), discriminator=critic, penalties=[R1()]),
+    ],
+)
+def test_a_penalty_on_a_critic_with_batch_statistics_is_refused(build):
+    with pytest.raises(
+        ValueError, match=r"discriminator: it has BatchNorm.*(penalty|r1) is a pen"
+    ):
+        build(DCGANDiscriminator((1, 16, 16)))
+    build(DCGANDiscriminator((1, 16, 16), normalization=None))
+
+
+# Clipping
+
+
+class EveryState(pl.Callback):
+    """Notes the largest critic parameter whenever the generator's turn has come."""
+
+    def __init__(self):
+        self.largest = []
+
+    def on_train_batch_end(self, trainer, model, *_):
+        self.largest.append(max(p.abs().max().item() for p in model.discriminator.parameters()))
+
+
+def test_every_parameter_of_the_critic_is_clipped_after_every_step(tmp_path):
+    """Biases and normalisation included; what the generator sees and what is saved is clipped."""
+    critic = torch.nn.Sequential(
+        torch.nn.Linear(2, 8), torch.nn.LayerNorm(8), torch.nn.ReLU(), torch.nn.Linear(8, 1)
+    )
+    model = WGAN(**{**SMALL, "discriminator": critic}, clip_value=0.03, n_critic=2)
+    seen = []
+    usual = model.generator_loss
+    model.generator_loss = lambda samples: (
+        seen.append(max(p.abs().max().item() for p in critic.parameters())) or usual(samples)
+    )
+    watch = EveryState()
+    saver = Checkpoint(dirpath=str(tmp_path), every_n_updates=1)
+    fitted(model, max_steps=3, enable_checkpointing=True, callbacks=[watch, saver])
+    bound = torch.tensor(0.03).item()
+    assert max(watch.largest + seen) <= bound
+    assert min(watch.largest) > 0.029  # the LayerNorm's weights, 1 at first, lie on the bound
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    saved = [value for name, value in state.items() if name.startswith("discriminator")]
+    assert len(saved) == 6
+    assert max(value.abs().max().item() for value in saved) <= bound
+
+
+@pytest.mark.parametrize("value", [0.0, -0.01])
+def test_a_clip_value_that_leaves_nothing_is_refused(value):
+    with pytest.raises(ValueError, match=f"clip_value must be above 0, got {value}"):
+        WGAN(data_shape=(2,), clip_value=value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"label_noise": -0.1}, "label_noise must be at least 0, got -0.1"),
+        ({"loss_weight": 0.0}, "loss_weight must be above 0, got 0.0"),
+    ],
+)
+def test_least_squares_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LSGAN(data_shape=(2,), **arguments)
+
+
+def test_a_negative_penalty_weight_is_refused():
+    with pytest.raises(ValueError, match="GradientPenalty: weight must be at least 0, got -1"):
+        WGANGP(data_shape=(2,), penalty_weight=-1)
+
+
+def test_the_wasserstein_estimate_is_logged_by_those_who_have_one():
+    for variant, expected in ((GAN, False), (WGAN, True), (WGANGP, True)):
+        model = variant(**SMALL)
+        fitted(model, max_steps=1, log_every_n_steps=1)
+        assert ("train/wasserstein" in model.live) is expected
+
+
+def test_validation_gives_as_many_fakes_as_there_are_real_samples():
+    model = GAN(**SMALL)
+    shapes = []
+
+    class Shapes(pl.Callback):
+        def on_validation_batch_end(self, trainer, module, outputs, batch, batch_idx):
+            shapes.append((tuple(outputs["real"].shape), tuple(outputs["fake"].shape)))
+
+    ring = small_ring(num_eval_samples=1500)
+    fitted(
+        model,
+        ring,
+        max_steps=1,
+        limit_val_batches=1.0,
+        callbacks=[Shapes()],
+        check_val_every_n_epoch=None,
+        val_check_interval=1,
+        num_sanity_val_steps=0,
+    )
+    assert shapes == [((1000, 2), (1000, 2)), ((500, 2), (500, 2))]
