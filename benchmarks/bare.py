@@ -72,7 +72,7 @@ class Bare:
         self.device = gan.device
         self.draw = draws(data, gan.device)
         self.n_critic, self.batch = gan.n_critic, batch
-        self.weight: float = gan.penalties[0].weight  # type: ignore[assignment]
+        self.weight = float(gan.regularizers[0].weight)  # type: ignore[arg-type]
         self.dim = gan.prior.dim
         self.half = half
         self.statistics = any(

@@ -59,7 +59,7 @@ def arguments(name: str) -> dict[str, Any]:
         from lightning_gans.regularizers import R1, GradientPenalty
 
         squares = {"loss": LeastSquares(label_noise=0.05)}
-        penalty, r1 = {"regularizers": [GradientPenalty(0.7)]}, {"regularizers": [R1(3.0)]}
+        penalty, r1 = {"penalty": GradientPenalty(0.7)}, {"regularizers": [R1(3.0)]}
     small_vae = {
         "data_shape": (1, 16, 16),
         "discriminator": partial(networks.DCGANDiscriminator, width=4),

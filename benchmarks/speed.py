@@ -75,7 +75,7 @@ def alike(hidden: list[int], **arguments: Any) -> dict[str, Any]:
         player: part(f"MLP{player.title()}", hidden=hidden)
         for player in ("generator", "discriminator")
     }
-    return part("WGANGP", penalty_weight=0.1, **networks, **arguments)
+    return part("WGANGP", penalty=part("GradientPenalty", weight=0.1), **networks, **arguments)
 
 
 SLOPE = part("torch.nn.LeakyReLU", negative_slope=0.2)

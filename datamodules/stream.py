@@ -199,7 +199,7 @@ class StreamData(LightningDataModule):
 
     Args:
         batch_size: samples of one discriminator update and process, at least 1. A loader's batch
-            has ``n_critic`` times as many, where the attached model has an ``n_critic``.
+            has as many times more as the attached model has ``batches_per_round``.
         num_eval_samples: samples of each evaluation set, at least 2.
 
     Raises:
@@ -253,7 +253,7 @@ class StreamData(LightningDataModule):
     def train_dataloader(self) -> Stream:
         """Returns the endless chain of batches for this process."""
         model = getattr(self.trainer, "lightning_module", None)
-        size = self.batch_size * getattr(model, "n_critic", 1)
+        size = self.batch_size * getattr(model, "batches_per_round", 1)
         seed = getattr(model, "seed", int(os.environ.get("PL_GLOBAL_SEED", 0)))
         rank, ranks = self._place()
         if self._fitting and self._stream is not None:

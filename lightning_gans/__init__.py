@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lightning_gans.core.checkpointing import load as load
+    from lightning_gans.core.divergence import DivergenceError as DivergenceError
     from lightning_gans.core.gan import GAN as GAN
-    from lightning_gans.core.players import DivergenceError as DivergenceError
     from lightning_gans.core.players import Player as Player
     from lightning_gans.core.players import Samples as Samples
     from lightning_gans.variants import ACGAN as ACGAN
@@ -32,7 +32,7 @@ _HOMES = {
     "CGAN": "lightning_gans.variants",
     "CVAEGAN": "lightning_gans.variants",
     "DCGAN": "lightning_gans.variants",
-    "DivergenceError": "lightning_gans.core.players",
+    "DivergenceError": "lightning_gans.core.divergence",
     "GAN": "lightning_gans.core.gan",
     "LSGAN": "lightning_gans.variants",
     "MinimaxGAN": "lightning_gans.variants",

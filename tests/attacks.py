@@ -22,7 +22,8 @@ from torchmetrics import Metric
 from lightning_gans import GAN
 from lightning_gans.core.priors import Prior
 from lightning_gans.core.trust import Trust
-from lightning_gans.regularizers import Penalty
+from lightning_gans.losses import LossSource
+from lightning_gans.regularizers import Regularizer, RegularizerSource
 
 PACKAGES = (
     *("lightning_gans", "datamodules", "torch.nn", "torch.optim"),
@@ -34,7 +35,10 @@ SETTINGS = {
     "activation": Callable[[], nn.Module],
     "network": nn.Module | None,
     "prior": Prior | None,
-    "penalties": Sequence[Penalty],
+    "loss": LossSource,
+    "penalty": RegularizerSource,
+    "regularizers": Sequence[Regularizer],
+    "augment": nn.Module | None,
     "optimizer": OptimizerCallable,
     "scheduler": LRSchedulerCallable | None,
     "callbacks": list[Callback] | Callback | None,

@@ -78,7 +78,14 @@ HARMFUL: dict[str, dict[str, Any]] = {
 """Names that do harm, with what they need for that."""
 CONSTRUCTOR = [
     *("generator", "discriminator", "prior", "optimizer_g", "optimizer_d", "scheduler"),
-    *("penalties", "data_shape", "n_critic", "compile", "generator/init_args/activation"),
+    *(
+        "regularizers",
+        "loss",
+        "data_shape",
+        "n_critic",
+        "compile",
+        "generator/init_args/activation",
+    ),
     *("generator/init_args/output", "discriminator/init_args/normalization"),
     *("generator/init_args/hidden", "optimizer_g/init_args/lr", "no_such_argument"),
 ]
@@ -367,7 +374,7 @@ def main() -> None:
         place = chance.choice(PLACES)
         about_run = place.startswith("config/")  # which only some commands read
         about_training = about_run and not place.startswith(ALWAYS_READ)
-        if place.endswith(("callbacks", "metrics", "penalties")) and chance.random() < 0.7:
+        if place.endswith(("callbacks", "metrics", "regularizers")) and chance.random() < 0.7:
             value = [value]
         exported = not about_run and chance.random() < 0.5
         changed = copy.deepcopy(export if exported else state)

@@ -27,6 +27,16 @@ def commands(page):
     return [line for line in found if line.startswith("lightning-gans ")]
 
 
+def write_examples():
+    """Writes the modules that docs/variants.md shows; each begins with its name."""
+    modules = {}
+    for source in code(DOCS / "variants.md", "python"):
+        name, _, text = source.partition("\n")
+        modules[name.removeprefix("# ").removesuffix(".py")] = text
+        Path(name.removeprefix("# ")).write_text(text)
+    return modules
+
+
 ENGLISH = [page for page in PAGES if ".zh." not in page.name]  # the others have the same commands
 
 
@@ -34,8 +44,7 @@ ENGLISH = [page for page in PAGES if ".zh." not in page.name]  # the others have
 def test_every_command_that_trains_is_understood(page, capsys):
     fill("photos")
     np.save("points.npy", np.zeros((30, 3)))
-    (source,) = code(DOCS / "variants.md", "python")
-    Path("hinge.py").write_text(source)
+    write_examples()
     for line in commands(page):
         arguments = shlex.split(line, comments=True)[1:]
         if arguments[0] != "fit" or "--ckpt_path" in arguments:
@@ -74,19 +83,33 @@ def test_the_examples_in_python_run_as_they_stand(name):
     assert names["trainer"].global_step == (20 if name == "data.md" else 200)
 
 
-def test_the_variant_that_is_shown_trains(capsys):
-    (source,) = code(DOCS / "variants.md", "python")
-    assert 25 <= len(source.splitlines()) <= 45
-    Path("hinge.py").write_text(source)
-    plain, penalised, sample, further = commands(DOCS / "variants.md")
-    brief = "--trainer.max_steps 3 --data.num_eval_samples 32 --pictures.every_n_updates 0"
-    for line in (plain, penalised):
-        main([*shlex.split(line)[1:], *brief.split()])
-    assert "HingeGAN on GaussianRing" in capsys.readouterr().out
+BRIEF = "--trainer.max_steps 3 --data.num_eval_samples 32 --pictures.every_n_updates 0"
+
+
+def test_what_is_shown_trains_and_is_opened_again(capsys):
+    write_examples()
+    *trained, sample, further = commands(DOCS / "variants.md")
+    for line in trained:
+        main([*shlex.split(line)[1:], *BRIEF.split()])
+    assert "ACGAN on GaussianRing" in capsys.readouterr().out
     main(shlex.split(sample)[1:])
     assert Path("samples.png").is_file()
     main([*shlex.split(further)[1:], "--trainer.max_steps", "4"])
     assert "going on from" in capsys.readouterr().out
+
+
+LENGTHS = {"infogan": 40, "pacgan": 20}
+
+
+@pytest.mark.parametrize(("name", "loss"), [("infogan", "Wasserstein"), ("pacgan", "Hinge")])
+def test_structures_that_are_shown_train_with_any_loss(name, loss, capsys):
+    lines = [line for line in write_examples()[name].splitlines() if line]
+    assert len(lines) <= LENGTHS[name]
+    model = {"infogan": "infogan.InfoGAN", "pacgan": "pacgan.PacGAN"}[name]
+    flags = f"--model {model} --model.loss {loss} --model.regularizers+=R1 --model.n_critic 2"
+    main(["fit", *flags.split(), "--data", "GaussianRing", "--name", name, *BRIEF.split()])
+    rows = Path(f"runs/{name}/version_0/metrics.csv").read_text()
+    assert "val/w1" in rows
 
 
 @pytest.mark.parametrize("name", ["start", "tutorials"])

@@ -71,7 +71,7 @@ class Alarms(Callback):
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every < 1 or trainer.global_step % every != 0:
             return
-        row = pl_module.live
+        row = pl_module.last_logged
         # The adversarial terms alone: a reconstruction is summed over an image.
         whole = {key: row.get(f"train/loss_{key}", 0.0) for key in ("d", "g")}
         losses = [abs(row.get(f"train/adversarial_{key}", whole[key])) for key in ("d", "g")]
@@ -131,7 +131,7 @@ class Alarms(Callback):
 
 def _steepest(gan: GAN, real: Tensor, fake: Tensor, labels: Tensor | None) -> float:
     """Returns the largest slope of the discriminator at points between samples."""
-    size = min(len(real), len(fake))
+    size = min(len(real), len(fake)) // gan.pack_size * gan.pack_size
     shares = torch.linspace(0, 1, size, device=real.device, dtype=real.dtype)
     shares = shares.reshape(-1, *[1] * (real.ndim - 1))
     points = shares * real[:size] + (1 - shares) * fake[:size].to(real)

@@ -96,7 +96,7 @@ class GeneratorEMA(Callback):
         for own, value in zip(_tensors(self.generator), _tensors(gan.generator), strict=True):
             own.data = own.data.to(value)
         share_buffers(self.generator)
-        gan.evaluate_with(self.generator)
+        gan.evaluate_with(generator=self.generator)
 
     @override
     @torch.no_grad()

@@ -13,7 +13,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from lightning_gans.core.gan import GAN
-from lightning_gans.core.players import Reconstructs, split_batch
+from lightning_gans.core.players import Reconstructs
 from lightning_gans.metrics import (
     MEANINGS,
     ClassDiversity,
@@ -221,7 +221,7 @@ class Evaluation(Callback):
         if fixed and not self.floors:
             self.floors = self._score_real_data(trainer, gan, stage)
         row = {f"{stage}/{name}": value for name, value in self.scores.items()}
-        gan.live.update(row)
+        gan.last_logged.update(row)
         gan.log_dict(row, logger=False, sync_dist=True)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=trainer.global_step)
@@ -237,7 +237,8 @@ class Evaluation(Callback):
         loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
         for batches, real in ((loader if again else (), True), (data.floor_dataloader(), False)):
             for batch in batches:
-                samples, labels = split_batch(trainer.strategy.batch_to_device(batch))
+                record: Any = gan.read_batch(trainer.strategy.batch_to_device(batch))
+                samples, labels = record.real, record.labels
                 for metric in again if real else comparing:
                     _update(metric, samples, labels, real=real)
         return _compute(comparing)

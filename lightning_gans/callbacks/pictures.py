@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from lightning_gans.callbacks import drawing
 from lightning_gans.core.gan import GAN
-from lightning_gans.core.players import Reconstructs, split_batch
+from lightning_gans.core.players import Batch, Reconstructs
 from lightning_gans.core.priors import latents_between
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.networks import evaluation_mode
@@ -75,7 +75,11 @@ class Pictures(Callback):
         self._real = None
         if hasattr(data, "floor_dataloader"):
             batch = next(iter(data.val_dataloader()))
-            self._real = split_batch(trainer.strategy.batch_to_device(batch))
+            self._remember(pl_module, trainer.strategy.batch_to_device(batch))
+
+    def _remember(self, gan: GAN, batch: Any) -> None:
+        record: Any = gan.read_batch(batch)
+        self._real = record.real, record.labels
 
     @override
     def on_train_batch_start(
@@ -83,7 +87,7 @@ class Pictures(Callback):
     ) -> None:
         assert isinstance(pl_module, GAN)
         if self._real is None:
-            self._real = split_batch(batch)
+            self._remember(pl_module, batch)
         if trainer.global_step == 0 and self._drawn_at < 0 and self.every_n_updates > 0:
             self._draw(trainer, pl_module)
 
@@ -100,7 +104,7 @@ class Pictures(Callback):
         update = trainer.global_step
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every > 0 and update % every == 0:
-            self._rows.append((update, dict(pl_module.live)))
+            self._rows.append((update, dict(pl_module.last_logged)))
         if self.every_n_updates and update % self.every_n_updates == 0:
             self._draw(trainer, pl_module)
 
@@ -121,7 +125,7 @@ class Pictures(Callback):
         name = f"{trainer.global_step:07d}.png"
         picture = self._picture(fake, real, title)
         self._publish(trainer, "samples", picture, self._folder / "samples" / name)
-        if fake.ndim == 2 and fake.shape[1] == 2:
+        if fake.ndim == 2 and fake.shape[1] == 2 and gan.pack_size == 1:
             if labels is not None:
                 fake, real = fake[labels == 0], self._of_class_0()
                 title += ", class 0"
@@ -168,7 +172,7 @@ class Pictures(Callback):
         reseed(gan.device, gan.seed, EVALUATION, LATENTS)
         if gan.num_classes is None:
             return gan.evaluated.sample(gan.sample_latent(number)), real[:number], None
-        gan.check_samples(real, known)
+        gan.check(Batch(real, known))
         if real.ndim == 2:
             labels = torch.arange(number, device=gan.device) % gan.num_classes
             latent = gan.sample_latent(number)

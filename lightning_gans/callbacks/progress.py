@@ -113,7 +113,7 @@ class Progress(ProgressBar):
             self._show(trainer, pl_module)
 
     def _show(self, trainer: Trainer, gan: GAN) -> None:
-        values = _values(gan.live)
+        values = _values(gan.last_logged)
         update = trainer.global_step
         if self._live is not None:
             self._bar.update(self._task, completed=update)

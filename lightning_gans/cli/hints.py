@@ -21,8 +21,8 @@ SECTIONS = {
 }
 """Callbacks of every run, by the key of their settings."""
 HOMES = (
-    *("variants", "networks", "core.priors", "regularizers", "optimizers", "callbacks"),
-    "loggers",
+    *("variants", "networks", "core.priors", "losses", "regularizers", "augment"),
+    *("optimizers", "callbacks", "loggers"),
 )
 
 

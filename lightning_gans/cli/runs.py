@@ -31,8 +31,8 @@ from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.processes import give_time
 from lightning_gans.cli.screen import say
+from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.gan import GAN
-from lightning_gans.core.players import DivergenceError
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import replacing
 

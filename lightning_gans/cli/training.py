@@ -47,8 +47,8 @@ from lightning_gans.cli.request import (
 from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import read_checkpoint
+from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.gan import GAN
-from lightning_gans.core.players import DivergenceError
 from lightning_gans.core.trust import Trust, known_paths
 from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
@@ -205,7 +205,7 @@ class GANCLI(LightningCLI):
         try:
             self._run_guarded(self.trainer.fit, model, **kwargs)
         except (InputError, RunError, OtherProcessFailed):
-            if model.training_begun:
+            if model.has_trained:
                 self._tell_how_to_go_on()
             else:
                 self._leave_no_trace()
@@ -274,7 +274,7 @@ class GANCLI(LightningCLI):
 
         What fails before the first update is to be blamed on the input.
         """
-        begun = model.training_begun
+        begun = model.has_trained
         if isinstance(error, InputError | RunError):
             return error
         if isinstance(error, OSError):

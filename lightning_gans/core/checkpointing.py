@@ -151,29 +151,40 @@ class CheckpointedModule(LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
+        self._save_plain_hyperparameters()
         self.seed = 0
         self.images_seen = 0
         self.skipped_steps: Tensor | float = 0.0
         self.value_range: tuple[float, float] | None = None
-        self._objects: list[str] = []
         self._constants: dict[str, Tensor] | None = None
 
-    def save_plain_hyperparameters(self) -> None:
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        """Keeps the arguments of the outermost constructor, before any constructor runs."""
+        instance = super().__new__(cls)
+        instance.__dict__["_given"] = arguments, keywords
+        return instance
+
+    def _save_plain_hyperparameters(self) -> None:
         """Saves those arguments that the object is being constructed with that are plain data.
 
         From the command line all of them are: a network is its class path and its arguments. From
-        Python, objects other than their parameter's default are remembered by name, so that `load`
-        can ask for them; optimizers and schedulers matter to training only and are not.
+        Python, objects are remembered by name, so that `load` can ask for them; optimizers and
+        schedulers matter to training only and are not. Lightning's ``save_hyperparameters`` would
+        mix in what a constructor hands on to that of its base.
         """
-        values = _given_hyperparameters.get() or _constructor_call(self)
+        arguments, keywords = self.__dict__.pop("_given")
+        given = inspect.signature(type(self).__init__).bind(self, *arguments, **keywords)
+        chosen = _by_name(given)
+        given.apply_defaults()
+        values = _given_hyperparameters.get() or _by_name(given)
         values = {k: v for k, v in values.items() if not k.startswith("_")}  # Lightning's own
-        objects = [name for name, value in values.items() if not _is_plain(value)]
-        self._replace_hyperparameters({k: v for k, v in values.items() if k not in objects})
+        self._replace_hyperparameters({k: v for k, v in values.items() if _is_plain(v)})
         self._objects = [
             name
-            for name in objects
-            if not name.startswith(("optimizer", "scheduler"))
-            and not _is_default(type(self), name, values[name])
+            for name, value in values.items()
+            if name in chosen
+            and not _is_plain(value)
+            and not name.startswith(("optimizer", "scheduler"))
         ]
 
     def _replace_hyperparameters(self, values: dict[str, Any]) -> None:
@@ -394,20 +405,6 @@ def _is_range(limits: Any) -> bool:
     return numbers and len(limits) == 2 and -1e30 < limits[0] < limits[1] < 1e30
 
 
-def _constructor_call(instance: object) -> dict[str, Any]:
-    """Returns the arguments of the outermost constructor that is running on an instance."""
-    frame = inspect.currentframe()
-    call = frame
-    while frame is not None:
-        if frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is instance:
-            call = frame
-        frame = frame.f_back
-    assert call is not None
-    names, _, keywords, values = inspect.getargvalues(call)
-    arguments = {name: values[name] for name in names if name != "self"}
-    return {**arguments, **(values[keywords] if keywords else {})}
-
-
 def _saved_class(
     saved: dict[str, Any], path: str | os.PathLike[str], trust: Trust
 ) -> type[CheckpointedModule]:
@@ -418,17 +415,21 @@ def _saved_class(
         raise ValueError(f"{path}: {error}") from error
 
 
+def _by_name(given: inspect.BoundArguments) -> dict[str, Any]:
+    """Returns the arguments of a constructor, those in ``**kwargs`` among them."""
+    named = {name: value for name, value in given.arguments.items() if name != "self"}
+    for name, parameter in given.signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            named |= named.pop(name, {})
+    return named
+
+
 def _is_plain(value: object) -> bool:
     if isinstance(value, dict):
         return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
     if isinstance(value, list | tuple):
         return all(_is_plain(v) for v in value)
     return value is None or type(value) in (bool, int, float, str)
-
-
-def _is_default(cls: type, name: str, value: object) -> bool:
-    signatures = (inspect.signature(c) for c in cls.__mro__ if "__init__" in vars(c))
-    return any(s.parameters[name].default is value for s in signatures if name in s.parameters)
 
 
 def _tensors(value: object, name: str) -> Iterator[tuple[str, Tensor]]:

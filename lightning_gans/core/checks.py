@@ -3,42 +3,82 @@
 Each function raises a ValueError that names the argument, what it is and what it should be.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import combinations, product
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from lightning_gans.core.players import Player, Record
 from lightning_gans.core.priors import Prior
-from lightning_gans.networks import JoinLabels, output_range
+from lightning_gans.losses import AdversarialLoss
+from lightning_gans.networks import JoinLabels, has_batch_statistics, output_range
+from lightning_gans.regularizers import WeightRegularizer
 
 __all__ = [
-    "check_batch",
+    "build",
+    "build_part",
+    "check_augment",
     "check_classes",
     "check_discriminator",
     "check_generator",
     "check_labels",
+    "check_logits",
+    "check_losses",
     "check_makes",
+    "check_name_is_free",
     "check_optimizer",
     "check_outputs",
+    "check_packs",
+    "check_players",
     "check_precision",
     "check_range",
-    "check_scheduler",
-    "check_sharing",
+    "check_rows",
+    "check_samples",
+    "check_schedulers",
+    "check_sources",
+    "check_terms",
+    "check_updates",
     "check_weights",
-    "made",
+    "warn_of_batch_statistics",
 ]
+
+Part = TypeVar("Part", bound=nn.Module)
 
 HALF = (torch.float16, torch.bfloat16)
 LARGEST = 1e9
 """Absolute value of data."""
+MOST_UPDATES = 10_000
+"""Of a player in a round, whose samples come in one batch."""
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 
 
-def made(name: str, network: Callable[..., nn.Module], *sizes: Any, **arguments: int) -> nn.Module:
+def build_part(name: str, source: Callable[[], Part], kind: Any) -> Part:
+    """Returns a loss or a regularizer that may still have to be made.
+
+    Args:
+        name: of the argument.
+        source: the part, or what makes it, such as its class.
+        kind: the class that it has to be of.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    part: Any = source if isinstance(source, kind) or not callable(source) else source()
+    if not isinstance(part, kind):
+        raise ValueError(f"{name} must be a {kind.__name__} or make one, got {part!r}.")
+    return cast("Part", part)
+
+
+def build(
+    name: str, network: Callable[..., nn.Module], *sizes: Any, **arguments: int
+) -> nn.Module:
     """Returns a network that may still have to be made.
 
     Args:
@@ -88,15 +128,46 @@ def _disagree(name: str, key: str, own: object, needed: object) -> str:
     )
 
 
-def check_makes(name: str, make: object) -> None:
-    """Refuses an argument that should make an optimizer and cannot be called.
+def check_makes(**makes: object) -> None:
+    """Refuses arguments that should make an optimizer and cannot be called.
+
+    Raises:
+        ValueError: if one is.
+    """
+    for name, make in makes.items():
+        if not callable(make):
+            raise ValueError(f"{name} must make an optimizer from parameters, got {make}.")
+
+
+def check_updates(name: str, updates: int) -> None:
+    """Refuses a number of updates in a round that is below 1 or very large.
 
     Args:
-        name: of the argument.
-        make: its value.
+        name: of the argument, or of the player.
+        updates: the number.
     """
-    if not callable(make):
-        raise ValueError(f"{name} must make an optimizer from parameters, got {make}.")
+    if not 1 <= updates <= MOST_UPDATES:
+        limits = "at least 1" if updates < 1 else f"at most {MOST_UPDATES:,}"
+        raise ValueError(f"{name} must be {limits}, got {updates}.")
+
+
+def check_sources(
+    data_shape: tuple[int, ...] | None, prior: Prior | None, *networks: object
+) -> None:
+    """Refuses networks that have yet to be made for data of an unknown shape.
+
+    Args:
+        data_shape: shape of one sample, if it is known.
+        prior: distribution of the latents, if it is given.
+        networks: or what makes them.
+    """
+    if data_shape is None and (
+        prior is None or not all(isinstance(network, nn.Module) for network in networks)
+    ):
+        raise ValueError(
+            "data_shape must be given, unless generator and discriminator are modules and a prior "
+            "says what the generator reads."
+        )
 
 
 def check_optimizer(player: str, optimizer: object) -> None:
@@ -123,23 +194,96 @@ def check_optimizer(player: str, optimizer: object) -> None:
         )
 
 
-def check_scheduler(scheduler: object, max_steps: int) -> None:
+def check_schedulers(schedulers: Sequence[object], max_steps: int) -> None:
     """Refuses a schedule that training would outlast, or that waits for a score.
 
+    Warns of one that begins again before training ends.
+
     Args:
-        scheduler: of a learning rate.
+        schedulers: of learning rates.
         max_steps: the trainer's; -1 is without limit.
     """
-    if isinstance(scheduler, ReduceLROnPlateau):
-        raise ValueError("scheduler: ReduceLROnPlateau waits for a score; give a fixed one.")
-    if isinstance(scheduler, OneCycleLR) and max_steps > scheduler.total_steps:
-        raise ValueError(
-            f"scheduler: OneCycleLR ends after {scheduler.total_steps:,} updates (total_steps), "
-            f"but training after {max_steps:,} (max_steps). Use total_steps {max_steps}."
+    for scheduler in schedulers:
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise ValueError(
+                "scheduler: ReduceLROnPlateau is not supported, since it waits for a score. Use "
+                "one that depends on the number of updates, such as CosineAnnealingLR."
+            )
+        if isinstance(scheduler, OneCycleLR) and max_steps > scheduler.total_steps:
+            raise ValueError(
+                f"scheduler: OneCycleLR ends after {scheduler.total_steps:,} updates "
+                f"(total_steps), but training after {max_steps:,} (max_steps). Use total_steps "
+                f"{max_steps}."
+            )
+    period = getattr(schedulers[0], "T_max", None) if schedulers else None
+    if period is not None and max_steps > period:
+        rank_zero_warn(
+            f"The learning rate of {type(schedulers[0]).__name__} rises again after update "
+            f"{period:,} (T_max), and training lasts until {max_steps:,}."
         )
 
 
-def check_sharing(players: Mapping[str, Sequence[nn.Module]]) -> None:
+def warn_of_batch_statistics(model: nn.Module, trainer: Trainer) -> None:
+    """Warns of BatchNorm whose statistics the processes do not share.
+
+    Args:
+        model: with all its networks.
+        trainer: of the model.
+    """
+    synced = getattr(trainer.strategy, "_layer_sync", None) is not None
+    if trainer.world_size > 1 and has_batch_statistics(model) and not synced:
+        rank_zero_warn(
+            "A network has BatchNorm layers, whose statistics each process computes on its own "
+            "share of the batch. On GPUs, sync_batchnorm=True shares them."
+        )
+
+
+def check_players(players: Sequence[Player]) -> list[Player]:
+    """Returns the players of a game, if they can play it.
+
+    Args:
+        players: in the order of their turns.
+
+    Raises:
+        ValueError: if there are none, two have one name, one has no networks or too many updates,
+            networks of two share parameters, or a regularizer cannot be computed.
+    """
+    if not players:
+        raise ValueError("configure_players: there must be at least one player.")
+    for name, number in Counter(player.name for player in players).items():
+        if number > 1:
+            raise ValueError(f"configure_players: {number} players are called {name!r}.")
+    for player in players:
+        if not player.networks:
+            raise ValueError(f"{player.name}: the player must have at least one network.")
+        check_updates(f"{player.name}: updates", player.updates)
+        if not player.factor > 0:
+            raise ValueError(f"{player.name}: factor must be above 0, got {player.factor}.")
+        _check_regularizers(player)
+    _check_sharing({player.name: player.networks for player in players})
+    return list(players)
+
+
+def _check_regularizers(player: Player) -> None:
+    names = [regularizer.name for regularizer in player.regularizers]
+    if len(set(names)) < len(names):
+        raise ValueError(f"regularizers: each name is allowed once, got {names}.")
+    looking = [r.name for r in player.regularizers if not isinstance(r, WeightRegularizer)]
+    if looking and player.views is None:
+        raise ValueError(
+            f"{player.name}: {', '.join(looking)} needs views of a discriminator, but the player "
+            "has none. Give the player views."
+        )
+    reading = [r.name for r in player.regularizers if r.reads_gradient]
+    if reading and any(map(has_batch_statistics, player.networks)):
+        raise ValueError(
+            f"{player.name}: it has BatchNorm layers, which make each output depend on the whole "
+            f"batch, but {', '.join(reading)} reads the gradient of each sample alone. Give it no "
+            "normalisation, or one of each sample alone, such as torch.nn.InstanceNorm2d."
+        )
+
+
+def _check_sharing(players: Mapping[str, Sequence[nn.Module]]) -> None:
     """Refuses parameters that different networks of two players share.
 
     In the turn of each of the two, the gradient of such a parameter would run through the other's
@@ -161,6 +305,49 @@ def check_sharing(players: Mapping[str, Sequence[nn.Module]]) -> None:
                     f"{type(second).__name__} of the {other}, and would train against each other "
                     "in it. Give each network its own, such as an embedding of its own."
                 )
+
+
+def check_terms(
+    player: Player, terms: Mapping[str, Any], noted: Mapping[str, Any], names: dict[str, str]
+) -> None:
+    """Refuses terms that are no scalars, or are logged under the name of another value.
+
+    Args:
+        player: whose loss has the terms.
+        terms: of its loss, by name.
+        noted: other values that it logs.
+        names: all names so far and the players that have them; those of this player are added.
+    """
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or term.ndim > 0:
+            found = f"shape {tuple(term.shape)}" if isinstance(term, Tensor) else repr(term)
+            raise ValueError(
+                f"{player.name}: each term of its loss must be a scalar tensor, but {name!r} is "
+                f"{found}. Take its mean."
+            )
+    if not terms:
+        raise ValueError(f"{player.name}: its loss has no terms.")
+    for name in (f"loss_{player.key}", *terms, *noted):
+        if name in names:
+            raise ValueError(
+                f"{player.name}: the log would hold two values under the name {name!r}, the other "
+                f"one of the {names[name]}. Use another name."
+            )
+        names[name] = player.name
+
+
+def check_losses(losses: Mapping[str, AdversarialLoss]) -> None:
+    """Refuses a loss with a state that two discriminators share.
+
+    Args:
+        losses: by the name of the discriminator.
+    """
+    for (one, loss), (other, same) in combinations(losses.items(), 2):
+        if loss is same and type(loss).after_turn is not AdversarialLoss.after_turn:
+            raise ValueError(
+                f"loss: the discriminators {one!r} and {other!r} share a {type(loss).__name__}, "
+                "which has a state. Give each a loss of its own."
+            )
 
 
 def check_weights(**weights: float) -> None:
@@ -254,13 +441,15 @@ def check_outputs(name: str, outputs: Tensor, shape: tuple[int, ...]) -> Tensor:
         name: of the network.
         outputs: of the network.
         shape: what they have to have: (N,) or (N, 1), where each is also given as the other, or
-            (N, K).
+            (N, K). One of shape (N,) may also be (N, 1, h, w), a number for each patch.
 
     Raises:
         ValueError: if they have another shape.
     """
     if len(shape) == 1 and outputs.shape == (*shape, 1):
         outputs = outputs.squeeze(1)
+    if len(shape) == 1 and outputs.ndim == 4:
+        shape = (*shape, 1, *outputs.shape[2:])  # a logit for each patch
     if shape[1:] == (1,) and outputs.shape == shape[:1]:
         outputs = outputs.unsqueeze(1)
     if outputs.shape != shape:
@@ -315,45 +504,125 @@ def check_range(
         )
 
 
-def check_batch(
-    real: Tensor, slices: int, sample_shape: tuple[int, ...], discriminator: nn.Module
-) -> None:
+def check_rows(record: Record, slices: int, model: nn.Module) -> None:
     """Refuses a first batch that no round can be played on.
 
     Args:
-        real: its samples.
+        record: the batch.
         slices: updates of a round that share it.
-        sample_shape: of one generated sample.
-        discriminator: what is to read it.
+        model: whose networks read it.
+    """
+    number = len(record)
+    read = {parameter.dtype for parameter in model.parameters()}
+    for values in record.tensors():
+        if len(values) != number:
+            raise ValueError(
+                f"data: a batch has {number} rows in one tensor and {len(values)} in another."
+            )
+        if not values.is_floating_point():
+            continue
+        if values.dtype == torch.float64 and read == {torch.float32}:
+            raise ValueError(
+                "data: samples are torch.float64, but the networks read torch.float32: convert "
+                "them with .float(), or give the trainer precision 64-true."
+            )
+        if not values.isfinite().all():
+            bad = int((~values.isfinite()).sum())
+            raise ValueError(
+                f"data: {bad} of the first batch's {values.numel()} values are NaN or infinite."
+            )
+        if values.numel() and values.abs().max() > LARGEST:
+            raise ValueError(
+                f"data: a value of the first batch is as large as {values.abs().max().item():.3g}"
+                f", whose square may overflow. Scale the data to values below {LARGEST:.0e}."
+            )
+    if number % slices != 0:
+        raise ValueError(
+            f"data: a batch of {number} samples cannot be split into {slices} equal slices, one "
+            f"for each update of a round (n_critic): its size must be a multiple of {slices}."
+        )
+
+
+def check_samples(real: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuses samples that are not like those that the generator makes.
+
+    Args:
+        real: samples of a batch.
+        shape: of one generated sample.
     """
     if not real.is_floating_point():
         raise ValueError(f"data: samples must be floating-point numbers, got {real.dtype}.")
-    read = {parameter.dtype for parameter in discriminator.parameters()}
-    if real.dtype == torch.float64 and read == {torch.float32}:
-        raise ValueError(
-            "data: samples are torch.float64, but the networks read torch.float32: convert them "
-            "with .float(), or give the trainer precision 64-true."
-        )
-    if tuple(real.shape[1:]) != sample_shape:
+    if tuple(real.shape[1:]) != shape:
         raise ValueError(
             f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes samples "
-            f"of shape {sample_shape}."
+            f"of shape {shape}."
         )
-    if len(real) % slices != 0:
+
+
+def check_packs(number: int, slices: int, pack_size: int) -> None:
+    """Refuses a batch whose slices cannot be packed.
+
+    Args:
+        number: samples of the batch.
+        slices: updates of a round that share it.
+        pack_size: samples that a discriminator judges at a time.
+    """
+    if (number // slices) % pack_size != 0:
         raise ValueError(
-            f"data: a batch of {len(real)} samples cannot be split into {slices} equal slices, "
-            f"one for each update of a round (n_critic): its size must be a multiple of {slices}."
+            f"data: {number // slices} samples of an update cannot be split into packs of "
+            f"{pack_size}. Use a batch_size that is a multiple of {pack_size}."
         )
-    if not real.isfinite().all():
-        bad = int((~real.isfinite()).sum())
+
+
+def check_augment(augment: nn.Module | None, x: Tensor) -> None:
+    """Refuses an augmentation that changes the shape of samples.
+
+    Args:
+        augment: the augmentation, if there is one.
+        x: some samples.
+    """
+    if augment is None:
+        return
+    shape = tuple(augment(x).shape)
+    if shape != tuple(x.shape):
         raise ValueError(
-            f"data: {bad} of the first batch's {real.numel()} values are NaN or infinite."
+            f"augment: it makes samples of shape {shape} from samples of shape {tuple(x.shape)}. "
+            "Use an augmentation that keeps the shape."
         )
-    if real.numel() and real.abs().max() > LARGEST:
+
+
+def check_logits(loss: AdversarialLoss, real: Tensor | None, fake: Tensor) -> None:
+    """Refuses outputs that a loss cannot compare, or real ones that it needs and does not get.
+
+    Shapes that merely broadcast, such as (N, 1) and (N,), would make a loss of all N x N pairs.
+
+    Args:
+        loss: that reads them.
+        real: outputs of real samples, if there are any.
+        fake: outputs of generated samples.
+    """
+    if real is not None and real.shape != fake.shape:
         raise ValueError(
-            f"data: a value of the first batch is as large as {real.abs().max().item():.3g}, "
-            f"whose square may overflow. Scale the data to values below {LARGEST:.0e}."
+            f"discriminator: its outputs have shape {tuple(real.shape)} for real samples, but "
+            f"{tuple(fake.shape)} for generated ones. Use one shape for both."
         )
+    if real is None and loss.needs_real:
+        raise ValueError(
+            f"loss: {type(loss).__name__} compares generated samples with real ones, which this "
+            "player does not see. Use another loss."
+        )
+
+
+def check_name_is_free(argument: str, name: str, taken: Container[str]) -> None:
+    """Refuses a second value of one name in an update.
+
+    Args:
+        argument: what the name is given to.
+        name: of the value.
+        taken: names of the update so far.
+    """
+    if name in taken:
+        raise ValueError(f"{argument}: {name!r} is used twice in one update. Use another name.")
 
 
 def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:
@@ -361,7 +630,7 @@ def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:
 
     Args:
         real: samples of a batch.
-        labels: what came along with them.
+        labels: of the batch.
         num_classes: the model's.
     """
     if labels is None:

@@ -7,14 +7,20 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_gans.core.randomness import EVALUATION, reseed
+
 __all__ = [
     "ConstantPrior",
     "NormalPrior",
     "Prior",
     "UniformPrior",
+    "latents_at",
     "latents_between",
     "spherical_interpolation",
 ]
+
+BLOCK = 1000
+"""Latents of an evaluation that are drawn at a time."""
 
 
 class Prior(ABC):
@@ -130,6 +136,27 @@ class ConstantPrior(Prior):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         return torch.full((n, self.dim), self.value, device=device, dtype=dtype)
+
+
+def latents_at(
+    draw: Callable[[int], Tensor], device: torch.device, seed: int, start: int, n: int
+) -> Tensor:
+    """Draws the latents that go with some samples of an evaluation set, shape (n, Z).
+
+    Each depends on the seed and on the place of its sample only, whatever batches there are.
+
+    Args:
+        draw: draws so many latents.
+        device: that they are drawn on.
+        seed: of the run.
+        start: place of the first sample in the set.
+        n: how many.
+    """
+    drawn = []
+    for block in range(start // BLOCK, -(-(start + n) // BLOCK)):
+        reseed(device, seed, EVALUATION, block, 0)
+        drawn.append(draw(BLOCK))
+    return torch.cat(drawn)[start % BLOCK :][:n]
 
 
 def spherical_interpolation(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:

@@ -28,15 +28,17 @@ from torchmetrics import Metric
 
 from lightning_gans.core.priors import Prior
 from lightning_gans.errors import printable
-from lightning_gans.regularizers import Penalty
+from lightning_gans.losses import AdversarialLoss
+from lightning_gans.regularizers import Regularizer
 
 __all__ = ["KINDS", "Trust", "class_path_of", "known_classes", "known_paths"]
 
 KINDS: dict[type, tuple[str, ...]] = {
     LightningModule: ("lightning_gans",),
     Metric: ("lightning_gans.metrics",),
-    Penalty: ("lightning_gans.regularizers",),
-    nn.Module: ("lightning_gans.networks", "torch.nn.modules"),
+    AdversarialLoss: ("lightning_gans.losses",),
+    Regularizer: ("lightning_gans.regularizers",),
+    nn.Module: ("lightning_gans.networks", "lightning_gans.augment", "torch.nn.modules"),
     Prior: ("lightning_gans.core.priors",),
     Optimizer: ("lightning_gans.optimizers", "torch.optim"),
     LRScheduler: ("torch.optim.lr_scheduler",),

@@ -1,24 +1,20 @@
-"""Losses as pure functions: adversarial ones of outputs, and those of autoencoders.
+"""Adversarial losses as pure functions.
 
-Every adversarial one takes *logits*, shape (N,), real before fake, and returns a scalar that its
+Each takes *logits*, shape (N,), real before fake, and returns a scalar that its
 player minimises. Networks that end in a sigmoid hand over probabilities instead; only the
 least-squares losses are meant for those.
 """
 
-import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy, logsigmoid, softplus
+from torch.nn.functional import logsigmoid, softplus
 
 __all__ = [
-    "bernoulli_distance",
     "least_squares_discriminator_loss",
     "least_squares_generator_loss",
     "minimax_discriminator_loss",
     "minimax_generator_loss",
     "non_saturating_generator_loss",
-    "normal_divergence",
     "optimal_logits",
-    "squared_distance",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",
 ]
@@ -148,46 +144,3 @@ def wasserstein_generator_loss(fake: Tensor) -> Tensor:
         fake: critic outputs on generated samples, shape (N,).
     """
     return -fake.mean()
-
-
-def normal_divergence(mean: Tensor, log_sd: Tensor) -> Tensor:
-    """Returns KL(N(mean, sd^2), N(0, 1)) in nats, summed over entries, averaged over samples.
-
-    References:
-        Auto-Encoding Variational Bayes (Kingma and Welling, 2014), appendix B,
-        https://arxiv.org/abs/1312.6114
-
-    Args:
-        mean: shape (N, Z).
-        log_sd: log of the standard deviations, shape (N, Z).
-    """
-    return (mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(1).mean() / 2
-
-
-def squared_distance(real: Tensor, fake: Tensor) -> Tensor:
-    """Returns the squared difference, summed over the entries and averaged over the batch.
-
-    Args:
-        real: samples, shape (N, ...).
-        fake: their reconstructions, the same shape.
-    """
-    return (fake - real).square().sum() / len(real)
-
-
-def bernoulli_distance(real: Tensor, fake: Tensor) -> Tensor:
-    """Returns -x log p - (1 - x) log(1 - p), summed over the entries, averaged over the batch.
-
-    The logarithms are cut off at -100. Autocast is left: half precision cannot tell a
-    probability near 1 from 1.
-
-    References:
-        Auto-Encoding Variational Bayes (Kingma and Welling, 2014), appendix C.1,
-        https://arxiv.org/abs/1312.6114
-
-    Args:
-        real: x, samples in [0, 1], shape (N, ...).
-        fake: p, their reconstructions in [0, 1], the same shape.
-    """
-    with torch.autocast(real.device.type, enabled=False):
-        total = binary_cross_entropy(fake.to(real.dtype), real, reduction="sum")
-    return total / len(real)

@@ -1,12 +1,29 @@
 """What is added to a loss."""
 
+from lightning_gans.regularizers.base import (
+    Regularizer,
+    RegularizerSource,
+    View,
+    WeightRegularizer,
+)
 from lightning_gans.regularizers.gradient import (
     R1,
+    R2,
     GradientPenalty,
-    Penalty,
     gradient_penalty,
     input_gradient,
-    r1_penalty,
+    zero_centered_penalty,
 )
 
-__all__ = ["R1", "GradientPenalty", "Penalty", "gradient_penalty", "input_gradient", "r1_penalty"]
+__all__ = [
+    "R1",
+    "R2",
+    "GradientPenalty",
+    "Regularizer",
+    "RegularizerSource",
+    "View",
+    "WeightRegularizer",
+    "gradient_penalty",
+    "input_gradient",
+    "zero_centered_penalty",
+]

@@ -1,19 +1,19 @@
-"""Penalties on the discriminator's input gradient: pure functions and the small modules over them.
-
-A penalty module is called as ``penalty(critic, real, fake)`` and returns its weighted value, so
-that any model takes any number of them: ``GAN(penalties=[R1(10.0)])``. Its ``name`` is its key in
-the logs.
-"""
-
-from collections.abc import Callable
+"""Penalties on the discriminator's input gradient: pure functions and the modules over them."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-__all__ = ["R1", "GradientPenalty", "Penalty", "gradient_penalty", "input_gradient", "r1_penalty"]
+from lightning_gans.regularizers.base import Critic, Regularizer, View
 
-Critic = Callable[[Tensor], Tensor]
+__all__ = [
+    "R1",
+    "R2",
+    "GradientPenalty",
+    "gradient_penalty",
+    "input_gradient",
+    "zero_centered_penalty",
+]
 
 
 def input_gradient(critic: Critic, x: Tensor) -> Tensor:
@@ -59,66 +59,21 @@ def gradient_penalty(
     return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()
 
 
-def r1_penalty(critic: Critic, real: Tensor) -> Tensor:
-    """Returns half the mean squared norm of the gradient on real samples.
+def zero_centered_penalty(critic: Critic, x: Tensor) -> Tensor:
+    """Returns half the mean squared norm of the gradient at some samples.
 
     References:
-        Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), equation 9,
-        without gamma, https://arxiv.org/abs/1801.04406
+        Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), equations
+        9 and 10, without gamma, https://arxiv.org/abs/1801.04406
 
     Args:
         critic: maps (N, ...) to outputs, shape (N,).
-        real: real samples, shape (N, ...).
+        x: samples, shape (N, ...): real ones for R1, generated ones for R2.
     """
-    return input_gradient(critic, real).square().flatten(1).sum(1).mean() / 2
+    return input_gradient(critic, x).square().flatten(1).sum(1).mean() / 2
 
 
-class Penalty(nn.Module):
-    """Base of the penalties: a weight, and what all of them do about half precision.
-
-    Under fp16 autocast the penalty leaves autocast and runs in fp32, since squared gradients
-    overflow or vanish in half precision; under bf16 the critic's forward may stay in bf16.
-
-    Args:
-        weight: the factor before the penalty, at least 0.
-
-    Raises:
-        ValueError: if the weight is negative or not finite.
-    """
-
-    name: str
-
-    def __init__(self, weight: float) -> None:
-        super().__init__()
-        if not 0 <= weight < float("inf"):
-            raise ValueError(f"{type(self).__name__}: weight must be at least 0, got {weight}.")
-        self.weight = weight
-
-    def penalize(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """Returns the penalty before its weight, a scalar."""
-        raise NotImplementedError
-
-    @override
-    def forward(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """Returns the weighted penalty, a scalar.
-
-        Args:
-            critic: maps (N, ...) to outputs, shape (N,).
-            real: real samples, shape (N, ...).
-            fake: generated samples, the same shape.
-        """
-        device = real.device.type
-        if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
-            with torch.autocast(device, enabled=False):
-                return self.weight * self.penalize(critic, real.float(), fake.float())
-        return self.weight * self.penalize(critic, real, fake)
-
-    @override
-    def extra_repr(self) -> str:
-        return f"weight={self.weight}"
-
-
-class GradientPenalty(Penalty):
+class GradientPenalty(Regularizer):
     """Pulls the norm of the critic's gradient towards 1 between real and fake samples.
 
     See `gradient_penalty`.
@@ -129,20 +84,21 @@ class GradientPenalty(Penalty):
 
     Args:
         weight: the paper's lambda: 10 for images, 0.1 in its authors' 2-D toys.
+        every: see `Regularizer`.
     """
 
     name = "gradient_penalty"
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
 
     @override
-    def penalize(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        return gradient_penalty(critic, real, fake)
+    def penalize(self, view: View) -> Tensor:
+        return gradient_penalty(view.discriminate, view.real, view.fake)
 
 
-class R1(Penalty):
-    """Pulls the discriminator's gradient on real samples towards 0: `r1_penalty`.
+class R1(Regularizer):
+    """Pulls the discriminator's gradient at real samples towards 0: `zero_centered_penalty`.
 
     References:
         Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), equation 9,
@@ -151,13 +107,36 @@ class R1(Penalty):
 
     Args:
         weight: the paper's gamma.
+        every: see `Regularizer`.
     """
 
     name = "r1"
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
 
     @override
-    def penalize(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        return r1_penalty(critic, real)
+    def penalize(self, view: View) -> Tensor:
+        return zero_centered_penalty(view.discriminate, view.real)
+
+
+class R2(Regularizer):
+    """Pulls the discriminator's gradient at generated samples towards 0: `R1` at the fakes.
+
+    References:
+        Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), equation
+        10, https://arxiv.org/abs/1801.04406
+
+    Args:
+        weight: the paper's gamma.
+        every: see `Regularizer`.
+    """
+
+    name = "r2"
+
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    @override
+    def penalize(self, view: View) -> Tensor:
+        return zero_centered_penalty(view.discriminate, view.fake)

@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.core.checks import check_outputs, check_weights
+from lightning_gans.core.checks import check_weights
 from lightning_gans.core.gan import GAN
+from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Samples
-from lightning_gans.losses import minimax_discriminator_loss, non_saturating_generator_loss
 
 __all__ = ["ACGAN"]
 
@@ -39,6 +39,7 @@ class ACGAN(GAN):
     """
 
     num_classes: int
+    label_conditioning = False
 
     def __init__(
         self,
@@ -54,36 +55,19 @@ class ACGAN(GAN):
         self.class_weight_g = class_weight_g
 
     @override
-    def discriminator_arguments(self) -> dict[str, int]:
-        return {"num_outputs": 1 + self.num_classes}
-
-    def tell(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the logits of being real, shape (N,), and of the classes, shape (N, K)."""
-        shape = len(x), 1 + self.num_classes
-        outputs = check_outputs("discriminator", self.discriminator(x), shape)
-        return outputs[:, 0], outputs[:, 1:]
+    def heads(self) -> dict[str, int]:
+        return {"class": self.num_classes}
 
     @override
-    def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.tell(x)[0]
-
-    @override
-    def discriminator_loss(self, samples: Samples) -> dict[str, Tensor]:
-        assert samples.labels is not None
-        real, classes_of_real = self.tell(samples.real)
-        fake, classes_of_fake = self.tell(samples.fake)
-        self.note(d_real=real, d_fake=fake)
+    def auxiliary_d(self, real: Outputs, fake: Outputs, samples: Samples) -> dict[str, Tensor]:
+        weight, labels = self.class_weight_d, samples.labels
+        assert labels is not None
         return {
-            "adversarial_d": minimax_discriminator_loss(real, fake),
-            "class_real": self.class_weight_d * cross_entropy(classes_of_real, samples.labels),
-            "class_fake": self.class_weight_d * cross_entropy(classes_of_fake, samples.labels),
+            "class_real": weight * cross_entropy(real["class"], labels),
+            "class_fake": weight * cross_entropy(fake["class"], labels),
         }
 
     @override
-    def generator_loss(self, samples: Samples) -> dict[str, Tensor]:
+    def auxiliary_g(self, fake: Outputs, samples: Samples) -> dict[str, Tensor]:
         assert samples.labels is not None
-        fake, classes = self.tell(samples.fake)
-        return {
-            "adversarial_g": non_saturating_generator_loss(fake),
-            "class_g": self.class_weight_g * cross_entropy(classes, samples.labels),
-        }
+        return {"class_g": self.class_weight_g * cross_entropy(fake["class"], samples.labels)}

@@ -1,7 +1,7 @@
 """The variational autoencoder whose decoder is the generator of a GAN."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -11,20 +11,19 @@ from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
 from lightning_gans.core.checks import (
+    build,
     check_discriminator,
     check_makes,
     check_outputs,
     check_weights,
-    made,
 )
 from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
-from lightning_gans.core.players import Player, Samples
+from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import (
-    bernoulli_distance,
-    non_saturating_generator_loss,
-    normal_divergence,
-    squared_distance,
+    bernoulli_nll,
+    kl_standard_normal,
+    squared_error,
 )
 from lightning_gans.networks import (
     MaxPoolDiscriminator,
@@ -36,7 +35,7 @@ from lightning_gans.optimizers import GANAdam
 
 __all__ = ["CVAEGAN", "Reconstructed"]
 
-DISTANCES = {"squared_error": squared_distance, "bernoulli": bernoulli_distance}
+DISTANCES = {"squared_error": squared_error, "bernoulli": bernoulli_nll}
 """What a reconstruction is compared by."""
 
 EncoderSource = Callable[[int, tuple[int, ...]], nn.Module]
@@ -97,6 +96,7 @@ class CVAEGAN(GAN):
     """
 
     num_classes: int
+    label_conditioning = False
     exported = ("generator", "encoder")
 
     def __init__(
@@ -141,28 +141,20 @@ class CVAEGAN(GAN):
                 "prior: the divergence of the latents is from a normal distribution; give a "
                 f"NormalPrior, got {self.prior}."
             )
-        self.encoder = made("encoder", encoder, self.prior.dim, self.data_shape)
-        self.classifier = made("classifier", classifier, self.data_shape, num_outputs=num_classes)
+        self.encoder = build("encoder", encoder, self.prior.dim, self.data_shape)
+        self.classifier = build("classifier", classifier, self.data_shape, num_outputs=num_classes)
         self.reconstruction = reconstruction
-        check_makes("optimizer_c", optimizer_c)
+        check_makes(optimizer_c=optimizer_c)
         self.optimizer_c = optimizer_c
 
     @override
-    def discriminator_arguments(self) -> dict[str, int]:
-        return {}
-
-    @override
-    def players(self) -> list[Player]:
-        discriminator, _ = super().players()
+    def configure_players(self) -> list[Player]:
+        discriminator, generator = super().configure_players()
+        networks = [self.encoder, self.generator]
         return [
-            Player("classifier", [self.classifier], self.optimizer_c, draw=self.draw_real),
+            Player("classifier", [self.classifier], self.classifier_loss, self.optimizer_c),
             discriminator,
-            Player(
-                "generator",
-                [self.encoder, self.generator],
-                self.optimizer_g,
-                draw=self.draw_reconstructions,
-            ),
+            replace(generator, networks=networks, draw=self.draw_reconstructions),
         ]
 
     def classify(self, x: Tensor) -> Tensor:
@@ -185,34 +177,30 @@ class CVAEGAN(GAN):
 
     # What the players see ------------------------------------------------------------------------
 
-    def draw_real(self, real: Tensor, labels: Tensor | None = None) -> Samples:
-        """Generates nothing."""
-        return Samples(real, real[:0], real.new_empty(0, self.prior.dim), labels)
-
     @override
-    def draw(self, real: Tensor, labels: Tensor | None = None) -> Samples:
+    def draw(self, batch: Batch) -> Samples:
         """Generates fakes from the prior, of classes that are drawn."""
-        latent = self.sample_latent(len(real))
-        fake = self.generate(latent, self.sample_labels(len(real)))
-        return Samples(real, fake, latent, labels)
+        latent = self.sample_latent(len(batch))
+        fake = self.generate(latent, self.sample_labels(len(batch)))
+        return Samples(batch.real, fake, latent, batch.labels)
 
-    def draw_reconstructions(self, real: Tensor, labels: Tensor | None = None) -> Reconstructed:
+    def draw_reconstructions(self, batch: Batch) -> Reconstructed:
         """Generates from latents of the real samples, each of the sample's own class.
 
         Outside of autocast: half precision cannot tell a probability near 1 from 1.
         """
-        mean, log_sd = self.locate(real)
+        mean, log_sd = self.locate(batch.real)
         latent = mean + torch.randn_like(mean) * log_sd.exp()
-        with torch.autocast(real.device.type, enabled=False):
-            fake = self.generate(latent.to(self.dtype), labels)
-        return Reconstructed(real, fake, latent, labels, mean=mean, log_sd=log_sd)
+        with torch.autocast(mean.device.type, enabled=False):
+            fake = self.generate(latent.to(self.dtype), batch.labels)
+        return Reconstructed(batch.real, fake, latent, batch.labels, mean=mean, log_sd=log_sd)
 
     # Losses --------------------------------------------------------------------------------------
 
-    def classifier_loss(self, samples: Samples) -> dict[str, Tensor]:
+    def classifier_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Returns the cross-entropy of the classes of the real samples."""
-        assert samples.labels is not None
-        return {"class_c": cross_entropy(self.classify(samples.real), samples.labels)}
+        assert batch.labels is not None
+        return {"class_c": cross_entropy(self.classify(batch.real), batch.labels)}
 
     @override
     def generator_loss(self, samples: Samples) -> dict[str, Tensor]:
@@ -221,8 +209,10 @@ class CVAEGAN(GAN):
         assert samples.labels is not None
         terms = {
             "reconstruction": DISTANCES[self.reconstruction](samples.real, samples.fake),
-            "kl": normal_divergence(samples.mean, samples.log_sd),
-            "adversarial_g": non_saturating_generator_loss(self.discriminate(samples.fake)),
+            "kl": kl_standard_normal(samples.mean, samples.log_sd),
+            "adversarial_g": self.adversarial_g(
+                self.loss, self.discriminate(samples.fake), self.real_logits(samples)
+            ),
             "class_g": cross_entropy(self.classify(samples.fake), samples.labels),
         }
         weights = self.term_weights.values()
@@ -248,19 +238,21 @@ class CVAEGAN(GAN):
     # Before the first update ---------------------------------------------------------------------
 
     @override
-    def check_networks(self, fake: Tensor, labels: Tensor | None) -> None:
-        super().check_networks(fake, labels)
+    def check_networks(self) -> None:
+        super().check_networks()
+        fake = self.example(64).fake
         if self.reconstruction == "bernoulli" and (fake.min() < 0 or fake.max() > 1):
             raise ValueError(
                 "reconstruction: bernoulli needs a generator that ends in a sigmoid; its output "
                 f"goes from {fake.min():.4g} to {fake.max():.4g}. Give it output torch.nn.Sigmoid."
             )
-        check_discriminator(self.locate, fake, name="encoder")
-        check_discriminator(self.classify, fake, name="classifier")
+        check_discriminator(self.locate, fake[:2], name="encoder")
+        check_discriminator(self.classify, fake[:2], name="classifier")
 
     @override
-    def check_samples(self, real: Tensor, labels: Tensor | None) -> None:
-        super().check_samples(real, labels)
+    def check(self, batch: Batch) -> None:
+        super().check(batch)
+        real = batch.real
         if self.reconstruction == "bernoulli" and (real.min() < 0 or real.max() > 1):
             raise ValueError(
                 "reconstruction: bernoulli needs data from 0 to 1, but a batch goes from "

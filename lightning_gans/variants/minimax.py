@@ -1,11 +1,9 @@
 """The GAN of the original paper with its saturating loss."""
 
-from torch import Tensor
-from typing_extensions import override
+from typing import Any
 
 from lightning_gans.core.gan import GAN
-from lightning_gans.core.players import Samples
-from lightning_gans.losses import minimax_generator_loss
+from lightning_gans.losses import LossSource, Minimax
 
 __all__ = ["MinimaxGAN"]
 
@@ -13,14 +11,16 @@ __all__ = ["MinimaxGAN"]
 class MinimaxGAN(GAN):
     """The minimax game itself: the generator minimises log(1 - D(G(z))).
 
-    Kept for study: its gradient vanishes when the discriminator wins. See `GAN` for the arguments.
+    Kept for study: its gradient vanishes when the discriminator wins.
 
     References:
         Generative Adversarial Networks (Goodfellow et al., 2014), equation 1 and algorithm 1,
         https://arxiv.org/abs/1406.2661
+
+    Args:
+        loss: see `GAN`.
+        **kwargs: as for `GAN`.
     """
 
-    @override
-    def generator_loss(self, samples: Samples) -> dict[str, Tensor]:
-        fake = self.discriminate(samples.fake, samples.labels)
-        return {"adversarial_g": minimax_generator_loss(fake)}
+    def __init__(self, *, loss: LossSource = Minimax, **kwargs: Any) -> None:
+        super().__init__(loss=loss, **kwargs)

@@ -5,15 +5,17 @@ from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
 
+from lightning_gans.core.checks import build_part
+from lightning_gans.core.gan import GAN
+from lightning_gans.losses import LossSource, Wasserstein
 from lightning_gans.optimizers import GANAdam
-from lightning_gans.regularizers import GradientPenalty, Penalty
-from lightning_gans.variants.wgan import WGAN
+from lightning_gans.regularizers import GradientPenalty, Regularizer, RegularizerSource
 
 __all__ = ["WGANGP"]
 
 
-class WGANGP(WGAN):
-    """`WGAN` with a gradient penalty in the place of clipping.
+class WGANGP(GAN):
+    """The Wasserstein GAN whose critic a gradient penalty keeps Lipschitz.
 
     References:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), algorithm 1 and its
@@ -21,8 +23,10 @@ class WGANGP(WGAN):
         a critic update, as in the paper; its authors' CIFAR-10 code doubles them.
 
     Args:
-        penalty_weight: lambda: 10 in the paper, 0.1 in its authors' 2-D toys; at least 0.
-        penalties: further ones.
+        loss: see `GAN`.
+        penalty: keeps the critic Lipschitz: a regularizer, or what makes one. The paper's weight
+            is 10; its authors' 2-D toys have 0.1.
+        regularizers: further ones, see `GAN`.
         n_critic: critic updates before each generator update.
         optimizer_g: makes the generator's optimizer from its parameters.
         optimizer_d: makes the critic's.
@@ -32,16 +36,17 @@ class WGANGP(WGAN):
     def __init__(
         self,
         *,
-        penalty_weight: float = 10.0,
-        penalties: Sequence[Penalty] = (),
+        loss: LossSource = Wasserstein,
+        penalty: RegularizerSource = GradientPenalty,
+        regularizers: Sequence[Regularizer] = (),
         n_critic: int = 5,
         optimizer_g: OptimizerCallable = lambda p: GANAdam(p, lr=1e-4, beta1=0.0, beta2=0.9),
         optimizer_d: OptimizerCallable = lambda p: GANAdam(p, lr=1e-4, beta1=0.0, beta2=0.9),
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            clip_value=None,
-            penalties=[GradientPenalty(penalty_weight), *penalties],
+            loss=loss,
+            regularizers=[build_part("penalty", penalty, Regularizer), *regularizers],
             n_critic=n_critic,
             optimizer_g=optimizer_g,
             optimizer_d=optimizer_d,

@@ -7,9 +7,10 @@ import torch
 from conftest import Rows, fitted, small_ring
 from torch import Tensor, nn
 
-from lightning_gans import WGAN
+from lightning_gans import GAN, WGAN
 from lightning_gans.callbacks import Alarms
 from lightning_gans.core.priors import NormalPrior
+from lightning_gans.losses import Wasserstein
 
 
 def linear(weights):
@@ -19,8 +20,12 @@ def linear(weights):
     return network
 
 
-class Still(WGAN):
+class Still(GAN):
     """Never changes its weights."""
+
+    def __init__(self, clip_value=None, **arguments):
+        super().__init__(loss=Wasserstein, **arguments)
+        self.clip_value = clip_value
 
     def discriminator_loss(self, samples):
         return {"adversarial_d": 0 * super().discriminator_loss(samples)["adversarial_d"]}
@@ -117,7 +122,11 @@ def test_logged_values_ring_once_until_they_have_been_within_their_limit(name):
         warnings.simplefilter("always")
         for value in (5.0, 50.0, 60.0, 5.0, 70.0):
             trainer.global_step += 1
-            model.live = {"train/loss_d": value, "train/loss_g": -1.0, "train/grad_norm_g": value}
+            model.last_logged = {
+                "train/loss_d": value,
+                "train/loss_g": -1.0,
+                "train/grad_norm_g": value,
+            }
             alarms.on_train_batch_end(trainer, model, None, None, 0)
     texts = [str(warning.message) for warning in caught]
     assert [text.split(",")[0] for text in texts if text.startswith(name)] == [
@@ -129,7 +138,7 @@ def test_logged_values_ring_once_until_they_have_been_within_their_limit(name):
 def test_wasserstein_losses_may_cross_zero():
     trainer = type("Trainer", (), {"log_every_n_steps": 1, "loggers": [], "global_step": 1})()
     model = WGAN(data_shape=(2,))
-    model.live = {"train/loss_d": -1.0, "train/loss_g": 1e-6, "train/wasserstein": 1.0}
+    model.last_logged = {"train/loss_d": -1.0, "train/loss_g": 1e-6, "train/wasserstein": 1.0}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Alarms().on_train_batch_end(trainer, model, None, None, 0)

@@ -386,7 +386,7 @@ def test_an_unknown_score_is_refused_before_any_update(tmp_path):
             **VALIDATED,
             val_check_interval=1,
         )
-    assert not model.training_begun
+    assert not model.has_trained
 
 
 def test_a_failed_write_leaves_the_old_checkpoint_and_no_other_file(tmp_path):

@@ -97,4 +97,4 @@ def test_fit_without_anything_is_the_demo(capsys):
     found = yaml.safe_load(capsys.readouterr().out)
     demo = yaml.safe_load(catalogue.config_path("wgan_gp_ring_tuned").read_text())
     assert found["trainer"]["max_steps"] == demo["trainer"]["max_steps"]
-    assert found["model"]["init_args"]["penalty_weight"] == 0.1
+    assert found["model"]["init_args"]["penalty"]["init_args"]["weight"] == 0.1

@@ -61,27 +61,27 @@ def test_a_model_and_data_are_all_that_is_needed():
 
 def test_files_win_over_defaults_and_flags_over_files():
     Path("mine.yaml").write_text(
-        "model: {class_path: WGANGP, init_args: {n_critic: 3, penalty_weight: 0.5}}\n"
+        "model: {class_path: WGANGP, init_args: {n_critic: 3, gradient_clip_norm: 0.5}}\n"
         "data: GaussianRing\ntrainer: {log_every_n_steps: 7}\n"
     )
     main(["fit", "--config", "mine.yaml", "--model.n_critic", "2", *QUICK])
     found = config(name="mine")
     assert found["model"]["init_args"]["n_critic"] == 2
-    assert found["model"]["init_args"]["penalty_weight"] == 0.5
+    assert found["model"]["init_args"]["gradient_clip_norm"] == 0.5
     assert found["trainer"]["log_every_n_steps"] == 7
     assert found["checkpoint"]["monitor"] == "val/sliced_w"  # configs/default.yaml
 
 
 def test_flags_win_over_files_that_follow_them():
     Path("mine.yaml").write_text(
-        "model: {class_path: WGANGP, init_args: {n_critic: 3, penalty_weight: 0.5}}\n"
+        "model: {class_path: WGANGP, init_args: {n_critic: 3, gradient_clip_norm: 0.5}}\n"
         "data: {class_path: GaussianRing, init_args: {sd: 0.03}}\n"
     )
     flags = ["--data.num_modes", "5", "--model.n_critic", "2"]
     main(["fit", *flags, "--config=mine.yaml", *QUICK])
     found = config(name="mine")
     assert found["model"]["init_args"]["n_critic"] == 2
-    assert found["model"]["init_args"]["penalty_weight"] == 0.5
+    assert found["model"]["init_args"]["gradient_clip_norm"] == 0.5
     assert found["data"]["init_args"]["num_modes"] == 5
     assert found["data"]["init_args"]["sd"] == 0.03
 
@@ -133,7 +133,7 @@ def test_parts_are_chosen_by_flags_alone():
     main(
         [
             *RUN,
-            *("--model.generator.hidden", "[5]", "--model.penalties+=R1"),
+            *("--model.generator.hidden", "[5]", "--model.regularizers+=R1"),
             *("--model.prior", "UniformPrior", "--model.prior.dim", "3"),
             *("--trainer.callbacks+=GeneratorEMA", "--model.optimizer_d.lr", "0.01"),
         ]
@@ -198,20 +198,20 @@ def test_load_rebuilds_what_the_command_line_made(tmp_path):
     main(
         [
             *RUN,
-            *("--model.generator.hidden", "[5]", "--model.penalties+=R1"),
+            *("--model.generator.hidden", "[5]", "--model.regularizers+=R1"),
             *("--model.prior", "UniformPrior", "--model.prior.dim", "3"),
         ]
     )
     model = load(LAST)
     assert type(model).__name__ == "WGANGP"
     assert (model.prior.dim, model.prior.low) == (3, -1.0)
-    assert [penalty.name for penalty in model.penalties] == ["gradient_penalty", "r1"]
+    assert [penalty.name for penalty in model.regularizers] == ["gradient_penalty", "r1"]
     assert model.generator.layers[0].weight.shape == (5, 3)
     # What it was made from is not lost when it is trained and saved again.
     saver = Checkpoint(dirpath=str(tmp_path))
     fitted(model, enable_checkpointing=True, callbacks=[saver])
     again = load("last.ckpt")
-    assert [penalty.name for penalty in again.penalties] == ["gradient_penalty", "r1"]
+    assert [penalty.name for penalty in again.regularizers] == ["gradient_penalty", "r1"]
     latent = torch.rand(4, 3)
     assert torch.equal(again.sample(latent), model.sample(latent))
 
@@ -275,11 +275,11 @@ def test_a_flag_wins_over_the_checkpoint_where_it_can(capsys):
     main(
         [
             *("fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "5"),
-            *("--model.n_critic", "2", "--model.penalty_weight", "0.5", "--data.batch_size", "4"),
+            *("--model.n_critic", "2", "--model.penalty.weight", "0.5", "--data.batch_size", "4"),
         ]
     )
     printed = capsys.readouterr().out
-    for change in ("n_critic: 5 -> 2", "penalty_weight: 10.0 -> 0.5", "batch_size: 8 -> 4"):
+    for change in ("n_critic: 5 -> 2", "weight: 10.0 -> 0.5", "batch_size: 8 -> 4"):
         assert change in printed
     assert state()["lightning_gans"]["images_seen"] == 3 * 5 * 8 + 2 * 2 * 4
 
@@ -468,7 +468,7 @@ LONG = "x" * 5000
         ),
         (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be above 0, got 0.0."),
         (
-            ["--model.penalty_weight", "-1"],
+            ["--model.penalty.weight", "-1"],
             "GradientPenalty: weight must be at least 0, got -1.0.",
         ),
         (["--data.sd", "-1"], "sd must be above 0, got -1.0."),

@@ -68,6 +68,7 @@ def test_the_rows_have_the_step_first_and_the_contracts_keys():
     assert header[0] == "step"
     assert set(header[1:]) == {
         *(f"train/{name}" for name in ("loss_d", "loss_g", "adversarial_d", "gradient_penalty")),
+        "train/adversarial_g",
         *(f"train/{name}" for name in ("wasserstein", "d_real", "d_fake", "grad_norm_d")),
         *(f"train/{name}" for name in ("grad_norm_g", "updates_per_s", "images_seen")),
         *(f"val/{name}" for name in ("modes", "modes_pacgan", "high_quality", "reverse_kl")),

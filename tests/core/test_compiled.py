@@ -36,7 +36,7 @@ def trained(make, *, compiled=None):
     )
     assert noted.found == (compiled or {})
     assert model._compiled == {}  # it could not be pickled
-    row = {name: value for name, value in model.live.items() if "per_s" not in name}
+    row = {name: value for name, value in model.last_logged.items() if "per_s" not in name}
     return list(model.parameters()), row
 
 

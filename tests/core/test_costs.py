@@ -119,7 +119,8 @@ def test_a_round_makes_no_pass_step_or_transfer_too_many(tmp_path):
     assert logs == 0
     # On the CPU each loss is looked at. Elsewhere it is not, as in several processes.
     assert found.operations["aten._local_scalar_dense.default"] == 4
-    assert found.operations["aten._to_copy.default"] == 0
+    # The weight of the penalty, a scalar on the CPU, in the precision of the penalty.
+    assert found.operations["aten._to_copy.default"] == 3
 
 
 def test_a_row_of_logs_is_one_transfer(tmp_path, monkeypatch):
@@ -127,10 +128,11 @@ def test_a_row_of_logs_is_one_transfer(tmp_path, monkeypatch):
     transfer = Tensor.tolist
     monkeypatch.setattr(Tensor, "tolist", lambda x: transfers.append(x.shape) or transfer(x))
     quiet = window(counted_model(n_critic=1), tmp_path)
-    assert transfers == []
+    # The checkpoint at the end holds the sums: six of the critic, two of the generator.
+    assert transfers == [(1, 8)]
     logged = window(counted_model(n_critic=1), tmp_path, every=4)
-    # Loss, terms, gradient norm and mean logits of the critic; loss and norm of the generator.
-    assert transfers == [(8,)]
+    # The row holds their means and two gradient norms.
+    assert transfers == [(1, 8), (10,), (1, 8)]
     more = logged.operations - quiet.operations
     assert more["aten._local_scalar_dense.default"] == 0
     assert logged.counted == (2, 0)
@@ -161,11 +163,11 @@ def test_one_pass_over_both_gives_the_logits_of_two(variant):
     real, fake = torch.randn(2, 5, 2, dtype=torch.float64)
     labels = torch.randint(3, (5,)) if classes else None
     samples = Samples(real, fake, real, labels)
-    apart = model.logits(samples)
+    apart = model._outputs_of_both(samples)
     model._joins = True
-    together = model.logits(samples)
+    together = model._outputs_of_both(samples)
     for one, other in zip(apart, together, strict=True):
-        assert_close(one, other, rtol=0, atol=1e-12)
+        assert_close(one["logit"], other["logit"], rtol=0, atol=1e-12)
 
 
 def test_a_discriminator_with_batch_statistics_reads_real_and_fake_apart():

@@ -1,5 +1,6 @@
 """What two players may share, and what not."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -75,17 +76,23 @@ class AdversarialAutoencoder(GAN):
         super().__init__(**arguments)
         self.encoder = encoder
 
-    def players(self):
+    def configure_players(self):
+        both, draw = [self.encoder, self.generator], self.draw_latents
         return [
-            Player("autoencoder", [self.encoder, self.generator], ADAM, draw=self.draw_latents),
+            Player("autoencoder", both, self.autoencoder_loss, ADAM, draw),
             Player(
-                "discriminator", [self.discriminator], ADAM, self.n_critic, draw=self.draw_latents
+                "discriminator",
+                [self.discriminator],
+                self.discriminator_loss,
+                ADAM,
+                draw,
+                updates=self.n_critic,
             ),
-            Player("deceiver", [self.encoder], ADAM, draw=self.draw_latents),
+            Player("deceiver", [self.encoder], self.deceiver_loss, ADAM, draw),
         ]
 
-    def draw_latents(self, real, labels=None):
-        return Samples(real, self.encoder(real), self.sample_latent(len(real)))
+    def draw_latents(self, batch):
+        return Samples(batch.real, self.encoder(batch.real), self.sample_latent(len(batch)))
 
     def autoencoder_loss(self, samples):
         return {"reconstruction": (self.generate(samples.fake) - samples.real).square().mean()}
@@ -157,10 +164,9 @@ class InOneModule(AdversarialAutoencoder):
         super().__init__(**arguments)
         self.whole = nn.Sequential(self.encoder, self.generator)
 
-    def players(self):
-        autoencoder, *others = super().players()
-        whole = Player("autoencoder", [self.whole], ADAM, draw=autoencoder.draw)
-        return [whole, *others]
+    def configure_players(self):
+        autoencoder, *others = super().configure_players()
+        return [replace(autoencoder, networks=[self.whole]), *others]
 
 
 def test_a_network_inside_of_another_may_be_anothers():

@@ -7,14 +7,22 @@ import pytest
 from attacks import OTHERS, SETTINGS, cases, importable, passes
 from torch import nn
 
-from lightning_gans import networks, variants
+from lightning_gans import augment, networks, variants
 from lightning_gans.core.trust import ARGUMENTS, KINDS, Trust, class_path_of, known_classes
 
-NETWORKS = {name for name in networks.__all__ if inspect.isclass(getattr(networks, name))}
+MODULES = (networks, augment)
+NETWORKS = {
+    name for module in MODULES for name in module.__all__ if inspect.isclass(vars(module)[name])
+}
 CLOSED = {
     "model": {"GAN", *variants.__all__},
     "prior": {"ConstantPrior", "NormalPrior", "UniformPrior"},
-    "penalties": {"GradientPenalty", "R1"},
+    "loss": {
+        *("Hinge", "LeastSquares", "Minimax", "NonSaturating", "RelativisticPaired"),
+        "Wasserstein",
+    },
+    "penalty": {"GradientPenalty", "R1", "R2"},
+    "regularizers": {"GradientPenalty", "R1", "R2"},
     "optimizer": {
         *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "GANAdam"),
         *("LBFGS", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD", "SparseAdam"),
@@ -211,7 +219,7 @@ for _ in range(40):
         ("strategy", "evilcfg", "the file names 'evilcfg'"),
         ("strategy", "deepspeed", "the file names 'deepspeed'"),
         ("strategy", {"init_args": {"x": 1}}, "a mapping where none belongs"),
-        ("penalties", "list.txt", "the file has settings as text"),
+        ("regularizers", "list.txt", "the file has settings as text"),
         ("list", "list.txt", "the file has settings as text"),
         ("strategy", "lightning.pytorch.strategies.DDPStrategy", "DDPStrategy', .* of Strategy"),
         ("strategy", "DDPStrategy", "which is not one of the known subclasses of Strategy"),
@@ -254,9 +262,9 @@ def test_what_is_allowed_is_built():
     ]
     assert network.layers[0].out_features == 3
     assert network.layers[1].negative_slope == 0
-    penalties = [{"class_path": "lightning_gans.regularizers.R1", "init_args": {"weight": 3.0}}]
+    settings = [{"class_path": "lightning_gans.regularizers.R1", "init_args": {"weight": 3.0}}]
     (penalty,) = trust.build(
-        trust.check(penalties, HINTS["penalties"], "penalties"), HINTS["penalties"]
+        trust.check(settings, HINTS["regularizers"], "regularizers"), HINTS["regularizers"]
     )
     assert penalty.weight == 3.0
     assert trust.build([2, 3], tuple[int, ...] | None) == (2, 3)

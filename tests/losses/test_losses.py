@@ -7,15 +7,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.testing import assert_close
 
 from lightning_gans.losses import (
-    bernoulli_distance,
+    bernoulli_nll,
+    kl_standard_normal,
     least_squares_discriminator_loss,
     least_squares_generator_loss,
     minimax_discriminator_loss,
     minimax_generator_loss,
     non_saturating_generator_loss,
-    normal_divergence,
     optimal_logits,
-    squared_distance,
+    squared_error,
     wasserstein_discriminator_loss,
     wasserstein_generator_loss,
 )
@@ -150,16 +150,16 @@ def test_the_divergence_from_the_prior_is_that_of_the_distributions():
     prior = torch.distributions.Normal(0.0, 1.0)
     posterior = torch.distributions.Normal(mean, log_sd.exp())
     expected = torch.distributions.kl_divergence(posterior, prior).sum(1).mean()
-    assert_close(normal_divergence(mean, log_sd), expected, rtol=1e-12, atol=0)
-    assert normal_divergence(torch.zeros(2, 3), torch.zeros(2, 3)) == 0
+    assert_close(kl_standard_normal(mean, log_sd), expected, rtol=1e-12, atol=0)
+    assert kl_standard_normal(torch.zeros(2, 3), torch.zeros(2, 3)) == 0
 
 
 def test_distances_are_summed_over_entries_and_averaged_over_samples():
     x, p = (torch.rand(5, 1, 2, 3, dtype=torch.float64) for _ in range(2))
     expected = sum((a - b) ** 2 for a, b in zip(x.flatten(), p.flatten(), strict=True)) / 5
-    assert_close(squared_distance(x, p), expected, rtol=1e-12, atol=0)
+    assert_close(squared_error(x, p), expected, rtol=1e-12, atol=0)
     terms = x * p.log() + (1 - x) * (1 - p).log()
-    assert_close(bernoulli_distance(x, p), -terms.sum() / 5, rtol=1e-12, atol=0)
+    assert_close(bernoulli_nll(x, p), -terms.sum() / 5, rtol=1e-12, atol=0)
     sure = torch.ones(1, 1, dtype=torch.float64)
-    assert bernoulli_distance(sure, sure) == 0
-    assert bernoulli_distance(sure, 0 * sure) == 100
+    assert bernoulli_nll(sure, sure) == 0
+    assert bernoulli_nll(sure, 0 * sure) == 100

@@ -161,8 +161,14 @@ def pairs(labels, samples=None):
         (DataLoader(torch.randn(8, 2), batch_size=8), "have no labels, but the model has num_cl"),
         (pairs(torch.arange(8)), "labels go from 0 to 7, but .* num_classes 3, .* from 0 to 2"),
         (pairs(torch.arange(8) % 3 - 1), "labels go from -1 to 1"),
-        (pairs(torch.rand(8)), "must be torch.int64 of shape .8,., .* got torch.float32"),
-        (pairs(torch.eye(8).long()), "must be torch.int64 of shape .8,., .* of shape .8, 8."),
+        (
+            pairs(torch.rand(8)),
+            r"dtype torch.float32 and shape \(8,\), but labels are torch.int64 of shape",
+        ),
+        (
+            pairs(torch.eye(8).long()),
+            r"dtype torch.int64 and shape \(8, 8\), but labels are torch.int64",
+        ),
         (small_ring(labels=True), "the model has 3 classes, but the data, GaussianRing, has 8"),
     ],
 )
@@ -171,7 +177,7 @@ def test_labels_that_do_not_fit_are_refused_before_the_first_update(data, messag
     model = CGAN(**SMALL, num_classes=3)
     with pytest.raises(ValueError, match=message):
         fitted(model, data, callbacks=callbacks)
-    assert not model.training_begun
+    assert not model.has_trained
 
 
 def test_a_wrong_label_is_noticed_in_any_batch():

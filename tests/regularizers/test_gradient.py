@@ -3,7 +3,15 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from lightning_gans.regularizers import R1, GradientPenalty, gradient_penalty, input_gradient
+from lightning_gans.regularizers import (
+    R1,
+    R2,
+    GradientPenalty,
+    View,
+    gradient_penalty,
+    input_gradient,
+    zero_centered_penalty,
+)
 
 SHAPES = [(2,), (1, 4, 4), (3, 5)]
 
@@ -79,17 +87,51 @@ def test_the_gradient_with_respect_to_the_critic_is_right():
     assert torch.autograd.gradcheck(penalty, (first, second))
 
 
-def test_r1_is_half_the_squared_norm_at_real_samples():
-    real, fake = torch.randn(2, 6, 3, dtype=torch.float64)
-    value = R1(10.0)(lambda x: x.square().sum(1) / 2, real, fake)
-    assert_close(value, 10 * real.square().sum(1).mean() / 2)
+@pytest.mark.parametrize(("kind", "side"), [(R1, 0), (R2, 1)])
+def test_r1_is_half_the_squared_norm_at_real_samples_and_r2_at_fake_ones(kind, side):
+    samples = torch.randn(2, 6, 3, dtype=torch.float64)
+    value = kind(10.0)(View(lambda x: x.square().sum(1) / 2, *samples))
+    assert_close(value, 10 * samples[side].square().sum(1).mean() / 2)
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1, 3, 2)])
+def test_outputs_of_patches_are_summed_before_they_are_differentiated(shape):
+    x = torch.randn(6, 4, dtype=torch.float64)
+    weight = torch.randn(4, *shape[1:], dtype=torch.float64)
+    gradient = input_gradient(lambda y: torch.tensordot(y, weight, 1), x)
+    assert_close(gradient, weight.reshape(4, -1).sum(1).expand(6, 4))
+
+
+def test_penalties_have_their_published_values():
+    """Of D(x) = x1^2 + x2^2 / 2 at points whose gradients are known."""
+
+    def critic(x):
+        return x[:, 0] ** 2 + x[:, 1] ** 2 / 2
+
+    real = torch.tensor([[1.0, 0], [0, 2]], dtype=torch.float64)
+    fake = torch.tensor([[0.0, 1], [1, 1]], dtype=torch.float64)
+    epsilon = torch.tensor([[0.25], [0.5]], dtype=torch.float64)
+    norms = torch.tensor([0.9013878189, 1.8027756377], dtype=torch.float64)
+    penalty = gradient_penalty(critic, real, fake, epsilon=epsilon)
+    assert_close(penalty, (norms - 1).square().mean(), rtol=0, atol=1e-9)
+    assert_close(zero_centered_penalty(critic, real), torch.tensor(2.0, dtype=torch.float64))
+    assert_close(zero_centered_penalty(critic, fake), torch.tensor(1.5, dtype=torch.float64))
+
+
+def test_the_gradient_with_respect_to_the_scale_of_a_critic_is_right():
+    """The second derivative reaches what the critic is made of."""
+    real = torch.tensor([[1.0, 0], [0, 2]], dtype=torch.float64)
+    scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+    penalty = zero_centered_penalty(lambda x: scale * (x[:, 0] ** 2 + x[:, 1] ** 2 / 2), real)
+    penalty.backward()
+    assert_close(scale.grad, torch.tensor(4.0, dtype=torch.float64))
 
 
 def test_weights_multiply():
     real, fake = torch.randn(2, 6, 3, dtype=torch.float64)
     weight = torch.tensor([3.0, 0.0, 4.0], dtype=torch.float64)
     assert_close(
-        GradientPenalty(0.5)(linear_critic(weight), real, fake),
+        GradientPenalty(0.5)(View(linear_critic(weight), real, fake)),
         torch.tensor(8.0, dtype=torch.float64),
     )
 
@@ -103,10 +145,24 @@ def test_input_gradient_works_where_gradients_are_off_and_leaves_its_input_alone
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-@pytest.mark.parametrize("kind", [R1, GradientPenalty])
+@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty])
 def test_a_weight_out_of_range_is_refused(kind, weight):
     with pytest.raises(ValueError, match=r"weight must be at least 0, got"):
         kind(weight)
+
+
+def test_every_below_1_is_refused():
+    with pytest.raises(ValueError, match="R1: every must be at least 1, got 0"):
+        R1(every=0)
+
+
+def test_a_weight_is_exact_in_double_precision_and_may_be_changed_in_place():
+    penalty = R1(0.1).float().half().double()
+    view = View(lambda x: 2 * x[:, 0], torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, 1))
+    assert penalty(view).item() == 0.1 * 2
+    penalty.weight.fill_(0.7)
+    assert penalty(view).item() == 0.7 * 2
+    assert not penalty.state_dict()
 
 
 def test_fp16_autocast_is_left_and_bf16_is_not():
@@ -121,5 +177,5 @@ def test_fp16_autocast_is_left_and_bf16_is_not():
     real, fake = torch.randn(2, 4, 3)
     for dtype in (torch.float16, torch.bfloat16):
         with torch.autocast("cpu", dtype=dtype):
-            assert GradientPenalty()(watched, real, fake).dtype == torch.float32
+            assert GradientPenalty()(View(watched, real, fake)).dtype == torch.float32
     assert seen == [torch.float32, torch.bfloat16]

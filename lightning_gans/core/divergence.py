@@ -1,0 +1,53 @@
+"""The end of a training whose losses or gradients are not finite."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+from torch import nn
+
+from lightning_gans.core.players import Record
+
+__all__ = ["DivergenceError", "divergence"]
+
+
+class DivergenceError(RuntimeError):
+    """Training met a loss or a gradient that is not finite.
+
+    Attributes:
+        samples: what the update saw in which it was noticed.
+    """
+
+    def __init__(self, message: str, samples: Record) -> None:
+        super().__init__(message)
+        self.samples = samples
+
+
+def divergence(
+    name: str,
+    update: int,
+    values: Mapping[str, float],
+    samples: Record,
+    trained: Mapping[str, Sequence[nn.Parameter]],
+) -> DivergenceError:
+    """Returns the error that says what is not finite.
+
+    Args:
+        name: of the value that was looked at.
+        update: number of the generator update.
+        values: by name, some of them not finite.
+        samples: what the update saw.
+        trained: the parameters of all players.
+    """
+    bad = [f"{key} = {value}" for key, value in values.items() if not isfinite(value)]
+    spoilt = [
+        player
+        for player, weights in trained.items()
+        if not all(weight.isfinite().all() for weight in weights)
+    ]
+    cause = f" The weights of the {' and the '.join(spoilt)} are not: a gradient was not."
+    return DivergenceError(
+        f"{name} is not finite at update {update}: {', '.join(bad)}."
+        f"{cause if spoilt else ''} Training was stopped, and earlier checkpoints are kept. "
+        "Try a lower learning rate.",
+        samples,
+    )

@@ -1,0 +1,86 @@
+"""How a model is evaluated: on which networks, and what metrics and pictures are given."""
+
+import copy
+from typing import Any
+
+from torch import nn
+from typing_extensions import Self, override
+
+from lightning_gans.core.checkpointing import CheckpointedModule
+from lightning_gans.core.players import Record, read_batch
+from lightning_gans.networks.inspect import share_buffers
+
+__all__ = ["EvaluatedModule"]
+
+
+class EvaluatedModule(CheckpointedModule):
+    """A module that reads batches as records, and is evaluated with other networks if asked to."""
+
+    def read_batch(self, batch: Any) -> Record:
+        """Returns the record of a loader's batch: see `lightning_gans.core.players.read_batch`."""
+        return read_batch(batch)
+
+    def check(self, batch: Any) -> None:
+        """Raises a ValueError if the model cannot learn from a batch.
+
+        Called before the first update, on the CPU also before every other.
+
+        Args:
+            batch: the record that `read_batch` returns.
+        """
+
+    def evaluation_record(self, batch: Any, batch_idx: int) -> Record:
+        """Returns all that metrics and pictures read of a batch.
+
+        Args:
+            batch: the record that `read_batch` returns.
+            batch_idx: its number.
+        """
+        raise NotImplementedError
+
+    def begin_evaluation(self, loader: Any) -> None:
+        """Gives all processes the same buffers; called before each evaluation.
+
+        Args:
+            loader: of the evaluation.
+        """
+        share_buffers(self)
+
+    @property
+    def evaluated(self) -> Self:
+        """The model that is evaluated: the view made by `evaluate_with`, or this one."""
+        return self.__dict__.get("_view", self)
+
+    def evaluate_with(self, **networks: nn.Module) -> None:
+        """Makes `evaluated` a view of this model that shares everything but some networks.
+
+        The model's own networks stay in their place, so that no checkpoint can catch the others.
+        """
+        view = copy.copy(self)
+        view._modules = {**self._modules, **networks}
+        self.__dict__["_view"] = view
+
+    @override
+    def on_validation_start(self) -> None:
+        self.begin_evaluation(self.trainer.val_dataloaders)
+
+    @override
+    def on_test_start(self) -> None:
+        self.begin_evaluation(self.trainer.test_dataloaders)
+
+    @override
+    def on_predict_start(self) -> None:
+        self.begin_evaluation(self.trainer.predict_dataloaders)
+
+    @override
+    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Returns the fields of `evaluation_record`."""
+        record = self.read_batch(batch)
+        if self.device.type == "cpu" or batch_idx == 0:
+            self.check(record)
+        return vars(self.evaluation_record(record, batch_idx))
+
+    @override
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Same as `validation_step`."""
+        return self.validation_step(batch, batch_idx)

@@ -1,0 +1,445 @@
+"""The loop of every game: rounds of players, the rows of the log, and the noise of a round.
+
+It knows players and records. A subclass has the networks and says how they play.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from math import isfinite
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm, parametrize
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from typing_extensions import override
+
+from lightning_gans.core.checkpointing import RECORD_KEY
+from lightning_gans.core.checks import (
+    check_logits,
+    check_losses,
+    check_name_is_free,
+    check_optimizer,
+    check_players,
+    check_precision,
+    check_rows,
+    check_schedulers,
+    check_terms,
+    warn_of_batch_statistics,
+)
+from lightning_gans.core.compiling import Compiled
+from lightning_gans.core.divergence import divergence
+from lightning_gans.core.evaluating import EvaluatedModule
+from lightning_gans.core.players import Player, Record
+from lightning_gans.core.randomness import NOISE, reseed
+from lightning_gans.core.rows import RunningMeans
+from lightning_gans.core.turns import (
+    Judged,
+    after_update,
+    draws,
+    following,
+    regularize,
+    require_gradients,
+)
+from lightning_gans.losses import AdversarialLoss
+from lightning_gans.networks import evaluation_mode
+
+__all__ = ["AdversarialModule"]
+
+
+class AdversarialModule(EvaluatedModule):
+    """The base of all games: players that take turns, each with networks, a loss, an optimizer.
+
+    One batch feeds one round: each player in turn makes its updates on consecutive equal slices of
+    the batch; one with fewer updates than others takes the last slices. So ``global_step``,
+    ``max_steps``, the x-axis of every logger and the cadence of checkpoints count rounds.
+
+    A subclass makes networks and says who plays (`configure_players`). Losses return named terms;
+    they never detach, step or log. In a player's turn its own parameters alone require gradients.
+
+    Args:
+        augment: maps samples to samples of the same shape, see `augmented`; none if it is None.
+        scheduler: makes a learning-rate scheduler for each optimizer, stepped once a round.
+        gradient_clip_norm: largest norm of one player's gradient; larger ones are scaled down.
+        compile: let PyTorch compile the losses with their regularizers, which takes a minute at
+            the start; the same to rounding. A loss that cannot be compiled says so and runs
+            without.
+
+    Attributes:
+        averaged: names of the networks that `GeneratorEMA` averages.
+        players: the players in the order of their turns, while a trainer trains the model.
+        has_trained: whether a first round has been played; what fails before is bad input.
+        last_logged: the values last logged, training's and evaluation's, for progress bars.
+
+    Raises:
+        ValueError: if an argument is out of range; always before the first update.
+    """
+
+    averaged: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        augment: nn.Module | None = None,
+        scheduler: LRSchedulerCallable | None = None,
+        gradient_clip_norm: float | None = None,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        if gradient_clip_norm is not None and not gradient_clip_norm > 0:
+            raise ValueError(f"gradient_clip_norm must be above 0, got {gradient_clip_norm}.")
+        self.augment = augment
+        self.scheduler = scheduler
+        self.gradient_clip_norm = gradient_clip_norm
+        self.compiles = compile
+        self.players: list[Player] = []
+        self.has_trained = False
+        self.last_logged: dict[str, float] = {}
+        self._compiled: dict[str, Compiled] = {}
+        self._losses: dict[str, AdversarialLoss] = {}
+        self._playing = False
+        self._rehearsing = False
+        self._means = RunningMeans()
+        self._noted: dict[str, Tensor] = {}
+        self._judged: Judged = {}
+
+    # What a subclass says ------------------------------------------------------------------------
+
+    def configure_players(self) -> list[Player]:
+        """Returns the players in the order of their turns; called once a fit."""
+        raise NotImplementedError
+
+    def check_networks(self) -> None:
+        """Raises a ValueError if networks do not fit each other or the data.
+
+        Called before training and before evaluation, without gradients, in evaluation mode.
+        """
+
+    def after_turn(self, player: Player, seen: Any, terms: Mapping[str, Tensor]) -> None:
+        """Does what a game needs after an update of a player; nothing by itself.
+
+        Args:
+            player: whose update it was.
+            seen: what it saw.
+            terms: of its loss.
+        """
+
+    # What a subclass may call --------------------------------------------------------------------
+
+    def augmented(self, x: Tensor) -> Tensor:
+        """Returns samples as a discriminator reads them: augmented in updates, and only there.
+
+        Real and generated samples are augmented alike, in the turns of all players. Checks,
+        evaluation and pictures see samples as they are.
+        """
+        return self.augment(x) if self._playing and self.augment is not None else x
+
+    def adversarial_d(
+        self, loss: AdversarialLoss, real: Tensor, fake: Tensor, name: str = ""
+    ) -> Tensor:
+        """Returns a discriminator's loss, and notes its outputs as ``d_real`` and ``d_fake``.
+
+        Args:
+            loss: of this discriminator.
+            real: outputs of real samples.
+            fake: outputs of generated samples, the same shape.
+            name: of the discriminator, where there are several; it ends the keys in the logs.
+
+        Raises:
+            ValueError: if the shapes differ, or an update has two discriminators of one name.
+        """
+        self._judge(loss, real, fake, name)
+        end = f"_{name}" if name else ""
+        values = {"d_real": real, "d_fake": fake, **loss.log(real, fake)}
+        self.note(**{f"{key}{end}": value for key, value in values.items()})
+        return loss.discriminator(real, fake)
+
+    def adversarial_g(
+        self, loss: AdversarialLoss, fake: Tensor, real: Tensor | None = None, name: str = ""
+    ) -> Tensor:
+        """Returns the loss of a generator against a discriminator.
+
+        Args:
+            loss: of this discriminator.
+            fake: outputs of generated samples.
+            real: outputs of real samples, for a loss that ``needs_real``.
+            name: of the discriminator, where there are several.
+
+        Raises:
+            ValueError: as `adversarial_d`.
+        """
+        self._judge(loss, real, fake, name)
+        return loss.generator(fake, real)
+
+    def _judge(self, loss: AdversarialLoss, real: Tensor | None, fake: Tensor, name: str) -> None:
+        check_logits(loss, real, fake)
+        if self._rehearsing:
+            check_name_is_free("name", name, self._judged)
+        if name not in self._losses:
+            self._losses[name] = loss
+        self._judged[name] = (real, fake)
+
+    def note(self, **values: Tensor) -> None:
+        """Adds the means of some tensors to the rows of the log.
+
+        Raises:
+            ValueError: if an update notes a name twice.
+        """
+        for name, value in values.items():
+            if self._rehearsing:
+                check_name_is_free("note", name, self._noted)
+            self._noted[name] = value.detach().mean()
+
+    def mean_over_processes(self, value: Tensor) -> Tensor:
+        """Returns the mean of a tensor over all processes."""
+        return cast("Tensor", self.trainer.strategy.reduce(value, reduce_op="mean"))
+
+    @property
+    def batches_per_round(self) -> int:
+        """The slices of a round's batch: the most updates that one of the players makes."""
+        return max(player.updates for player in self.players or self.configure_players())
+
+    # Before the first update ---------------------------------------------------------------------
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Takes the run's seed over and checks networks and players."""
+        check_precision(self.trainer.precision)
+        if stage == "fit" and not any(part.training for part in self.modules()):
+            self.train()  # a model that was loaded to be evaluated
+        data = getattr(self.trainer, "datamodule", None)
+        self.value_range = getattr(data, "value_range", self.value_range)
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DDPStrategy):
+            # Each backward pass reaches the parameters of one player only.
+            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        given = os.environ.get("PL_GLOBAL_SEED")
+        self.seed = int(given) if given else strategy.broadcast(torch.initial_seed() % 2**32)
+        warn_of_batch_statistics(self, self.trainer)
+        with evaluation_mode(self), torch.no_grad():
+            self.check_networks()
+        if stage == "fit":
+            self.players = check_players(self.configure_players())
+            self._losses, self._means = {}, RunningMeans()
+
+    @override
+    def teardown(self, stage: str) -> None:
+        self.players = []
+
+    @override
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        """Makes an optimizer for each player and, if asked for, its scheduler."""
+        self._trained = {player.name: player.trained() for player in self.players}
+        optimizers = [player.optimizer(self._trained[player.name]) for player in self.players]
+        for player, optimizer in zip(self.players, optimizers, strict=True):
+            check_optimizer(player.name, optimizer)
+        make = self.scheduler
+        schedulers = [] if make is None else [make(optimizer) for optimizer in optimizers]
+        check_schedulers(schedulers, self.trainer.max_steps)
+        return optimizers, schedulers
+
+    @override
+    def on_train_start(self) -> None:
+        self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        self.has_trained = False
+        self.note_constants()
+        self._means.to(self.device)
+        # Spectral norm makes a power iteration whenever a weight is read: one an update is enough.
+        changed = any(parametrize.is_parametrized(part) for part in self.modules())
+        self._reads_once: Any = parametrize.cached if changed else nullcontext
+        self._compiled = {}
+        for player in self.players if self.compiles else []:
+            function = partial(self._evaluate, player)
+            self._compiled[player.name] = Compiled(player.loss_name, function)
+        self._start_clock()
+
+    @override
+    def on_train_end(self) -> None:
+        self._compiled = {}  # so that the model can be pickled again
+
+    @override
+    def on_validation_end(self) -> None:
+        self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._clock = time.perf_counter(), self.trainer.global_step
+
+    def _rehearse(self, batch: Record, size: int) -> None:
+        """Computes all terms of all players once, before any of them makes an update."""
+        names: dict[str, str] = {}
+        self._rehearsing = True
+        try:
+            with evaluation_mode(self), torch.no_grad():
+                for player in self.players:
+                    seen = next(draws(player, batch.rows(slice(0, size)), size))
+                    every = (True,) * len(player.regularizers)
+                    terms, noted, _ = self._evaluate(player, seen, every)
+                    check_terms(player, terms, noted, names)
+        finally:
+            self._rehearsing = False
+        check_losses(self._losses)
+        self._following = {
+            player.name: following(player, self._losses, self.augment) for player in self.players
+        }
+
+    # One round -----------------------------------------------------------------------------------
+
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Plays one round: every player takes its turn. Only the last update is counted."""
+        record = self.read_batch(batch)
+        slices = self.batches_per_round
+        size = len(record) // slices
+        if not self.has_trained:
+            check_rows(record, slices, self)
+        # To look at every batch on a GPU would be to wait for it.
+        if self.device.type == "cpu" or not self.has_trained:
+            self.check(record)
+        if size == 0:
+            rank_zero_warn(
+                f"Skipped a batch of {len(record)} samples: a round needs at least {slices}."
+            )
+            return
+        if not self.has_trained:
+            self._rehearse(record, size)
+        trainer = cast("Any", self.trainer)
+        self._update = trainer.global_step + 1
+        every: int = trainer.log_every_n_steps
+        self._logging = every > 0 and self._update % every == 0
+        self._norms: dict[str, Tensor] = {}
+        reseed(self.device, self.seed, NOISE, self._update, self.global_rank)
+        optimizers = self.optimizers()
+        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        self._playing = True
+        try:
+            for player, optimizer in zip(self.players, optimizers, strict=True):
+                rows = record.rows(slice((slices - player.updates) * size, slices * size))
+                require_gradients(self._trained, player.name)
+                drawn = draws(player, rows, size)
+                for index in range(player.updates):
+                    self._play(player, optimizer, drawn, index)
+        finally:
+            self._playing = False
+            require_gradients(self._trained, None)
+        for config in trainer.lr_scheduler_configs:
+            config.scheduler.step()
+        self.images_seen += slices * size * trainer.world_size
+        self.has_trained = True
+        if self._logging:
+            self._log_row()
+
+    def _evaluate(
+        self, player: Player, seen: Record, due: Sequence[bool]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Judged]:
+        """Returns the terms of a player's loss, what it noted, and outputs of discriminators.
+
+        Args:
+            player: whose loss it is.
+            seen: what it sees.
+            due: which of its regularizers this update computes.
+        """
+        self._noted, self._judged = {}, {}
+        terms = player.loss(seen)
+        if not isinstance(terms, dict):
+            raise ValueError(
+                f"{player.loss_name} must return a dict of named terms, such as "
+                f'{{"adversarial": loss}}, got {type(terms).__name__}.'
+            )
+        if any(due):
+            terms = {**terms, **regularize(player, seen, self._judged, due)}
+        return terms, self._noted, self._judged
+
+    def _play(
+        self, player: Player, optimizer: LightningOptimizer, drawn: Iterator[Record], index: int
+    ) -> None:
+        """Makes one update: samples, losses, backward, step."""
+        # A function of the number of the update, so that a resumed run keeps the phase.
+        number = (self._update - 1) * player.updates + index
+        due = tuple(number % regularizer.every == 0 for regularizer in player.regularizers)
+        compiled = self._compiled.get(player.name)
+        with self._reads_once():
+            seen = next(drawn)
+            terms, noted, judged = (
+                self._evaluate(player, seen, due) if compiled is None else compiled(seen, due)
+            )
+        first, *others = terms.values()
+        loss = sum(others, first)
+        on_cpu = self.device.type == "cpu" and self.trainer.world_size == 1
+        if on_cpu and not isfinite(loss.item()):
+            # Elsewhere to look would be to wait: the rows that are logged tell.
+            values = {name: term.item() for name, term in terms.items()}
+            name = f"loss_{player.key}"
+            raise divergence(name, self._update, values, seen, self._trained)
+        self._means.add({f"loss_{player.key}": loss, **terms, **noted})
+        self._last = seen
+        self._norm_key = f"grad_norm_{player.key}"
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if player is self.players[-1] and index == player.updates - 1:
+            optimizer.step()
+        else:
+            # The same path as optimizer.step(), except that Lightning does not count it.
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, do_nothing_closure)
+        if parts := self._following[player.name]:
+            mean = self.mean_over_processes
+            after_update(player, seen, judged, self._losses, parts, mean)
+        self.after_turn(player, seen, terms)
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clips and notes the gradient norm, here because fp16 gradients are unscaled by now."""
+        if self.gradient_clip_norm is None and not self._logging and not self._scaled:
+            return
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = get_total_norm(p.grad for p in parameters if p.grad is not None)
+        if self._scaled:
+            self.skipped_steps = self.skipped_steps + (~norm.isfinite()).float()
+        if self.gradient_clip_norm is not None:
+            clip_grads_with_norm_(parameters, self.gradient_clip_norm, norm)
+        self._norms[self._norm_key] = norm
+
+    def _log_row(self) -> None:
+        """Writes one row to the loggers, at the cost of one transfer from the device."""
+        if self._scaled:
+            self._norms["skipped_steps"] = torch.as_tensor(self.skipped_steps, device=self.device)
+        row = self._means.take(self._norms, self.mean_over_processes)
+        # A scaler leaves steps out whose gradients overflow, and goes on.
+        fatal = ("loss_",) if self._scaled else ("loss_", "grad_norm_")
+        for name in row:
+            if name.startswith(fatal) and not isfinite(row[name]):
+                raise divergence(name, self._update, row, self._last, self._trained)
+        start, before = self._clock
+        row["updates_per_s"] = (self._update - before) / (time.perf_counter() - start)
+        row["images_seen"] = self.images_seen
+        row = {f"train/{name}": value for name, value in row.items()}
+        self.last_logged.update(row)
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self._update)
+        self._start_clock()
+
+    # Checkpoints ---------------------------------------------------------------------------------
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the sums of the next row."""
+        super().on_save_checkpoint(checkpoint)
+        if self.players:
+            gather = self.trainer.strategy.all_gather
+            checkpoint[RECORD_KEY]["means"] = self._means.state(gather)
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the sums of the next row over."""
+        super().on_load_checkpoint(checkpoint)
+        if self.players and "means" in checkpoint[RECORD_KEY]:
+            means, ranks = checkpoint[RECORD_KEY]["means"], self.trainer.world_size
+            self._means.load(means, self.global_rank, ranks)

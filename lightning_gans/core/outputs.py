@@ -1,0 +1,49 @@
+"""The outputs of a discriminator, by name."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from lightning_gans.core.checks import check_outputs
+
+__all__ = ["Outputs"]
+
+
+class Outputs(dict[str, Tensor]):
+    """The outputs of a discriminator by name: ``logit`` and those of its heads."""
+
+    @classmethod
+    def split(cls, outputs: Tensor, number: int, sizes: Mapping[str, int]) -> "Outputs":
+        """Returns the outputs of a network, by name, in single precision or better.
+
+        Args:
+            outputs: of the network, shape (N, D); or if D is 1 also (N,) or (N, 1, h, w).
+            number: N, the samples that it has read.
+            sizes: outputs of each name, D in all. Those of the logit have shape (N,) if its size
+                is 1.
+
+        Raises:
+            ValueError: if the network's outputs have another shape.
+        """
+        if sum(sizes.values()) == 1:
+            return cls(logit=check_outputs("discriminator", outputs, (number,)))
+        outputs = check_outputs("discriminator", outputs, (number, sum(sizes.values())))
+        named = cls(zip(sizes, torch.split(outputs, [*sizes.values()], 1), strict=True))
+        if sizes["logit"] == 1:
+            named["logit"] = named["logit"][:, 0]
+        return named
+
+    def halves(self) -> tuple["Outputs", "Outputs"]:
+        """Returns the outputs of the first and of the second half of the samples."""
+        parts = {name: output.chunk(2) for name, output in self.items()}
+        first, second = (Outputs((n, part[half]) for n, part in parts.items()) for half in (0, 1))
+        return first, second
+
+    def __missing__(self, name: str) -> Tensor:
+        """Raises an error that names the heads.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"heads: there is no head {name!r}, only {', '.join(self)}.")

@@ -1,0 +1,105 @@
+"""What the rows of a log are made of: means over all updates since the last row."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["RunningMeans"]
+
+
+class RunningMeans:
+    """Means of named values over updates, in sums that stay on the device.
+
+    Values that are computed together are added up as one tensor, so that an update costs two small
+    operations. Sums are in double precision where the device has it, and are the same after any
+    checkpoint: those of a resumed run continue with the same bits.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, ...], Tensor] = {}
+        self._counts: dict[tuple[str, ...], int] = {}
+        self._last: dict[str, float] = {}
+
+    @torch.no_grad()
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Adds the scalars of one update."""
+        names = tuple(values)
+        added = torch.stack([*values.values()])
+        if names in self._sums:
+            self._sums[names].add_(added)
+            self._counts[names] += 1
+        else:
+            self._sums[names] = added.to(_precision(added.device))
+            self._counts[names] = 1
+
+    def take(
+        self, further: Mapping[str, Tensor], reduce: Callable[[Tensor], Tensor]
+    ) -> dict[str, float]:
+        """Returns the mean of each value and begins anew.
+
+        A value that was not computed since the last row has its last mean again.
+
+        Args:
+            further: scalars that are read with the means, in one transfer from the device.
+            reduce: takes the mean of a tensor over all processes.
+        """
+        sums = list(self._sums.values())
+        if further:
+            sums.append(torch.stack([*further.values()]).to(sums[0]))
+        values = iter(reduce(torch.cat(sums)).tolist())
+        totals: dict[str, tuple[float, int]] = {}
+        for names, count in self._counts.items():
+            for name in names:
+                total, number = totals.get(name, (0.0, 0))
+                totals[name] = total + next(values), number + count
+        self._last.update((name, total / number) for name, (total, number) in totals.items())
+        self._sums, self._counts = {}, {}
+        return {**self._last, **dict(zip(further, values, strict=True))}
+
+    def to(self, device: torch.device) -> None:
+        """Moves the sums to a device."""
+        for names, total in self._sums.items():
+            self._sums[names] = total.to(device, _precision(device))
+
+    def state(self, gather: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """Returns sums of each process, counts and last means as plain data.
+
+        Args:
+            gather: stacks a tensor of all processes.
+        """
+        sums = [*self._sums.values()]
+        mine = torch.cat(sums) if sums else torch.zeros(0)
+        return {
+            "names": [list(names) for names in self._sums],
+            "counts": [*self._counts.values()],
+            "sums": gather(mine).reshape(-1, len(mine)).tolist() if sums else [],
+            "last": dict(self._last),
+        }
+
+    def load(self, state: Mapping[str, Any], rank: int, ranks: int) -> None:
+        """Goes to a state, on the CPU.
+
+        Of another number of processes it takes the mean of their sums.
+
+        Args:
+            state: as `state` returns it.
+            rank: index of the process.
+            ranks: number of processes.
+        """
+        self._last = dict(state["last"])
+        self._sums, self._counts = {}, {}
+        if state["names"]:
+            sums = torch.tensor(state["sums"], dtype=torch.float64)
+            parts = sums[rank] if len(sums) == ranks else sums.mean(0)
+            sizes = [len(names) for names in state["names"]]
+            for names, count, total in zip(
+                state["names"], state["counts"], torch.split(parts, sizes), strict=True
+            ):
+                self._sums[tuple(names)] = total.clone()
+                self._counts[tuple(names)] = count
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64

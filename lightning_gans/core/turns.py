@@ -1,0 +1,158 @@
+"""What happens in a player's turn: draws, views, regularizers, and what comes after an update."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_gans.augment import Augmentation
+from lightning_gans.core.players import Player, Record
+from lightning_gans.losses import AdversarialLoss
+from lightning_gans.regularizers import Regularizer, View, WeightRegularizer
+
+__all__ = [
+    "Judged",
+    "after_update",
+    "draws",
+    "following",
+    "regularize",
+    "require_gradients",
+    "views_of",
+]
+
+Judged = dict[str, tuple[Tensor | None, Tensor]]
+"""Outputs of real and generated samples in an update, by the name of the discriminator."""
+
+
+def require_gradients(trained: Mapping[str, Sequence[nn.Parameter]], name: str | None) -> None:
+    """Lets the parameters of one player alone require gradients, or those of all.
+
+    Args:
+        trained: the parameters of all players, by name.
+        name: of the player; None for all. A parameter may belong to several.
+    """
+    for other, parameters in trained.items():
+        if other != name:
+            for parameter in parameters:
+                parameter.requires_grad_(name is None)
+    for parameter in () if name is None else trained[name]:
+        parameter.requires_grad_(True)
+
+
+def draws(player: Player, rows: Record, size: int) -> Iterator[Record]:
+    """Yields what each update of a turn sees, drawn all at once where that changes nothing.
+
+    Args:
+        player: whose turn it is.
+        rows: of the batch, for all its updates.
+        size: rows of one update.
+
+    Raises:
+        ValueError: if its draw returns no record, or another number of rows than it should.
+    """
+    at_once = player.draws_at_once and player.updates > 1
+    number = len(rows) if at_once else size
+    for part in rows.split(number):
+        seen = part if player.draw is None else player.draw(part)
+        if not isinstance(seen, Record) or len(seen) != number * player.factor:
+            found = f"{len(seen)}" if isinstance(seen, Record) else f"a {type(seen).__name__}"
+            raise ValueError(
+                f"{player.name}: draw must return a record with {number * player.factor} rows for "
+                f"{number} rows of the batch (factor {player.factor}), got {found}."
+            )
+        yield from seen.split(int(size * player.factor))
+
+
+def views_of(player: Player, seen: Record, judged: Judged) -> list[View]:
+    """Returns what a player's discriminators are shown, with their outputs in the loss.
+
+    Args:
+        player: whose views they are.
+        seen: what it sees.
+        judged: the outputs.
+    """
+    views = () if player.views is None else player.views(seen)
+    outputs = [judged.get(view.name, (None, None)) for view in views]
+    return [
+        replace(view, real_logits=real, fake_logits=fake)
+        for view, (real, fake) in zip(views, outputs, strict=True)
+    ]
+
+
+def regularize(
+    player: Player, seen: Record, judged: Judged, due: Sequence[bool]
+) -> dict[str, Tensor]:
+    """Returns the terms of a player's regularizers.
+
+    Args:
+        player: whose they are.
+        seen: what it sees.
+        judged: outputs of its discriminators in the loss.
+        due: which of them are computed.
+    """
+    views = views_of(player, seen, judged)
+    terms = {}
+    for regularizer, is_due in zip(player.regularizers, due, strict=True):
+        if not is_due:
+            continue
+        if isinstance(regularizer, WeightRegularizer):
+            penalty = regularizer(player.networks)
+        else:
+            first, *others = (regularizer(view) for view in views)
+            penalty = sum(others, first)
+        # Those of a discriminator have no ending: most games regularize nothing else.
+        end = "" if player.key == "d" else f"_{player.key}"
+        every = regularizer.every
+        terms[f"{regularizer.name}{end}"] = penalty if every == 1 else every * penalty
+    return terms
+
+
+def following(
+    player: Player, losses: Mapping[str, AdversarialLoss], augment: nn.Module | None
+) -> list[Any]:
+    """Returns what has a state that each update of a player changes.
+
+    Args:
+        player: whose update it is.
+        losses: by the name of the discriminator.
+        augment: the augmentation, if there is one.
+    """
+    bases: Any = (
+        *((loss, AdversarialLoss) for loss in losses.values()),
+        *((regularizer, Regularizer) for regularizer in player.regularizers),
+        *([(augment, Augmentation)] if isinstance(augment, Augmentation) else ()),
+    )
+    return [part for part, base in bases if type(part).after_turn is not base.after_turn]
+
+
+def after_update(
+    player: Player,
+    seen: Record,
+    judged: Judged,
+    losses: Mapping[str, AdversarialLoss],
+    parts: Sequence[Any],
+    mean: Callable[[Tensor], Tensor],
+) -> None:
+    """Lets losses, regularizers and the augmentation update their state.
+
+    Args:
+        player: who has made the update.
+        seen: what it saw.
+        judged: outputs of discriminators.
+        losses: by the name of the discriminator.
+        parts: those with a state: see `following`.
+        mean: takes the mean of a tensor over all processes.
+    """
+    judged = {
+        name: (None if real is None else real.detach(), fake.detach())
+        for name, (real, fake) in judged.items()
+    }
+    for name, (real, fake) in judged.items():
+        if losses[name] in parts:
+            losses[name].after_turn(player.name, real, fake, mean)
+    if player.views is not None:
+        views = views_of(player, seen, judged)
+        for part in parts:
+            if not isinstance(part, AdversarialLoss):
+                part.after_turn(views, mean)

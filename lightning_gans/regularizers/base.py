@@ -1,0 +1,125 @@
+"""What regularizers have in common, and what they are shown."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+__all__ = ["Critic", "Regularizer", "RegularizerSource", "View", "WeightRegularizer"]
+
+Critic = Callable[[Tensor], Tensor]
+"""Maps samples, shape (N, ...), to outputs of a discriminator."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A discriminator and what it is shown in an update, as regularizers see them.
+
+    A structure with two discriminators has two views.
+
+    Attributes:
+        discriminate: maps samples to outputs as the loss does; labels and the like are bound.
+        real: real samples, shape (N, ...).
+        fake: generated samples, the same shape.
+        real_logits: outputs of the real samples in the loss's own pass, if it had one.
+        fake_logits: outputs of the generated samples, likewise.
+        samples: all that the player sees, such as the latents.
+        name: of the discriminator, where there are several.
+    """
+
+    discriminate: Critic
+    real: Tensor
+    fake: Tensor
+    real_logits: Tensor | None = None
+    fake_logits: Tensor | None = None
+    samples: Any = None
+    name: str = ""
+
+
+class Regularizer(nn.Module, ABC):
+    """Base of the regularizers: what is added to a player's loss, with a weight.
+
+    Under fp16 autocast it leaves autocast and runs in fp32, since squared gradients overflow or
+    vanish in half precision; under bf16 the discriminator's forward may stay in bf16.
+
+    Args:
+        weight: the factor, at least 0.
+        every: it is computed in each ``every``-th update of its player only, and counts ``every``
+            times as much then; at least 1.
+
+    Attributes:
+        name: its key in the logs.
+        reads_gradient: whether it differentiates the output of each sample by that sample, which
+            a discriminator with batch statistics makes impossible.
+        weight: a scalar that schedules may change in place. It is in double precision and on the
+            CPU wherever the model is: there it is exact, and combines with tensors of any device.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    name: str
+    reads_gradient: ClassVar[bool] = True
+
+    def __init__(self, weight: float, every: int = 1) -> None:
+        super().__init__()
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"{type(self).__name__}: weight must be at least 0, got {weight}.")
+        if every < 1:
+            raise ValueError(f"{type(self).__name__}: every must be at least 1, got {every}.")
+        self.weight = torch.tensor(float(weight), dtype=torch.float64)
+        self.every = every
+
+    @abstractmethod
+    def penalize(self, view: View) -> Tensor:
+        """Returns the penalty before its weight, a scalar."""
+
+    @override
+    def forward(self, view: View) -> Tensor:
+        """Returns the weighted penalty, a scalar; ``every`` is left to the caller."""
+        device = view.real.device.type
+        if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
+            with torch.autocast(device, enabled=False):
+                single = replace(view, real=view.real.float(), fake=view.fake.float())
+                return self.weighted(self.penalize(single))
+        return self.weighted(self.penalize(view))
+
+    def weighted(self, penalty: Tensor) -> Tensor:
+        """Returns a scalar times the weight."""
+        return self.weight.to(penalty.dtype) * penalty
+
+    def after_turn(self, views: Sequence[View], mean: Callable[[Tensor], Tensor]) -> None:
+        """Updates the state of the regularizer; called after each update of its player.
+
+        Args:
+            views: as in the update, without graphs.
+            mean: takes the mean of a tensor over all processes.
+        """
+
+    @override
+    def extra_repr(self) -> str:
+        return f"weight={self.weight.item():g}, every={self.every}"
+
+
+RegularizerSource = Callable[[], Regularizer]
+"""A class of regularizers, or what else makes one, or the regularizer itself."""
+
+
+class WeightRegularizer(Regularizer):
+    """Base of the regularizers that read the weights of their player's networks."""
+
+    reads_gradient = False
+
+    @abstractmethod
+    @override
+    def penalize(self, networks: Sequence[nn.Module]) -> Tensor:  # type: ignore[override]
+        """Returns the penalty before its weight, a scalar."""
+
+    @override
+    def forward(self, networks: Sequence[nn.Module]) -> Tensor:  # type: ignore[override]
+        """Returns the weighted penalty, a scalar; ``every`` is left to the caller."""
+        return self.weighted(self.penalize(networks))
