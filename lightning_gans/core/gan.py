@@ -133,6 +133,7 @@ class GAN(AdversarialModule):
         self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
         self.num_classes = num_classes
         self.loss = build_part("loss", loss, AdversarialLoss)
+        self._sizes = {"logit": self.loss.num_outputs, **self.heads()}
         classes = {} if num_classes is None else {"num_classes": num_classes}
         self.generator = build("generator", generator, self.prior.dim, self.data_shape, **classes)
         arguments = classes if self.label_conditioning else {}
@@ -315,11 +316,6 @@ class GAN(AdversarialModule):
             break
         fake = check_generator(self.generate, latent, labels, self.prior, self.data_shape)
         return Samples(fake, fake, latent, labels)
-
-    @property
-    def _sizes(self) -> dict[str, int]:
-        """The outputs of the discriminator: sizes by name."""
-        return {"logit": self.loss.num_outputs, **self.heads()}
 
     def _is_usual(self, *names: str) -> bool:
         """Whether none of some methods is overridden."""

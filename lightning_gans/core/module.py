@@ -43,6 +43,7 @@ from lightning_gans.core.randomness import NOISE, reseed
 from lightning_gans.core.rows import RunningMeans
 from lightning_gans.core.turns import (
     Judged,
+    Round,
     after_update,
     draws,
     following,
@@ -106,11 +107,8 @@ class AdversarialModule(EvaluatedModule):
         self.last_logged: dict[str, float] = {}
         self._compiled: dict[str, Compiled] = {}
         self._losses: dict[str, AdversarialLoss] = {}
-        self._playing = False
-        self._rehearsing = False
         self._means = RunningMeans()
-        self._noted: dict[str, Tensor] = {}
-        self._judged: Judged = {}
+        self._round = Round()
 
     # What a subclass says ------------------------------------------------------------------------
 
@@ -141,7 +139,7 @@ class AdversarialModule(EvaluatedModule):
         Real and generated samples are augmented alike, in the turns of all players. Checks,
         evaluation and pictures see samples as they are.
         """
-        return self.augment(x) if self._playing and self.augment is not None else x
+        return self.augment(x) if self._round.playing and self.augment is not None else x
 
     def adversarial_d(
         self, loss: AdversarialLoss, real: Tensor, fake: Tensor, name: str = ""
@@ -182,11 +180,11 @@ class AdversarialModule(EvaluatedModule):
 
     def _judge(self, loss: AdversarialLoss, real: Tensor | None, fake: Tensor, name: str) -> None:
         check_logits(loss, real, fake)
-        if self._rehearsing:
-            check_name_is_free("name", name, self._judged)
+        if self._round.rehearsing:
+            check_name_is_free("name", name, self._round.judged)
         if name not in self._losses:
             self._losses[name] = loss
-        self._judged[name] = (real, fake)
+        self._round.judged[name] = (real, fake)
 
     def note(self, **values: Tensor) -> None:
         """Adds the means of some tensors to the rows of the log.
@@ -195,9 +193,9 @@ class AdversarialModule(EvaluatedModule):
             ValueError: if an update notes a name twice.
         """
         for name, value in values.items():
-            if self._rehearsing:
-                check_name_is_free("note", name, self._noted)
-            self._noted[name] = value.detach().mean()
+            if self._round.rehearsing:
+                check_name_is_free("note", name, self._round.noted)
+            self._round.noted[name] = value.detach().mean()
 
     def mean_over_processes(self, value: Tensor) -> Tensor:
         """Returns the mean of a tensor over all processes."""
@@ -222,6 +220,10 @@ class AdversarialModule(EvaluatedModule):
         if isinstance(strategy, DDPStrategy):
             # Each backward pass reaches the parameters of one player only.
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        if not torch.cuda.is_available():
+            # Lightning asks PyTorch to look for GPUs without starting their driver. Where there is
+            # none, an optimizer then searches for its library in every step.
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         given = os.environ.get("PL_GLOBAL_SEED")
         self.seed = int(given) if given else strategy.broadcast(torch.initial_seed() % 2**32)
         warn_of_batch_statistics(self, self.trainer)
@@ -276,16 +278,13 @@ class AdversarialModule(EvaluatedModule):
     def _rehearse(self, batch: Record, size: int) -> None:
         """Computes all terms of all players once, before any of them makes an update."""
         names: dict[str, str] = {}
-        self._rehearsing = True
-        try:
-            with evaluation_mode(self), torch.no_grad():
-                for player in self.players:
-                    seen = next(draws(player, batch.rows(slice(0, size)), size))
-                    every = (True,) * len(player.regularizers)
-                    terms, noted, _ = self._evaluate(player, seen, every)
-                    check_terms(player, terms, noted, names)
-        finally:
-            self._rehearsing = False
+        self._round = Round(rehearsing=True)
+        with evaluation_mode(self), torch.no_grad():
+            for player in self.players:
+                seen = next(draws(player, batch.rows(slice(0, size)), size))
+                every = (True,) * len(player.regularizers)
+                terms, noted, _ = self._evaluate(player, seen, every)
+                check_terms(player, terms, noted, names)
         check_losses(self._losses)
         self._following = {
             player.name: following(player, self._losses, self.augment) for player in self.players
@@ -299,6 +298,7 @@ class AdversarialModule(EvaluatedModule):
         record = self.read_batch(batch)
         slices = self.batches_per_round
         size = len(record) // slices
+        exact = len(record) == slices * size
         if not self.has_trained:
             check_rows(record, slices, self)
         # To look at every batch on a GPU would be to wait for it.
@@ -312,30 +312,28 @@ class AdversarialModule(EvaluatedModule):
         if not self.has_trained:
             self._rehearse(record, size)
         trainer = cast("Any", self.trainer)
-        self._update = trainer.global_step + 1
-        every: int = trainer.log_every_n_steps
-        self._logging = every > 0 and self._update % every == 0
-        self._norms: dict[str, Tensor] = {}
-        reseed(self.device, self.seed, NOISE, self._update, self.global_rank)
+        update, every = trainer.global_step + 1, trainer.log_every_n_steps
+        self._round = Round(update, logs=every > 0 and update % every == 0, playing=True)
+        reseed(self.device, self.seed, NOISE, update, self.global_rank)
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        self._playing = True
         try:
             for player, optimizer in zip(self.players, optimizers, strict=True):
-                rows = record.rows(slice((slices - player.updates) * size, slices * size))
+                first = (slices - player.updates) * size
+                rows = record if exact and first == 0 else record.rows(slice(first, slices * size))
                 require_gradients(self._trained, player.name)
                 drawn = draws(player, rows, size)
                 for index in range(player.updates):
                     self._play(player, optimizer, drawn, index)
         finally:
-            self._playing = False
+            self._round.playing = False
             require_gradients(self._trained, None)
         for config in trainer.lr_scheduler_configs:
             config.scheduler.step()
         self.images_seen += slices * size * trainer.world_size
         self.has_trained = True
-        if self._logging:
-            self._log_row()
+        if self._round.logs:
+            self._log_row(self._round)
 
     def _evaluate(
         self, player: Player, seen: Record, due: Sequence[bool]
@@ -347,7 +345,8 @@ class AdversarialModule(EvaluatedModule):
             seen: what it sees.
             due: which of its regularizers this update computes.
         """
-        self._noted, self._judged = {}, {}
+        now = self._round
+        now.noted, now.judged = {}, {}
         terms = player.loss(seen)
         if not isinstance(terms, dict):
             raise ValueError(
@@ -355,15 +354,15 @@ class AdversarialModule(EvaluatedModule):
                 f'{{"adversarial": loss}}, got {type(terms).__name__}.'
             )
         if any(due):
-            terms = {**terms, **regularize(player, seen, self._judged, due)}
-        return terms, self._noted, self._judged
+            terms = {**terms, **regularize(player, seen, now.judged, due)}
+        return terms, now.noted, now.judged
 
     def _play(
         self, player: Player, optimizer: LightningOptimizer, drawn: Iterator[Record], index: int
     ) -> None:
         """Makes one update: samples, losses, backward, step."""
         # A function of the number of the update, so that a resumed run keeps the phase.
-        number = (self._update - 1) * player.updates + index
+        number = (self._round.update - 1) * player.updates + index
         due = tuple(number % regularizer.every == 0 for regularizer in player.regularizers)
         compiled = self._compiled.get(player.name)
         with self._reads_once():
@@ -378,10 +377,10 @@ class AdversarialModule(EvaluatedModule):
             # Elsewhere to look would be to wait: the rows that are logged tell.
             values = {name: term.item() for name, term in terms.items()}
             name = f"loss_{player.key}"
-            raise divergence(name, self._update, values, seen, self._trained)
+            raise divergence(name, self._round.update, values, seen, self._trained)
         self._means.add({f"loss_{player.key}": loss, **terms, **noted})
-        self._last = seen
-        self._norm_key = f"grad_norm_{player.key}"
+        self._round.seen = seen
+        self._round.norm_key = f"grad_norm_{player.key}"
         optimizer.zero_grad()
         self.manual_backward(loss)
         if player is self.players[-1] and index == player.updates - 1:
@@ -397,7 +396,7 @@ class AdversarialModule(EvaluatedModule):
     @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips and notes the gradient norm, here because fp16 gradients are unscaled by now."""
-        if self.gradient_clip_norm is None and not self._logging and not self._scaled:
+        if self.gradient_clip_norm is None and not self._round.logs and not self._scaled:
             return
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = get_total_norm(p.grad for p in parameters if p.grad is not None)
@@ -405,25 +404,25 @@ class AdversarialModule(EvaluatedModule):
             self.skipped_steps = self.skipped_steps + (~norm.isfinite()).float()
         if self.gradient_clip_norm is not None:
             clip_grads_with_norm_(parameters, self.gradient_clip_norm, norm)
-        self._norms[self._norm_key] = norm
+        self._round.norms[self._round.norm_key] = norm
 
-    def _log_row(self) -> None:
+    def _log_row(self, now: Round) -> None:
         """Writes one row to the loggers, at the cost of one transfer from the device."""
         if self._scaled:
-            self._norms["skipped_steps"] = torch.as_tensor(self.skipped_steps, device=self.device)
-        row = self._means.take(self._norms, self.mean_over_processes)
+            now.norms["skipped_steps"] = torch.as_tensor(self.skipped_steps, device=self.device)
+        row = self._means.take(now.norms, self.mean_over_processes)
         # A scaler leaves steps out whose gradients overflow, and goes on.
         fatal = ("loss_",) if self._scaled else ("loss_", "grad_norm_")
         for name in row:
             if name.startswith(fatal) and not isfinite(row[name]):
-                raise divergence(name, self._update, row, self._last, self._trained)
+                raise divergence(name, now.update, row, now.seen, self._trained)
         start, before = self._clock
-        row["updates_per_s"] = (self._update - before) / (time.perf_counter() - start)
+        row["updates_per_s"] = (now.update - before) / (time.perf_counter() - start)
         row["images_seen"] = self.images_seen
         row = {f"train/{name}": value for name, value in row.items()}
         self.last_logged.update(row)
         for logger in self.trainer.loggers:
-            logger.log_metrics(row, step=self._update)
+            logger.log_metrics(row, step=now.update)
         self._start_clock()
 
     # Checkpoints ---------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class Outputs(dict[str, Tensor]):
         Raises:
             ValueError: if the network's outputs have another shape.
         """
-        if sum(sizes.values()) == 1:
+        if len(sizes) == sizes["logit"] == 1:
             return cls(logit=check_outputs("discriminator", outputs, (number,)))
         outputs = check_outputs("discriminator", outputs, (number, sum(sizes.values())))
         named = cls(zip(sizes, torch.split(outputs, [*sizes.values()], 1), strict=True))

@@ -4,7 +4,7 @@ Shapes: N is the batch, Z the size of a latent, and ``...`` the shape of one sam
 (C, H, W) for images with C channels, H rows and W columns.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 
+KEYS = {"discriminator": "d", "generator": "g"}
+"""Short names of players in the logs."""
+
+
 @dataclass(frozen=True)
 class Record:
     """Base of the records: named tensors with a row for each sample.
@@ -37,15 +41,18 @@ class Record:
 
     def __len__(self) -> int:
         """The number of rows, that of its first tensor."""
+        for value in vars(self).values():  # most begin with one: this is read in every update
+            if isinstance(value, Tensor):
+                return value.shape[0]
         return next((len(tensor) for tensor in self.tensors()), 0)
 
     def tensors(self) -> Iterator[Tensor]:
         """Yields all tensors of the record."""
-        return _tensors(tuple(vars(self).values()))
+        return _tensors(vars(self))
 
     def rows(self, part: slice) -> Self:
         """Returns a record of some of the rows."""
-        return replace(self, **{name: _rows(value, part) for name, value in vars(self).items()})
+        return replace(self, **_rows(vars(self), part))
 
     def split(self, size: int) -> Iterator[Self]:
         """Yields consecutive parts of ``size`` rows."""
@@ -62,8 +69,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         yield value
     elif isinstance(value, Record):
         yield from value.tensors()
-    elif isinstance(value, Mapping | tuple | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
+    elif isinstance(value, dict | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
             yield from _tensors(part)
 
 
@@ -72,9 +79,9 @@ def _rows(value: Any, part: slice) -> Any:
         return value[part]
     if isinstance(value, Record):
         return value.rows(part)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _rows(inner, part) for name, inner in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):
         return tuple(_rows(inner, part) for inner in value)
     return value
 
@@ -168,7 +175,7 @@ class Player:
     @property
     def key(self) -> str:
         """Ends the player's log keys: ``loss_d``, ``grad_norm_g``, ``loss_classifier``."""
-        return {"discriminator": "d", "generator": "g"}.get(self.name, self.name)
+        return KEYS.get(self.name, self.name)
 
     @property
     def loss_name(self) -> str:

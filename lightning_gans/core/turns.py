@@ -1,7 +1,7 @@
 """What happens in a player's turn: draws, views, regularizers, and what comes after an update."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from lightning_gans.regularizers import Regularizer, View, WeightRegularizer
 
 __all__ = [
     "Judged",
+    "Round",
     "after_update",
     "draws",
     "following",
@@ -23,6 +24,33 @@ __all__ = [
 
 Judged = dict[str, tuple[Tensor | None, Tensor]]
 """Outputs of real and generated samples in an update, by the name of the discriminator."""
+
+
+@dataclass
+class Round:
+    """Where a round is. A plain object, since attributes of modules are slow to set.
+
+    Attributes:
+        update: the number of the round, from 1.
+        logs: whether it ends with a row of the log.
+        playing: whether players take their turns.
+        rehearsing: whether losses are tried before the first round.
+        noted: what the current update has noted.
+        judged: outputs of discriminators in the current update.
+        seen: what the current update sees.
+        norm_key: key of the current player's gradient norm.
+        norms: of gradients, by key.
+    """
+
+    update: int = 0
+    logs: bool = False
+    playing: bool = False
+    rehearsing: bool = False
+    noted: dict[str, Tensor] = field(default_factory=dict)
+    judged: Judged = field(default_factory=dict)
+    seen: Record = field(default_factory=Record)
+    norm_key: str = ""
+    norms: dict[str, Tensor] = field(default_factory=dict)
 
 
 def require_gradients(trained: Mapping[str, Sequence[nn.Parameter]], name: str | None) -> None:

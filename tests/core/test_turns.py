@@ -363,7 +363,7 @@ def test_a_row_holds_means_over_all_updates_since_the_last_and_repeats_lazy_term
             super()._play(player, *arguments)
 
         def after_turn(self, player, seen, terms):
-            values.setdefault(self._update, []).append(
+            values.setdefault(self._round.update, []).append(
                 {name: term.item() for name, term in terms.items()}
             )
 
