@@ -1,5 +1,6 @@
 """Warnings of what usually goes wrong with a GAN."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,8 +10,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.module import AdversarialModule
 from lightning_gans.networks import evaluation_mode
+from lightning_gans.regularizers import View
 
 __all__ = ["Alarms"]
 
@@ -56,7 +58,7 @@ class Alarms(Callback):
                 raise ValueError(f"{name} must be above 0, got {limit}.")
         self.limits = limits
         self._ringing: set[str] = set()
-        self._samples: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self._outputs: Mapping[str, Any] | None = None
 
     @override
     def on_train_batch_end(
@@ -67,15 +69,14 @@ class Alarms(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert isinstance(pl_module, GAN)
+        assert isinstance(pl_module, AdversarialModule)
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every < 1 or trainer.global_step % every != 0:
             return
         row = pl_module.last_logged
         # The adversarial terms alone: a reconstruction is summed over an image.
-        whole = {key: row.get(f"train/loss_{key}", 0.0) for key in ("d", "g")}
-        losses = [abs(row.get(f"train/adversarial_{key}", whole[key])) for key in ("d", "g")]
-        if min(losses) > 0 and "train/wasserstein" not in row:
+        losses = [_adversarial(row, key) for key in ("d", "g")]
+        if min(losses) > 0 and not any(key.startswith("train/wasserstein") for key in row):
             self._check(trainer, "loss_ratio", max(losses) / min(losses))
         norms = [value for name, value in row.items() if name.startswith("train/grad_norm_")]
         self._check(trainer, "grad_norm", max(norms, default=0.0))
@@ -91,22 +92,20 @@ class Alarms(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if batch_idx == 0:
-            self._samples = outputs["real"], outputs["fake"], outputs["labels"]
+            self._outputs = outputs
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GAN)
-        if self._samples is None or trainer.sanity_checking:
+        assert isinstance(pl_module, AdversarialModule)
+        outputs, self._outputs = self._outputs, None
+        if outputs is None or trainer.sanity_checking:
             return
-        real, fake, labels = self._samples
-        self._samples = None
-        found = {
-            "lipschitz": _steepest(pl_module, real, fake, labels),
-            "diversity": _spread(fake) / max(_spread(real), 1e-12),
-        }
-        bound = getattr(pl_module, "clip_value", None)
-        if bound is not None:
-            found["clipped"] = _share_at(pl_module, bound)
+        parts = [vars(outputs[name]) if name else outputs for name in pl_module.comparisons]
+        spreads = [_spread(part["fake"]) / max(_spread(part["real"]), 1e-12) for part in parts]
+        slopes = [_steepest(view, pl_module) for view in pl_module.evaluation_views(outputs)]
+        found = {"diversity": min(spreads), **pl_module.health()}
+        if slopes:
+            found = {"lipschitz": max(slopes), **found}
         for logger in trainer.loggers:
             row = {f"alarms/{name}": value for name, value in found.items()}
             logger.log_metrics(row, step=trainer.global_step)
@@ -129,17 +128,22 @@ class Alarms(Callback):
                 logger.experiment.alert(title=f"{name} out of bounds", text=text)
 
 
-def _steepest(gan: GAN, real: Tensor, fake: Tensor, labels: Tensor | None) -> float:
-    """Returns the largest slope of the discriminator at points between samples."""
-    size = min(len(real), len(fake)) // gan.pack_size * gan.pack_size
-    shares = torch.linspace(0, 1, size, device=real.device, dtype=real.dtype)
-    shares = shares.reshape(-1, *[1] * (real.ndim - 1))
-    points = shares * real[:size] + (1 - shares) * fake[:size].to(real)
+def _adversarial(row: Mapping[str, float], key: str) -> float:
+    """Returns the absolute adversarial loss of a player, or its whole loss if there is none."""
+    terms = [v for k, v in row.items() if k.startswith(f"train/adversarial_{key}")]
+    return abs(sum(terms)) if terms else abs(row.get(f"train/loss_{key}", 0.0))
+
+
+def _steepest(view: View, model: AdversarialModule) -> float:
+    """Returns the largest slope of a discriminator at points between samples."""
+    size = len(view.real)
+    shares = torch.linspace(0, 1, size, device=view.real.device, dtype=view.real.dtype)
+    shares = shares.reshape(-1, *[1] * (view.real.ndim - 1))
     # Validation runs in inference mode, in which nothing has a gradient.
-    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(gan.discriminator):
-        points = points.clone().requires_grad_()
-        classes = None if labels is None else labels[:size].clone()
-        (slope,) = torch.autograd.grad(gan.discriminate(points, classes).sum(), points)
+    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(model):
+        points = (shares * view.real + (1 - shares) * view.fake.to(view.real)).clone()
+        points.requires_grad_()
+        (slope,) = torch.autograd.grad(view.discriminate(points).sum(), points)
     return float(torch.linalg.vector_norm(slope.flatten(1), dim=1).max())
 
 
@@ -147,9 +151,3 @@ def _spread(samples: Tensor) -> float:
     """Returns the mean distance between neighbours in a ring of samples."""
     flat = samples.flatten(1).float()
     return float(torch.linalg.vector_norm(flat - flat.roll(1, 0), dim=1).mean())
-
-
-def _share_at(gan: GAN, bound: float) -> float:
-    """Returns the share of the critic's parameters that lie on their bounds."""
-    weights = torch.cat([p.detach().flatten() for p in gan.discriminator.parameters()])
-    return float((weights.abs() >= bound).float().mean())

@@ -28,6 +28,7 @@ __all__ = [
     "points",
     "profiles",
     "read_png",
+    "real_and_generated",
     "save_gif",
     "save_png",
     "side_by_side",
@@ -211,6 +212,25 @@ def side_by_side(left: Picture, right: Picture, *, gap: int = 0) -> Picture:
         padded.append(np.pad(picture, ((0, below), (0, 0), (0, 0)), constant_values=255))
     padded.insert(1, np.full((height, gap, 3), 255, np.uint8))
     return np.concatenate(padded, axis=1)
+
+
+def real_and_generated(real: Tensor, fake: Tensor, value_range: tuple[float, float]) -> Picture:
+    """Returns real samples on the left and generated ones on the right.
+
+    Args:
+        real: shape (M, ...).
+        fake: shape (N, ...).
+        value_range: the data's least and greatest value.
+    """
+    if fake.ndim == 2:
+        left = overview(real[:0], real, value_range, title="real")
+        right = overview(fake, fake[:0], value_range, title="generated")
+        return side_by_side(left, right)
+    left, right = (
+        image_grid(images, value_range, title=title)
+        for images, title in ((real, "real"), (fake, "generated"))
+    )
+    return side_by_side(left, right, gap=16)
 
 
 def save_png(picture: Picture, path: Path) -> None:

@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 from typing_extensions import override
 
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.module import AdversarialModule
 
 __all__ = ["Progress"]
 
@@ -70,7 +70,7 @@ class Progress(ProgressBar):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GAN)
+        assert isinstance(pl_module, AdversarialModule)
         if not self._enabled:
             return
         self._console = Console()
@@ -103,7 +103,7 @@ class Progress(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert isinstance(pl_module, GAN)
+        assert isinstance(pl_module, AdversarialModule)
         if not self._enabled:
             return
         now = time.monotonic()
@@ -112,7 +112,7 @@ class Progress(ProgressBar):
             self._shown = now
             self._show(trainer, pl_module)
 
-    def _show(self, trainer: Trainer, gan: GAN) -> None:
+    def _show(self, trainer: Trainer, gan: AdversarialModule) -> None:
         values = _values(gan.last_logged)
         update = trainer.global_step
         if self._live is not None:
@@ -128,7 +128,7 @@ class Progress(ProgressBar):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GAN)
+        assert isinstance(pl_module, AdversarialModule)
         if self._enabled:
             self._show(trainer, pl_module)
             self._stop()

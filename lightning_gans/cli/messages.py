@@ -6,7 +6,7 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule, Trainer
 
 from lightning_gans.cli.screen import say
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.module import AdversarialModule
 from lightning_gans.loggers import WandB
 
 __all__ = ["introduce", "sum_up", "tell_how_to_go_on"]
@@ -25,7 +25,7 @@ LEFT_BEHIND = {
 
 def introduce(
     trainer: Trainer,
-    model: GAN,
+    model: AdversarialModule,
     data: LightningDataModule,
     seed: int,
     checkpoint: str | None,

@@ -32,7 +32,7 @@ from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.processes import give_time
 from lightning_gans.cli.screen import say
 from lightning_gans.core.divergence import DivergenceError
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import replacing
 
@@ -375,7 +375,7 @@ class RunRecord(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GAN)
+        assert isinstance(pl_module, AdversarialModule)
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.cut_after(trainer.global_step)
@@ -423,14 +423,15 @@ class RunRecord(Callback):
         with suppress(OSError):  # the disk may be full
             self._write(trainer, pl_module)
         if isinstance(exception, DivergenceError) and self._path is not None:
-            samples = {k: v for k, v in vars(exception.samples).items() if v is not None}
+            fields = vars(exception.samples).items()
+            samples = {k: v for k, v in fields if isinstance(v, torch.Tensor)}
             with replacing(self._path.with_name("diverged.pt")) as file:
                 torch.save({k: v.detach().cpu() for k, v in samples.items()}, file)
 
     def _write(self, trainer: Trainer, gan: LightningModule) -> None:
         if self._path is None or not self._begun:
             return
-        assert isinstance(gan, GAN)
+        assert isinstance(gan, AdversarialModule)
         self._record["updates"] = trainer.global_step
         self._record["images_seen"] = gan.images_seen
         self._record["wall_time_s"] = round(

@@ -48,7 +48,7 @@ from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.divergence import DivergenceError
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.trust import Trust, known_paths
 from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
@@ -82,7 +82,7 @@ class GANCLI(LightningCLI):
         self._request = Request(arguments)
         self._origin = _read_origin(self._request)
         super().__init__(
-            GAN,
+            AdversarialModule,
             LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
@@ -188,7 +188,7 @@ class GANCLI(LightningCLI):
 
     # Running -------------------------------------------------------------------------------------
 
-    def fit(self, model: GAN, **kwargs: Any) -> None:
+    def fit(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Trains a model."""
         if self.trainer.is_global_zero:
             self._make_folder()
@@ -224,13 +224,13 @@ class GANCLI(LightningCLI):
         if self._run is not None and self.trainer.is_global_zero:
             sum_up(self.trainer, Path(self._run.log_dir))
 
-    def validate(self, model: GAN, **kwargs: Any) -> None:
+    def validate(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the validation data."""
         self._tell_what_is_scored()
         kwargs.update(weights_only=True, verbose=False)
         self._run_guarded(self.trainer.validate, model, **kwargs)
 
-    def test(self, model: GAN, **kwargs: Any) -> None:
+    def test(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the test data."""
         self._tell_what_is_scored()
         kwargs.update(weights_only=True, verbose=False)
@@ -241,7 +241,7 @@ class GANCLI(LightningCLI):
         what = self._checkpoint or "an untrained model: there is no --ckpt_path"
         say(f"scores of {what}")
 
-    def predict(self, model: GAN, **kwargs: Any) -> None:
+    def predict(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
         if self._checkpoint is None:
             raise InputError("ckpt_path: predict needs a checkpoint, give --ckpt_path.")
@@ -257,7 +257,9 @@ class GANCLI(LightningCLI):
             np.save(file, samples.float().cpu().numpy())
         say(f"{len(samples):,} samples as one array: {target}")
 
-    def _run_guarded(self, run: Callable[..., Any], model: GAN, **kwargs: Any) -> Any:
+    def _run_guarded(
+        self, run: Callable[..., Any], model: AdversarialModule, **kwargs: Any
+    ) -> Any:
         """Runs; of several processes, the first that fails tells why."""
         try:
             return run(model, **kwargs)
@@ -269,7 +271,9 @@ class GANCLI(LightningCLI):
             told.first = first
             raise told from error
 
-    def _explanation(self, error: Exception, model: GAN) -> InputError | RunError | None:
+    def _explanation(
+        self, error: Exception, model: AdversarialModule
+    ) -> InputError | RunError | None:
         """Returns an error of one line, that blames the input or the disk; None for a traceback.
 
         What fails before the first update is to be blamed on the input.
@@ -403,7 +407,7 @@ def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:
     """
     sections = {"trainer": Trainer, **SECTIONS}
     hints = {
-        "model": GAN,
+        "model": AdversarialModule,
         "data": LightningDataModule,
         "name": str | None,
         "seed_everything": bool | int | None,

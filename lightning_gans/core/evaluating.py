@@ -1,6 +1,8 @@
 """How a model is evaluated: on which networks, and what metrics and pictures are given."""
 
 import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -8,13 +10,22 @@ from typing_extensions import Self, override
 
 from lightning_gans.core.checkpointing import CheckpointedModule
 from lightning_gans.core.players import Record, read_batch
+from lightning_gans.core.showing import Drawing
 from lightning_gans.networks.inspect import share_buffers
+from lightning_gans.regularizers import View
 
 __all__ = ["EvaluatedModule"]
 
 
-class EvaluatedModule(CheckpointedModule):
-    """A module that reads batches as records, and is evaluated with other networks if asked to."""
+class EvaluatedModule(CheckpointedModule, ABC):
+    """A module that reads batches as records, and is evaluated with other networks if asked to.
+
+    Attributes:
+        comparisons: names of what is compared with real data, fields of the evaluation record that
+            are records with the fields ``real`` and ``fake`` themselves; "" is the whole record.
+    """
+
+    comparisons: tuple[str, ...] = ("",)
 
     def read_batch(self, batch: Any) -> Record:
         """Returns the record of a loader's batch: see `lightning_gans.core.players.read_batch`."""
@@ -29,6 +40,7 @@ class EvaluatedModule(CheckpointedModule):
             batch: the record that `read_batch` returns.
         """
 
+    @abstractmethod
     def evaluation_record(self, batch: Any, batch_idx: int) -> Record:
         """Returns all that metrics and pictures read of a batch.
 
@@ -36,7 +48,43 @@ class EvaluatedModule(CheckpointedModule):
             batch: the record that `read_batch` returns.
             batch_idx: its number.
         """
-        raise NotImplementedError
+
+    @abstractmethod
+    def floor_record(self, batch: Any) -> Record:
+        """Returns the evaluation record with real samples in the place of generated ones.
+
+        Args:
+            batch: the record that `read_batch` returns.
+        """
+
+    def pictures(self, real: Any, number: int) -> dict[str, Drawing]:
+        """Returns what is drawn at a cadence: pictures by name, the first called ``samples``.
+
+        Args:
+            real: the record of a batch.
+            number: generated samples in a picture.
+        """
+        return {}
+
+    def final_pictures(self, real: Any) -> dict[str, Drawing]:
+        """Returns what is drawn beside that at the end of training.
+
+        Args:
+            real: the record of a batch.
+        """
+        return {}
+
+    def evaluation_views(self, outputs: Mapping[str, Any]) -> Sequence[View]:
+        """Returns what discriminators would be shown of an evaluation, for `Alarms`.
+
+        Args:
+            outputs: of ``validation_step``.
+        """
+        return ()
+
+    def health(self) -> dict[str, float]:
+        """Returns further values that `Alarms` logs and watches, by the name of their limit."""
+        return {}
 
     def begin_evaluation(self, loader: Any) -> None:
         """Gives all processes the same buffers; called before each evaluation.

@@ -1,6 +1,6 @@
 """The game of one generator and one discriminator, and the plain GAN itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Any, ClassVar, cast
@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.core import showing
 from lightning_gans.core.checks import (
     HALF,
     build,
@@ -31,6 +32,7 @@ from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior, Prior, latents_at
 from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.core.showing import Drawing
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator, evaluation_mode
 from lightning_gans.networks.conditioning import check_sizes
@@ -379,6 +381,30 @@ class GAN(AdversarialModule):
         latent = self._evaluation_latents(len(batch), batch_idx)
         fake = self.evaluated.sample(latent, batch.labels)
         return Samples(batch.real, fake, latent, batch.labels)
+
+    @override
+    def floor_record(self, batch: Batch) -> Samples:
+        return Samples(batch.real, batch.real, labels=batch.labels)
+
+    @override
+    def evaluation_views(self, outputs: Mapping[str, Any]) -> Sequence[View]:
+        number = len(outputs["real"]) // self.pack_size * self.pack_size
+        fields = {name: outputs[name] for name in ("real", "fake", "latent", "labels")}
+        # Tensors of inference mode could not take part in a gradient.
+        with torch.inference_mode(False):
+            parts: dict[str, Any] = {
+                name: None if value is None else value[:number].clone()
+                for name, value in fields.items()
+            }
+        return self.views(Samples(**parts))
+
+    @override
+    def pictures(self, real: Batch, number: int) -> dict[str, Drawing]:
+        return showing.pictures(self, real, number)
+
+    @override
+    def final_pictures(self, real: Batch) -> dict[str, Drawing]:
+        return showing.final_pictures(self, real)
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:

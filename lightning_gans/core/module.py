@@ -5,6 +5,7 @@ It knows players and records. A subclass has the networks and says how they play
 
 import os
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -112,9 +113,9 @@ class AdversarialModule(EvaluatedModule):
 
     # What a subclass says ------------------------------------------------------------------------
 
+    @abstractmethod
     def configure_players(self) -> list[Player]:
         """Returns the players in the order of their turns; called once a fit."""
-        raise NotImplementedError
 
     def check_networks(self) -> None:
         """Raises a ValueError if networks do not fit each other or the data.

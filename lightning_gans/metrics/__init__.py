@@ -3,6 +3,7 @@
 Every metric is updated with ``update(samples, real=...)`` and computes a dict of named scores.
 """
 
+from lightning_gans.metrics.base import RecordMetric, range_of
 from lightning_gans.metrics.digits import DigitJudge, DigitQuality, digit_judge
 from lightning_gans.metrics.divergence import (
     HistogramDivergence,
@@ -12,6 +13,7 @@ from lightning_gans.metrics.divergence import (
     kl_divergence,
 )
 from lightning_gans.metrics.features import FeatureScores, InceptionScores
+from lightning_gans.metrics.fitting import fitting_metrics
 from lightning_gans.metrics.frechet import frechet_distance
 from lightning_gans.metrics.labels import (
     ClassDiversity,
@@ -21,7 +23,7 @@ from lightning_gans.metrics.labels import (
     mode_reader,
 )
 from lightning_gans.metrics.modes import ModeCoverage, nearest_modes
-from lightning_gans.metrics.names import MEANINGS, better
+from lightning_gans.metrics.names import better, meaning
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (
@@ -32,7 +34,6 @@ from lightning_gans.metrics.transport import (
 )
 
 __all__ = [
-    "MEANINGS",
     "ClassDiversity",
     "DigitJudge",
     "DigitQuality",
@@ -44,18 +45,22 @@ __all__ = [
     "ModeCoverage",
     "PatternError",
     "ReconstructionError",
+    "RecordMetric",
     "SlicedWasserstein",
     "Wasserstein",
     "better",
     "cross_entropy",
     "digit_judge",
     "digit_reader",
+    "fitting_metrics",
     "frechet_distance",
     "histogram_probabilities",
     "js_divergence",
     "kl_divergence",
+    "meaning",
     "mode_reader",
     "nearest_modes",
+    "range_of",
     "sliced_wasserstein_distance",
     "wasserstein_distance",
 ]

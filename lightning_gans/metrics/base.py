@@ -1,6 +1,7 @@
 """What the metrics on whole sample sets have in common."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-__all__ = ["ComparingMetric", "SampleMetric", "to_unit"]
+__all__ = ["ComparingMetric", "RecordMetric", "SampleMetric", "range_of", "shape_of", "to_unit"]
 
 
 def to_unit(images: Tensor, value_range: tuple[float, float]) -> Tensor:
@@ -22,19 +23,58 @@ def to_unit(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     return ((images.float() - low) / (high - low)).clamp(0, 1).mul(255).round().div(255)
 
 
-class ComparingMetric(Metric):
-    """Base of the metrics that set generated samples against real ones.
+def shape_of(data: Any) -> tuple[int, ...]:
+    """Returns the shape of a sample of some data, () if it is not known."""
+    return tuple(getattr(data, "data_shape", ()))
 
-    The names of the states that hold real samples, or what is known of them, begin with "real".
+
+def range_of(data: Any) -> tuple[float, float]:
+    """Returns the ``value_range`` of some data, [-1, 1] if it is not known."""
+    low, high = getattr(data, "value_range", (-1.0, 1.0))
+    return float(low), float(high)
+
+
+class RecordMetric(Metric):
+    """Base of this package's metrics, which read the records of an evaluation.
 
     Attributes:
         scores: names of what it computes.
+        has_floor: whether real data can be scored in the place of generated samples.
     """
 
     is_differentiable = False
     full_state_update = False
 
     scores: tuple[str, ...]
+    has_floor: ClassVar[bool] = True
+
+    @classmethod
+    def for_data(cls, data: Any, model: Any) -> list["RecordMetric"]:
+        """Returns the metrics of this class that fit some data and a model; none by itself.
+
+        Args:
+            data: the data module, or None. What it tells of itself decides: ``data_shape``,
+                ``modes`` and ``sd``, ``pattern``, ``content``, ``value_range``.
+            model: the model, or None.
+        """
+        return []
+
+    def observe(self, record: Mapping[str, Any], *, real: bool) -> None:
+        """Adds the real or the generated samples of an evaluation record.
+
+        Args:
+            record: with the fields ``real`` and ``fake``, shape (N, ...), and what else the metric
+                reads.
+            real: which of them.
+        """
+        self.update(record["real" if real else "fake"], real=real)
+
+
+class ComparingMetric(RecordMetric):
+    """Base of the metrics that set generated samples against real ones.
+
+    The names of the states that hold real samples, or what is known of them, begin with "real".
+    """
 
     def reset_generated(self) -> None:
         """Forgets the generated samples and keeps the real ones, which are always the same."""

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.metrics.base import ComparingMetric, to_unit
+from lightning_gans.metrics.base import ComparingMetric, RecordMetric, range_of, to_unit
 from lightning_gans.metrics.frechet import frechet_distance, moments
 
 __all__ = ["JUDGE_FILE", "DigitJudge", "DigitQuality", "digit_judge"]
@@ -74,6 +74,11 @@ class DigitQuality(ComparingMetric):
     """
 
     scores = ("fd_digits", "digit_tv", "digit_entropy", "digit_ones", "digit_confidence")
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        return [cls(range_of(data))] if getattr(data, "content", None) == "digits" else []
 
     def __init__(self, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
         super().__init__()

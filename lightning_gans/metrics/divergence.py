@@ -1,10 +1,12 @@
 """Divergences between discrete distributions, in nats."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.metrics.base import SampleMetric
+from lightning_gans.metrics.base import RecordMetric, SampleMetric, shape_of
 
 __all__ = [
     "HistogramDivergence",
@@ -88,6 +90,11 @@ class HistogramDivergence(SampleMetric):
 
     higher_is_better = False
     scores = ("kl", "js", "cross_entropy")
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        return [cls()] if shape_of(data) == (2,) else []
 
     def __init__(self, bins: int = 50, max_samples: int | None = None) -> None:
         super().__init__(max_samples)

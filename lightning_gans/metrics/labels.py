@@ -1,17 +1,25 @@
 """Scores of samples that were asked for by class."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-from lightning_gans.metrics.base import ComparingMetric, to_unit
+from lightning_gans.metrics.base import ComparingMetric, RecordMetric, range_of, to_unit
 from lightning_gans.metrics.digits import digit_judge
 
-__all__ = ["ClassDiversity", "LabelFidelity", "LabelMetric", "digit_reader", "mode_reader"]
+__all__ = [
+    "ClassDiversity",
+    "LabelFidelity",
+    "LabelMetric",
+    "digit_reader",
+    "mode_reader",
+    "reader_for",
+]
 
 Reader = Callable[[Tensor], Tensor]
 """Reads the class of each sample, shape (N, ...), as int64, shape (N,)."""
@@ -41,8 +49,26 @@ def digit_reader(value_range: tuple[float, float]) -> Reader:
     return read
 
 
+def reader_for(data: Any) -> Reader | None:
+    """Returns what reads the classes of some data's samples, if anything can.
+
+    Args:
+        data: the data module.
+    """
+    if getattr(data, "content", None) == "digits":
+        return digit_reader(range_of(data))
+    return mode_reader(data.modes) if hasattr(data, "modes") else None
+
+
 class LabelMetric(ComparingMetric):
     """Base of the metrics that need the classes beside the samples."""
+
+    @override
+    def observe(self, record: Mapping[str, Any], *, real: bool) -> None:
+        labels = record.get("labels")
+        if labels is None:
+            raise ValueError(f"metrics: {type(self).__name__} needs data with labels.")
+        self.update(record["real" if real else "fake"], labels, real=real)
 
     @override
     def update(self, samples: Tensor, labels: Tensor, *, real: bool) -> None:
@@ -70,6 +96,12 @@ class LabelFidelity(LabelMetric):
     total: Tensor
 
     scores = ("label_fidelity",)
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        read = None if getattr(model, "num_classes", None) is None else reader_for(data)
+        return [] if read is None else [cls(read)]
 
     def __init__(self, read: Reader) -> None:
         super().__init__()
@@ -112,6 +144,11 @@ class ClassDiversity(LabelMetric):
     fake_labels: list[Tensor]
 
     scores = ("class_diversity",)
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        return [] if getattr(model, "num_classes", None) is None else [cls()]
 
     def __init__(self, max_samples: int = 1000) -> None:
         super().__init__()

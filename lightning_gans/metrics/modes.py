@@ -1,12 +1,14 @@
 """Mode coverage: which modes of a Gaussian mixture a generator finds, and how evenly."""
 
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
+
+from lightning_gans.metrics.base import RecordMetric
 
 __all__ = ["ModeCoverage", "nearest_modes"]
 
@@ -28,7 +30,7 @@ def nearest_modes(samples: Tensor, modes: Tensor, sd: float) -> Tensor:
     return nearest.masked_fill(distances > 3 * sd, -1)
 
 
-class ModeCoverage(Metric):
+class ModeCoverage(RecordMetric):
     """How many modes of a Gaussian mixture are found, and how evenly.
 
     Scores: ``modes``, those with at least 20 % of their fair share of the high-quality samples;
@@ -47,9 +49,6 @@ class ModeCoverage(Metric):
         sd: standard deviation of each coordinate, above 0.
     """
 
-    is_differentiable = False
-    full_state_update = False
-
     centres: Tensor
     counts: Tensor
     first: list[Tensor]
@@ -58,6 +57,11 @@ class ModeCoverage(Metric):
     scores = ("modes", "modes_pacgan", "high_quality", "reverse_kl")
     pacgan_samples = 2500
     fair_share = 0.2
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        return [cls(data.modes, data.sd)] if hasattr(data, "modes") and hasattr(data, "sd") else []
 
     def __init__(self, modes: Tensor, sd: float) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-__all__ = ["MEANINGS", "better"]
+__all__ = ["better", "meaning"]
 
 MEANINGS = {
     "modes": "with 20 % of a fair share",
@@ -45,6 +45,18 @@ LIKE_REAL_DATA = frozenset(
 
 def better(name: str) -> Literal["low", "high", "same"]:
     """Returns where a score is best: low, high, or where real data has it."""
-    if name in LIKE_REAL_DATA:
+    score = _score(name)
+    if score in LIKE_REAL_DATA:
         return "same"
-    return "high" if name in HIGHER_IS_BETTER or name.startswith("is_") else "low"
+    return "high" if score in HIGHER_IS_BETTER or score.startswith("is_") else "low"
+
+
+def meaning(name: str) -> str:
+    """Returns a few words on a score, none if it is not one of this package."""
+    return MEANINGS.get(_score(name), "")
+
+
+def _score(name: str) -> str:
+    """Returns the name of a score without that of its comparison, such as ``_a``."""
+    whole = name in MEANINGS or name.rpartition("_")[0] not in MEANINGS
+    return name if whole else name.rpartition("_")[0]

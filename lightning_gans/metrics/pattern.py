@@ -1,14 +1,17 @@
 """How well a generator repeats a fixed pattern."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from typing_extensions import override
+
+from lightning_gans.metrics.base import RecordMetric
 
 __all__ = ["PatternError"]
 
 
-class PatternError(Metric):
+class PatternError(RecordMetric):
     """The largest deviation of any entry of any generated sample from a pattern.
 
     Scores: ``pattern_error``.
@@ -25,6 +28,11 @@ class PatternError(Metric):
     pattern: Tensor
 
     scores = ("pattern_error",)
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        return [cls(data.pattern)] if hasattr(data, "pattern") else []
 
     def __init__(self, pattern: Tensor) -> None:
         super().__init__()

@@ -1,16 +1,19 @@
 """Scores of samples that are generated from the latents of real ones."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from typing_extensions import override
 
-from lightning_gans.metrics.labels import Reader
+from lightning_gans.metrics.base import RecordMetric, shape_of
+from lightning_gans.metrics.labels import Reader, reader_for
 
 __all__ = ["ReconstructionError"]
 
 
-class ReconstructionError(Metric):
+class ReconstructionError(RecordMetric):
     """How far reconstructions are from what they reconstruct.
 
     Scores: ``reconstruction_mse``, the mean squared difference of an entry; ``mean_sample_mse``,
@@ -25,14 +28,21 @@ class ReconstructionError(Metric):
         scores: names of what it computes.
     """
 
-    is_differentiable = False
-    full_state_update = False
+    has_floor = False
 
     error: Tensor
     total: Tensor
     squares: Tensor
     right: Tensor
     number: Tensor
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        if not (hasattr(model, "reconstruct") and shape_of(data)):
+            return []
+        read = None if getattr(model, "num_classes", None) is None else reader_for(data)
+        return [cls(shape_of(data), read)]
 
     def __init__(self, data_shape: tuple[int, ...], read: Reader | None = None) -> None:
         super().__init__()
@@ -44,6 +54,13 @@ class ReconstructionError(Metric):
             self.add_state(name, torch.zeros(data_shape).double(), dist_reduce_fx="sum")
         for name in ("right", "number"):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    @override
+    def observe(self, record: Mapping[str, Any], *, real: bool) -> None:
+        if record.get("reconstruction") is None:
+            raise ValueError("metrics: ReconstructionError needs a model that reconstructs.")
+        if not real:
+            self.update(record["real"], record["reconstruction"], record.get("labels"))
 
     @override
     @torch.no_grad()

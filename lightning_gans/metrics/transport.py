@@ -1,11 +1,13 @@
 """Optimal transport distances between sets of samples."""
 
+from typing import Any
+
 import ot
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.metrics.base import SampleMetric
+from lightning_gans.metrics.base import RecordMetric, SampleMetric, shape_of
 
 __all__ = [
     "SlicedWasserstein",
@@ -84,6 +86,11 @@ class Wasserstein(SampleMetric):
 
     higher_is_better = False
 
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        return [cls(1), cls(2)] if len(shape_of(data)) == 1 else []
+
     def __init__(self, p: float = 1.0, max_samples: int = 2048) -> None:
         super().__init__(max_samples)
         self.p = p
@@ -110,6 +117,11 @@ class SlicedWasserstein(SampleMetric):
 
     higher_is_better = False
     scores = ("sliced_w",)
+
+    @classmethod
+    @override
+    def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
+        return [cls()] if len(shape_of(data)) in (1, 3) else []
 
     def __init__(self, num_projections: int = 128, max_samples: int | None = None) -> None:
         super().__init__(max_samples)

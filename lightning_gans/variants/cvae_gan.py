@@ -20,6 +20,7 @@ from lightning_gans.core.checks import (
 from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior
+from lightning_gans.core.showing import CLASSES, COLUMNS, Drawing, Grid, like
 from lightning_gans.losses import (
     bernoulli_nll,
     kl_standard_normal,
@@ -53,6 +54,17 @@ class Reconstructed(Samples):
 
     mean: Tensor
     log_sd: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Samples):
+    """Samples of the prior, and reconstructions of the real ones.
+
+    Attributes:
+        reconstruction: shape (N, ...).
+    """
+
+    reconstruction: Tensor
 
 
 class CVAEGAN(GAN):
@@ -234,6 +246,35 @@ class CVAEGAN(GAN):
             labels: the classes that they get, int64, shape (N,).
         """
         return self.sample(self.encode(x), labels)
+
+    @override
+    def evaluation_record(self, batch: Batch, batch_idx: int) -> Evaluated:
+        samples = super().evaluation_record(batch, batch_idx)
+        again = self.evaluated.reconstruct(batch.real, batch.labels)
+        return Evaluated(**vars(samples), reconstruction=again)
+
+    @override
+    def final_pictures(self, real: Batch) -> dict[str, Drawing]:
+        """Returns in addition real images over their reconstructions, and styles.
+
+        Styles are the latents of an image in every class, behind the image itself.
+        """
+        found = super().final_pictures(real)
+        if real.real.ndim == 2:
+            return found
+        columns = min(COLUMNS, len(real))
+        part: Batch = real.rows(slice(0, min(4, len(real) // columns) * columns))
+        again = self.evaluated.reconstruct(part.real, part.labels)
+        rows = [x.reshape(-1, columns, *again.shape[1:]) for x in (part.real, again)]
+        found["reconstructions"] = Grid(torch.stack(rows, 1).flatten(0, 2), columns)
+        classes = torch.arange(min(self.num_classes, CLASSES), device=self.device)
+        originals = like(real, classes)
+        latent = self.evaluated.encode(originals).repeat_interleave(len(classes), 0)
+        styles = self.evaluated.sample(latent, classes.repeat(len(classes)))
+        styles = styles.reshape(len(classes), len(classes), *originals.shape[1:])
+        table = torch.cat([originals[:, None], styles], 1)
+        found["styles"] = Grid(table.flatten(0, 1), 1 + len(classes))
+        return found
 
     # Before the first update ---------------------------------------------------------------------
 

@@ -66,6 +66,12 @@ class WGAN(GAN):
         optimizers[names.index("discriminator")].register_step_post_hook(self._clip)
         return optimizers, schedulers
 
+    @override
+    def health(self) -> dict[str, float]:
+        """Returns the share of the critic's parameters that lie on their bounds, ``clipped``."""
+        weights = torch.cat([p.detach().flatten() for p in self.discriminator.parameters()])
+        return {"clipped": float((weights.abs() >= self.clip_value).float().mean())}
+
     @torch.no_grad()
     def _clip(self, *_: Any) -> None:
         for parameter in self.discriminator.parameters():

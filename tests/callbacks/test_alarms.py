@@ -20,18 +20,22 @@ def linear(weights):
     return network
 
 
-class Still(GAN):
+class Still:
     """Never changes its weights."""
-
-    def __init__(self, clip_value=None, **arguments):
-        super().__init__(loss=Wasserstein, **arguments)
-        self.clip_value = clip_value
 
     def discriminator_loss(self, samples):
         return {"adversarial_d": 0 * super().discriminator_loss(samples)["adversarial_d"]}
 
     def generator_loss(self, samples):
         return {"adversarial_g": 0 * samples.fake.sum()}
+
+
+class StillGAN(Still, GAN):
+    pass
+
+
+class StillWGAN(Still, WGAN):
+    pass
 
 
 class Point(nn.Module):
@@ -48,13 +52,11 @@ class Point(nn.Module):
 def watched(generator, critic, clip_value=None, max_steps=4, **limits):
     """Trains for some updates with a validation after each second; returns the warnings."""
     rows = Rows()
-    model = Still(
-        generator=generator,
-        discriminator=critic,
-        prior=NormalPrior(2),
-        n_critic=1,
-        clip_value=clip_value,
-    )
+    arguments = {"generator": generator, "discriminator": critic, "prior": NormalPrior(2)}
+    if clip_value is None:
+        model = StillGAN(loss=Wasserstein, **arguments)
+    else:
+        model = StillWGAN(clip_value=clip_value, n_critic=1, **arguments)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted(

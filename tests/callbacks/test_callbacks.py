@@ -20,9 +20,8 @@ from lightning_gans.callbacks import (
     GeneratorEMA,
     Progress,
 )
-from lightning_gans.callbacks.evaluation import fitting_metrics
 from lightning_gans.callbacks.progress import _total_updates
-from lightning_gans.metrics import SlicedWasserstein
+from lightning_gans.metrics import SlicedWasserstein, fitting_metrics
 from lightning_gans.networks import MLPGenerator
 
 VALIDATED = {

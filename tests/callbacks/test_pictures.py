@@ -166,4 +166,4 @@ def test_real_samples_come_from_the_evaluation_set():
     pictures = Pictures(every_n_updates=0, num_samples=50)
     ring = small_ring()
     fitted(GAN(**SMALL), ring, 1, default_root_dir="run", callbacks=[pictures])
-    assert torch.equal(pictures._real[0], ring.evaluation_set(0))
+    assert torch.equal(pictures._real.real, ring.evaluation_set(0))

@@ -18,6 +18,8 @@ from lightning_gans import CGAN, GAN, WDCGANGP, WGANGP, load
 from lightning_gans.callbacks import Alarms, Evaluation, Pictures
 from lightning_gans.cli.commands.opening import latents
 from lightning_gans.cli.main import main
+from lightning_gans.core.players import Batch
+from lightning_gans.core.showing import like
 from lightning_gans.metrics import (
     ClassDiversity,
     LabelFidelity,
@@ -352,10 +354,8 @@ def test_pictures_have_a_row_for_each_class_of_the_same_latents(tmp_path):
 
 def test_real_samples_beside_generated_ones_are_of_their_class():
     """Class 2 has fewer than are wanted, class 3 has none."""
-    pictures = Pictures()
-    samples = torch.arange(7.0)[:, None]
-    pictures._real = samples, torch.tensor([0, 1, 2, 0, 1, 2, 0])
-    found = pictures._real_of(torch.tensor([0, 0, 2, 2, 2, 3]))
+    real = Batch(torch.arange(7.0)[:, None], torch.tensor([0, 1, 2, 0, 1, 2, 0]))
+    found = like(real, torch.tensor([0, 0, 2, 2, 2, 3]))
     assert found[:5, 0].tolist() == [0, 3, 2, 5, 2]
     assert found.shape == (6, 1)
 

@@ -1,0 +1,152 @@
+"""What there is to see of a model: descriptions of pictures, and those of a GAN.
+
+They say what is drawn; how it is drawn is up to the callbacks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lightning_gans.core.players import Batch
+from lightning_gans.core.priors import latents_between
+from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.networks import evaluation_mode
+
+if TYPE_CHECKING:
+    from lightning_gans.core.gan import GAN
+
+__all__ = ["Comparison", "Drawing", "Grid", "Levels", "final_pictures", "like", "pictures"]
+
+LATENTS = 2**32 - 1
+"""Key of the fixed latents in the stream of evaluation, which no batch has."""
+ROWS, STEPS = 6, 10
+"""Of the picture of interpolations."""
+CLASSES, COLUMNS = 10, 8
+"""Rows and columns of a picture with a row for each class, at most."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Generated samples beside real ones.
+
+    Attributes:
+        fake: shape (N, ...).
+        real: shape (M, ...).
+    """
+
+    fake: Tensor
+    real: Tensor
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Images in rows.
+
+    Attributes:
+        images: shape (N, C, H, W).
+        columns: images in a row.
+    """
+
+    images: Tensor
+    columns: int = COLUMNS
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A function on the plane, and samples on it.
+
+    Attributes:
+        score: maps points, shape (N, 2), to values, shape (N,).
+        fake: shape (N, 2).
+        real: shape (M, 2).
+        note: for the title.
+    """
+
+    score: Callable[[Tensor], Tensor]
+    fake: Tensor
+    real: Tensor
+    note: str = ""
+
+
+Drawing = Comparison | Grid | Levels
+
+
+def pictures(gan: "GAN", real: Batch, number: int) -> dict[str, Drawing]:
+    """Returns samples of fixed latents, and for points in the plane the discriminator's levels.
+
+    Args:
+        gan: the model.
+        real: some real samples.
+        number: generated samples in a picture.
+    """
+    fake, alike, labels = _samples(gan, real, number)
+    found: dict[str, Drawing] = {"samples": Comparison(fake, alike)}
+    if fake.ndim == 2 and fake.shape[1] == 2 and gan.pack_size == 1:
+        note = ""
+        if labels is not None:
+            assert real.labels is not None
+            fake, alike, note = fake[labels == 0], real.real[real.labels == 0], ", class 0"
+
+        @torch.no_grad()
+        def score(x: Tensor) -> Tensor:
+            with evaluation_mode(gan.discriminator):
+                return gan.discriminate(x.to(fake), fake.new_zeros(len(x)).long())
+
+        found["level_sets"] = Levels(score, fake, alike, note)
+    return found
+
+
+def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
+    """Returns images on the arcs between fixed latents, row by row, each of one class.
+
+    Args:
+        gan: the model.
+        real: some real samples; there is nothing for others than images.
+    """
+    if real.real.ndim == 2:
+        return {}
+    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
+    start, end = gan.sample_latent(2 * ROWS).chunk(2)
+    labels = None
+    if gan.num_classes is not None:
+        labels = torch.arange(ROWS, device=gan.device) % gan.num_classes
+        labels = labels.repeat_interleave(STEPS)
+    images = gan.evaluated.sample(latents_between(start, end, STEPS), labels)
+    return {"interpolation": Grid(images, STEPS)}
+
+
+def _samples(gan: "GAN", real: Batch, number: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Returns generated samples of the fixed latents, real ones like them, and the classes."""
+    number = number if real.real.ndim == 2 else min(64, number)
+    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
+    if gan.num_classes is None:
+        return gan.evaluated.sample(gan.sample_latent(number)), real.real[:number], None
+    gan.check(real)
+    if real.real.ndim == 2:
+        labels = torch.arange(number, device=gan.device) % gan.num_classes
+        latent = gan.sample_latent(number)
+    else:
+        labels = torch.arange(min(gan.num_classes, CLASSES), device=gan.device)
+        latent = gan.sample_latent(COLUMNS).repeat(len(labels), 1)
+        labels = labels.repeat_interleave(COLUMNS)
+    return gan.evaluated.sample(latent, labels), like(real, labels), labels
+
+
+def like(real: Batch, wanted: Tensor) -> Tensor:
+    """Returns real samples of some classes, again and again if there are few; any if none.
+
+    Args:
+        real: samples with labels.
+        wanted: the classes, int64, shape (N,).
+    """
+    assert real.labels is not None
+    rows = torch.arange(len(wanted), device=wanted.device) % len(real)
+    for label in torch.unique(wanted):
+        places, found = ((which == label).nonzero()[:, 0] for which in (wanted, real.labels))
+        if len(found):
+            turns = torch.arange(len(places), device=found.device) % len(found)
+            rows[places] = found[turns]
+    return real.real[rows]

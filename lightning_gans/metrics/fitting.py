@@ -1,0 +1,30 @@
+"""Which metrics fit some data."""
+
+from typing import Any
+
+from lightning_gans.metrics.base import RecordMetric
+from lightning_gans.metrics.digits import DigitQuality
+from lightning_gans.metrics.divergence import HistogramDivergence
+from lightning_gans.metrics.labels import ClassDiversity, LabelFidelity
+from lightning_gans.metrics.modes import ModeCoverage
+from lightning_gans.metrics.pattern import PatternError
+from lightning_gans.metrics.reconstruction import ReconstructionError
+from lightning_gans.metrics.transport import SlicedWasserstein, Wasserstein
+
+__all__ = ["fitting_metrics"]
+
+KINDS: tuple[type[RecordMetric], ...] = (
+    *(ModeCoverage, PatternError, DigitQuality, Wasserstein, SlicedWasserstein),
+    *(HistogramDivergence, LabelFidelity, ClassDiversity, ReconstructionError),
+)
+"""In the order in which scores are printed."""
+
+
+def fitting_metrics(data: Any, model: Any = None) -> list[RecordMetric]:
+    """Returns the metrics that fit some data: each says by itself whether it does.
+
+    Args:
+        data: the data module, or None.
+        model: the model, or None.
+    """
+    return [metric for kind in KINDS for metric in kind.for_data(data, model)]
