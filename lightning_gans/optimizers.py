@@ -46,7 +46,7 @@ class GANAdam(torch.optim.Adam):
         super().__init__(
             groups,
             lr=lr,
-            betas=(beta1, beta2),
+            betas=(float(beta1), float(beta2)),  # PyTorch refuses 0 beside 0.9
             eps=eps,
             weight_decay=weight_decay,
             fused=fused or None,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from datamodules import GaussianRing
 from datamodules.images import ImageBytes, ImageData
 from lightning_gans import CVAEGAN, GAN
-from lightning_gans.networks import MLPDiscriminator, MLPGenerator
+from lightning_gans.networks import DCGANDiscriminator, MLPDiscriminator, MLPGenerator
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
@@ -39,6 +39,13 @@ SMALL: dict[str, Any] = {
     "discriminator": partial(MLPDiscriminator, hidden=[8]),
 }
 """Arguments of a model on points in the plane that trains at once."""
+
+
+SMALL_CVAE: dict[str, Any] = {
+    "discriminator": partial(DCGANDiscriminator, width=4),
+    "classifier": partial(DCGANDiscriminator, width=4),
+}
+"""Likewise of a `CVAEGAN` on images, whose own networks have millions of weights."""
 
 
 def small_ring(**arguments: Any) -> GaussianRing:

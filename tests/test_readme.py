@@ -74,7 +74,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
 def test_settings_in_the_table_are_accepted():
     rows = re.findall(r"^\| [a-zA-Z0-9&/' ]+ \| (`.*`) \|$", README, re.MULTILINE)
     flags = [flag for row in rows for flag in re.findall(r"`(--[^`]+)`", row)]
-    assert len(flags) == 7
+    assert len(flags) == 10
     run = ["fit", "--model", "GAN", "--data", "GaussianRing", "--print_config"]
     for flag in flags:
         with pytest.raises(SystemExit) as done:

@@ -1,51 +1,81 @@
-"""An exponential moving average of the generator."""
+"""Exponential moving averages of the networks that generate."""
 
 import copy
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch import nn
 from typing_extensions import override
 
+from lightning_gans.core.averaging import Average
 from lightning_gans.core.checkpointing import AVERAGE_KEY
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.module import AdversarialModule
 from lightning_gans.networks.inspect import share_buffers
 
 __all__ = ["GeneratorEMA"]
 
 
 class GeneratorEMA(Callback):
-    """Keeps an average of the generator and lets it be the one that is evaluated and drawn.
+    """Keeps an average of the generator, which is evaluated and drawn in its place.
 
-    After generator update n the average moves towards the generator by 1 - d, where d is the
+    A model says which of its networks are averaged (``averaged``): the generator, and an encoder
+    or a second generator if it has one. The networks themselves are never replaced.
+
+    After generator update n an average moves towards its network by 1 - d. By default d is the
     smaller of ``decay`` and (1 + n) / (10 + n): early on, the average forgets the initial weights
-    faster. The statistics of normalization layers are averaged like weights, each in its own
-    precision; frozen weights and any other buffer, such as a mask or a vector of spectral norm,
-    are copied. The generator itself is never replaced.
+    faster. With ``half_life``, d is 1/2 to the power of B / h, where B are the samples of one
+    update over all processes, and h is the half-life, or ``rampup`` times the images so far where
+    that is less; images are n B. Trained weights and the statistics of normalization layers are
+    averaged, all other buffers are copied.
 
     References:
-        The Unusual Effectiveness of Averaging in GAN Training (Yazici et al., 2019), equation 4,
-        https://arxiv.org/abs/1806.04498; the ramp is not in the paper.
+        | The Unusual Effectiveness of Averaging in GAN Training (Yazici et al., 2019), equation 4,
+        | https://arxiv.org/abs/1806.04498; the ramp of ``decay`` is not in the paper.
+        | Training Generative Adversarial Networks with Limited Data (Karras et al., 2020), whose
+        | code has the half-life and its ramp, https://arxiv.org/abs/2006.06676. Its appendix
+        | counts images likewise.
 
     Args:
-        decay: share of the average that each update keeps, in [0, 1).
+        decay: share of the average that each update keeps, in [0, 1); 0.999 if neither it nor a
+            half-life is given.
+        half_life: images after which a state of the generator counts half, at least 0.
+        rampup: largest half-life in units of the images so far, above 0; no limit if it is not
+            given. Only with ``half_life``.
+        start: generator updates before which the average is a copy, at least 0.
 
     Attributes:
-        generator: the averaged generator, in evaluation mode.
+        networks: the averaged networks by name, in evaluation mode.
 
     Raises:
-        ValueError: if ``decay`` is out of range.
+        ValueError: if an argument is out of range, or two exclude each other.
     """
 
-    generator: nn.Module
-
-    def __init__(self, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
+    def __init__(
+        self,
+        decay: float | None = None,
+        half_life: float | None = None,
+        rampup: float | None = None,
+        start: int = 0,
+    ) -> None:
+        if decay is not None and half_life is not None:
+            raise ValueError("decay and half_life exclude each other. Use one of them.")
+        if decay is not None and not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}.")
-        self.decay = decay
+        if half_life is not None and not 0 <= half_life < float("inf"):
+            raise ValueError(f"half_life must be at least 0 images, got {half_life}.")
+        if rampup is not None and half_life is None:
+            raise ValueError("rampup limits the half-life. Use it with half_life.")
+        if rampup is not None and not rampup > 0:
+            raise ValueError(f"rampup must be above 0, got {rampup}.")
+        if start < 0:
+            raise ValueError(f"start must be at least 0, got {start}.")
+        self.decay = 0.999 if decay is None else decay
+        self.half_life = half_life
+        self.rampup = rampup
+        self.start = start
+        self.networks: dict[str, nn.Module] = {}
+        self._averages: list[Average] = []
         self._updates = 0
 
     @property
@@ -56,7 +86,7 @@ class GeneratorEMA(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
-            vars(self).pop("generator", None)  # of an earlier training
+            self.networks = {}  # without those of an earlier training
 
     @override
     def on_load_checkpoint(
@@ -75,31 +105,44 @@ class GeneratorEMA(Callback):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._follow(pl_module)
+        self._settle(pl_module)
 
     @override
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._follow(pl_module)
+        self._settle(pl_module)
 
     @override
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._follow(pl_module)
+        self._settle(pl_module)
 
-    def _follow(self, gan: LightningModule) -> None:
-        """Moves the average to where the trainer put the model, the same in all processes.
+    def _settle(self, model: LightningModule) -> None:
+        """Makes the averages ready to be evaluated, the same in all processes."""
+        self._follow(model)
+        for average in self._averages:
+            average.settle()
+            share_buffers(average.network)
 
-        It is made when it is first needed: before, lazy layers may have no weights yet.
+    def _follow(self, model: LightningModule) -> None:
+        """Moves the averages to where the trainer put the model.
+
+        They are made when they are first needed: before, lazy layers may have no weights yet.
         """
-        assert isinstance(gan, GAN)
-        if not hasattr(self, "generator"):
-            self.generator = copy.deepcopy(gan.generator).requires_grad_(False).eval()
-        for own, value in zip(_tensors(self.generator), _tensors(gan.generator), strict=True):
-            own.data = own.data.to(value)
-        share_buffers(self.generator)
-        gan.evaluate_with(generator=self.generator)
+        assert isinstance(model, AdversarialModule)
+        self._averages = []
+        for name in model.averaged:
+            network = getattr(model, name)
+            if name not in self.networks:
+                average = copy.deepcopy(network)
+                self.networks[name] = average.requires_grad_(False).eval()
+            average = self.networks[name]
+            for part in ("parameters", "buffers"):
+                pairs = zip(getattr(average, part)(), getattr(network, part)(), strict=True)
+                for own, value in pairs:
+                    own.data = own.data.to(value)
+            self._averages.append(Average(average, network))
+        model.evaluate_with(**self.networks)
 
     @override
-    @torch.no_grad()
     def on_train_batch_end(
         self,
         trainer: Trainer,
@@ -108,43 +151,35 @@ class GeneratorEMA(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert isinstance(pl_module, GAN)
+        assert isinstance(pl_module, AdversarialModule)
         if trainer.global_step == self._updates:
             return
         self._updates = trainer.global_step
-        decay = min(self.decay, (1 + self._updates) / (10 + self._updates))
-        averaged = _averaged(pl_module.generator)
-        groups: dict[Any, tuple[list[Tensor], list[Tensor]]] = {}
-        for own, value in zip(
-            _tensors(self.generator), _tensors(pl_module.generator), strict=True
-        ):
-            if id(value) in averaged:
-                averages, values = groups.setdefault((own.dtype, own.device), ([], []))
-                averages.append(own)
-                values.append(value)
-            else:
-                own.copy_(value)
-        for averages, values in groups.values():
-            torch._foreach_lerp_(averages, values, 1 - decay)
+        kept = self._kept(self._updates, pl_module.images_per_update)
+        for average in self._averages:
+            average.move(1 - kept)
+
+    def _kept(self, update: int, images: int) -> float:
+        """Returns the share of the average that an update keeps.
+
+        Args:
+            update: number of the generator update, from 1.
+            images: samples of one update over all processes.
+        """
+        if update <= self.start:
+            return 0.0
+        if self.half_life is None:
+            return min(self.decay, (1 + update) / (10 + update))
+        half_life = self.half_life
+        if self.rampup is not None:
+            half_life = min(half_life, self.rampup * update * images)
+        return float(0.5 ** (images / max(half_life, 1e-8)))
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"generator": self.generator.state_dict()}
+        return {name: network.state_dict() for name, network in self.networks.items()}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.generator.load_state_dict(state_dict["generator"])
-
-
-def _tensors(network: nn.Module) -> list[Tensor]:
-    """Returns the parameters and buffers of a network, each once."""
-    return [*network.parameters(), *network.buffers()]
-
-
-def _averaged(network: nn.Module) -> set[int]:
-    """Returns the identities of the tensors that are averaged: trained weights and statistics."""
-    weights = (weight for weight in network.parameters() if weight.requires_grad)
-    norms = (part for part in network.modules() if isinstance(part, _NormBase))
-    statistics = (s for norm in norms for s in (norm.running_mean, norm.running_var))
-    tensors = (*weights, *statistics)
-    return {id(t) for t in tensors if t is not None and t.is_floating_point()}
+        for name, network in self.networks.items():
+            network.load_state_dict(state_dict[name])

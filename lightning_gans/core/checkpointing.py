@@ -105,8 +105,8 @@ def load(
     model = cast("GAN", _saved_class(saved, path, trust)._rebuilt(saved, path, arguments, trust))
     try:
         average = saved.get("callbacks", {}).get(AVERAGE_KEY)
-        if averaged and average is not None:
-            model.generator.load_state_dict(average["generator"])
+        for name in model.averaged if averaged and average is not None else ():
+            getattr(model, name).load_state_dict(average[name])
     except Exception as error:  # what a damaged file leads to is anyone's guess
         reason = one_line(str(error))
         raise ValueError(f"{path}: its averaged generator is damaged: {reason}") from error

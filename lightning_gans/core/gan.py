@@ -89,7 +89,6 @@ class GAN(AdversarialModule):
     Attributes:
         label_conditioning: whether the discriminator of a model with classes reads the labels.
         pack_size: samples that the discriminator judges at a time.
-        exported: names of the networks that generate, or find what to generate from.
 
     Raises:
         ValueError: if an argument is out of range, or the networks do not fit each other or the
@@ -99,8 +98,7 @@ class GAN(AdversarialModule):
     loss: AdversarialLoss
     label_conditioning: ClassVar[bool] = True
     pack_size: int = 1
-    averaged = ("generator",)
-    exported: tuple[str, ...] = ("generator",)
+    averaged: tuple[str, ...] = ("generator",)
 
     def __init__(
         self,

@@ -76,9 +76,11 @@ class AdversarialModule(EvaluatedModule):
             without.
 
     Attributes:
-        averaged: names of the networks that `GeneratorEMA` averages.
+        averaged: names of the networks that generate, or find what to generate from: those that
+            `GeneratorEMA` averages and that are exported.
         players: the players in the order of their turns, while a trainer trains the model.
         has_trained: whether a first round has been played; what fails before is bad input.
+        images_per_update: rows of the batch that an update sees, over all processes.
         last_logged: the values last logged, training's and evaluation's, for progress bars.
 
     Raises:
@@ -105,6 +107,7 @@ class AdversarialModule(EvaluatedModule):
         self.compiles = compile
         self.players: list[Player] = []
         self.has_trained = False
+        self.images_per_update = 0
         self.last_logged: dict[str, float] = {}
         self._compiled: dict[str, Compiled] = {}
         self._losses: dict[str, AdversarialLoss] = {}
@@ -331,7 +334,8 @@ class AdversarialModule(EvaluatedModule):
             require_gradients(self._trained, None)
         for config in trainer.lr_scheduler_configs:
             config.scheduler.step()
-        self.images_seen += slices * size * trainer.world_size
+        self.images_per_update = size * trainer.world_size
+        self.images_seen += slices * self.images_per_update
         self.has_trained = True
         if self._round.logs:
             self._log_row(self._round)

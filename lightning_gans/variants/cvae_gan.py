@@ -109,7 +109,7 @@ class CVAEGAN(GAN):
 
     num_classes: int
     label_conditioning = False
-    exported = ("generator", "encoder")
+    averaged = ("generator", "encoder")
 
     def __init__(
         self,

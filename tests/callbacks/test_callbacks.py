@@ -1,18 +1,19 @@
 """Averages, scores, checkpoints and progress."""
 
 import os
+from functools import partial
 
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import SMALL, fitted, quiet_trainer, small_ring
+from conftest import SMALL, SMALL_CVAE, MadeImages, fitted, quiet_trainer, small_ring
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrizations
 from torch.testing import assert_close
 from torchmetrics import Metric
 
-from lightning_gans import GAN
+from lightning_gans import CVAEGAN, GAN, WGANGP, load
 from lightning_gans.callbacks import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -23,6 +24,7 @@ from lightning_gans.callbacks import (
 from lightning_gans.callbacks.progress import _total_updates
 from lightning_gans.metrics import SlicedWasserstein, fitting_metrics
 from lightning_gans.networks import MLPGenerator
+from lightning_gans.optimizers import GANAdam
 
 VALIDATED = {
     "limit_val_batches": 1.0,
@@ -63,7 +65,7 @@ def test_the_average_is_the_recursion_over_weights_and_buffers(decay):
                 expected[name] = keep * expected[name] + (1 - keep) * value.double()
             else:
                 expected[name] = value.double()
-    found = average.generator.state_dict()
+    found = average.networks["generator"].state_dict()
     assert any("running_var" in name for name in found)
     for name, value in expected.items():
         assert_close(found[name].double(), value, rtol=1e-5, atol=1e-6)
@@ -82,9 +84,11 @@ def test_the_average_is_what_is_evaluated_and_the_generator_what_is_trained():
 
     fitted(model, max_steps=4, callbacks=[average, Look()], **VALIDATED, val_check_interval=4)
     latent, fake = fakes[-1]
-    assert torch.equal(fake, average.generator(latent))
+    assert torch.equal(fake, average.networks["generator"](latent))
     assert not torch.equal(fake, model.generator(latent))
-    assert not any(parameter.requires_grad for parameter in average.generator.parameters())
+    assert not any(
+        parameter.requires_grad for parameter in average.networks["generator"].parameters()
+    )
     assert all(parameter.requires_grad for parameter in model.generator.parameters())
 
 
@@ -101,13 +105,13 @@ def test_without_an_average_in_the_checkpoint_it_starts_at_the_generator(tmp_pat
     with pytest.warns(UserWarning, match="The checkpoint holds no average"):
         trainer.validate(GAN(**SMALL), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
     z = torch.randn(3, 2)
-    assert torch.equal(average.generator(z), model.sample(z))
+    assert torch.equal(average.networks["generator"](z), model.sample(z))
 
 
 def test_the_average_follows_the_precision():
     average = GeneratorEMA()
     fitted(GAN(**SMALL), max_steps=2, precision="64-true", callbacks=[average])
-    assert {p.dtype for p in average.generator.parameters()} == {torch.float64}
+    assert {p.dtype for p in average.networks["generator"].parameters()} == {torch.float64}
 
 
 class Mixed(nn.Module):
@@ -136,7 +140,7 @@ def test_weights_are_averaged_in_their_own_precision_and_other_buffers_copied():
     start = {name: value.clone() for name, value in generator.state_dict().items()}
     fitted(GAN(data_shape=(2,), generator=generator), max_steps=1, callbacks=[average, history])
     (state,) = history.states
-    found = average.generator.state_dict()
+    found = average.networks["generator"].state_dict()
     assert found.keys() == state.keys()
     keep = 2 / 11
     averaged = {
@@ -156,6 +160,111 @@ def test_weights_are_averaged_in_their_own_precision_and_other_buffers_copied():
     assert state["mean"].abs().max() > 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "update", "images", "kept"),
+    [
+        ({}, 1, 8, 2 / 11),
+        ({}, 10**6, 8, 0.999),
+        ({"decay": 0.9}, 3, 8, 4 / 13),
+        ({"half_life": 10_000.0}, 7, 64, 0.5 ** (64 / 10_000)),
+        # Karras et al.'s code: 64 images an update, after 64 and after 64,000 images.
+        ({"half_life": 10_000.0, "rampup": 0.05}, 1, 64, 9.5367431640625e-07),
+        ({"half_life": 10_000.0, "rampup": 0.05}, 1000, 64, 0.9862327044933592),
+        ({"half_life": 500_000.0}, 1, 64, 0.9999112810966431),
+        ({"half_life": 0.0}, 9, 64, 0.0),
+        ({"decay": 0.9, "start": 100}, 100, 8, 0.0),
+        ({"decay": 0.9, "start": 100}, 101, 8, 0.9),
+    ],
+)
+def test_an_update_keeps_the_share_of_its_decay_or_half_life(arguments, update, images, kept):
+    assert GeneratorEMA(**arguments)._kept(update, images) == pytest.approx(kept, rel=1e-12)
+
+
+def test_the_half_life_counts_the_images_of_one_update():
+    """Not those of all n_critic of a round."""
+    average, history = GeneratorEMA(half_life=16.0), History()
+    model = GAN(**SMALL, n_critic=3)
+    start = {name: value.clone() for name, value in model.generator.state_dict().items()}
+    fitted(model, small_ring(batch_size=8), max_steps=1, callbacks=[average, history])
+    assert model.images_per_update == 8
+    found = average.networks["generator"].state_dict()
+    for name, value in history.states[0].items():
+        assert_close(found[name], torch.lerp(start[name], value, 1 - 0.5**0.5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"decay": 1.0}, "decay must be at least 0 and below 1, got 1.0"),
+        ({"decay": 0.9, "half_life": 1.0}, "decay and half_life exclude each other"),
+        ({"half_life": -1.0}, "half_life must be at least 0 images, got -1.0"),
+        ({"rampup": 0.05}, "rampup limits the half-life. Use it with half_life"),
+        ({"half_life": 1.0, "rampup": 0.0}, "rampup must be above 0, got 0.0"),
+        ({"start": -1}, "start must be at least 0, got -1"),
+    ],
+)
+def test_arguments_of_an_average_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        GeneratorEMA(**arguments)
+
+
+def test_a_generator_with_spectral_norm_is_served_with_norm_1(tmp_path):
+    """The vectors of the power method are those of the weights that move on."""
+    torch.manual_seed(0)
+
+    def generator():
+        first, second = (nn.Linear(n, m) for n, m in ((2, 16), (16, 2)))
+        norm = parametrizations.spectral_norm
+        return nn.Sequential(norm(first), nn.ReLU(), norm(second))
+
+    adam = partial(GANAdam, lr=2e-3, beta1=0.0, beta2=0.9)
+    average, saver = GeneratorEMA(0.999), Checkpoint(dirpath=str(tmp_path))
+    model = WGANGP(**{**SMALL, "generator": generator()}, n_critic=1, optimizer_g=adam)
+    fitted(
+        model,
+        max_steps=2000,
+        enable_checkpointing=True,
+        callbacks=[average, saver],
+        limit_val_batches=1,
+        val_check_interval=2000,
+        check_val_every_n_epoch=None,
+    )
+    networks = {"generator": generator(), "discriminator": SMALL["discriminator"]}
+    opened = load(tmp_path / "last.ckpt", **networks)
+    for network in (average.networks["generator"], opened.generator):
+        for layer in (network[0], network[2]):
+            norm = torch.linalg.matrix_norm(layer.weight.detach().double(), 2).item()
+            assert norm == pytest.approx(1, abs=0.01)
+
+
+def test_a_second_fit_continues_the_average(tmp_path):
+    def parts():
+        torch.manual_seed(1)
+        saver = Checkpoint(dirpath=str(tmp_path), every_n_updates=3)
+        return GAN(**SMALL), GeneratorEMA(0.9), saver
+
+    model, average, _ = parts()
+    fitted(model, max_steps=6, callbacks=[average])
+    other, again, saver = parts()
+    fitted(other, max_steps=3, enable_checkpointing=True, callbacks=[again, saver])
+    path = str(tmp_path / "last.ckpt")
+    trainer = quiet_trainer(6, callbacks=[again])
+    trainer.fit(other, small_ring(), ckpt_path=path)
+    ours, theirs = (x.networks["generator"].state_dict() for x in (again, average))
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_every_network_that_the_model_names_is_averaged():
+    model = CVAEGAN(data_shape=(1, 16, 16), **SMALL_CVAE)
+    average = GeneratorEMA(0.5)
+    fitted(model, MadeImages(), max_steps=2, callbacks=[average], **VALIDATED)
+    assert list(average.networks) == ["generator", "encoder"]
+    for name, network in average.networks.items():
+        weights = zip(network.parameters(), getattr(model, name).parameters(), strict=True)
+        assert not any(torch.equal(one, other) for one, other in weights if one.ndim > 1)
+        assert getattr(model.evaluated, name) is network
+
+
 def test_lazy_layers_are_averaged_once_they_have_weights(tmp_path):
     def model():
         generator = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.Linear(4, 2))
@@ -165,13 +274,15 @@ def test_lazy_layers_are_averaged_once_they_have_weights(tmp_path):
     saver = Checkpoint(dirpath=str(tmp_path))
     trained = model()
     fitted(trained, max_steps=3, enable_checkpointing=True, callbacks=[average, saver])
-    weights = dict(average.generator.named_parameters())
+    weights = dict(average.networks["generator"].named_parameters())
     assert not torch.equal(weights["0.weight"], trained.generator[0].weight)
     again = GeneratorEMA(0.5)
     trainer = quiet_trainer(5, callbacks=[again])
     trainer.fit(model(), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
     assert trainer.global_step == 5
-    assert not any(isinstance(p, UninitializedParameter) for p in again.generator.parameters())
+    assert not any(
+        isinstance(p, UninitializedParameter) for p in again.networks["generator"].parameters()
+    )
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])

@@ -170,6 +170,14 @@ def test_one_pass_over_both_gives_the_logits_of_two(variant):
         assert_close(one["logit"], other["logit"], rtol=0, atol=1e-12)
 
 
+def test_adam_takes_a_whole_number_as_a_decay_rate():
+    network = nn.Linear(2, 2)
+    optimizer = GANAdam(network.parameters(), lr=1e-2, beta1=0, beta2=0.9)
+    network(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert optimizer.param_groups[0]["betas"] == (0.0, 0.9)
+
+
 def test_a_discriminator_with_batch_statistics_reads_real_and_fake_apart():
     layers = nn.Linear(2, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1)
     network = Counted(nn.Sequential(*layers))

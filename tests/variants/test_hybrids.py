@@ -436,7 +436,7 @@ def test_the_average_of_the_decoder_reconstructs():
     x, labels = torch.rand(2, *SHAPE), torch.tensor([3, 1])
     found = model.evaluated.reconstruct(x, labels)
     with torch.no_grad():
-        assert torch.equal(found, average.generator.eval()(model.encode(x), labels))
+        assert torch.equal(found, average.networks["generator"].eval()(model.encode(x), labels))
     assert not torch.equal(found, model.reconstruct(x, labels))
 
 

@@ -73,7 +73,7 @@ def export(
             file.write(content)
             made = _run_onnx(content, inputs)
         else:
-            file.write(model.export(*model.exported))
+            file.write(model.export(*model.averaged))
             file.flush()
             made = generated(load(Path(file.name), allow=allow), latent, labels)
         difference = (made - generated(model, latent, labels)).abs().max().item()
