@@ -41,6 +41,7 @@ from lightning_gans.core.divergence import divergence
 from lightning_gans.core.evaluating import EvaluatedModule
 from lightning_gans.core.players import Player, Record
 from lightning_gans.core.randomness import NOISE, reseed
+from lightning_gans.core.reduction import GradientReduction
 from lightning_gans.core.rows import RunningMeans
 from lightning_gans.core.turns import (
     Judged,
@@ -221,9 +222,6 @@ class AdversarialModule(EvaluatedModule):
         data = getattr(self.trainer, "datamodule", None)
         self.value_range = getattr(data, "value_range", self.value_range)
         strategy = self.trainer.strategy
-        if isinstance(strategy, DDPStrategy):
-            # Each backward pass reaches the parameters of one player only.
-            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
         if not torch.cuda.is_available():
             # Lightning asks PyTorch to look for GPUs without starting their driver. Where there is
             # none, an optimizer then searches for its library in every step.
@@ -259,6 +257,9 @@ class AdversarialModule(EvaluatedModule):
         self.has_trained = False
         self.note_constants()
         self._means.to(self.device)
+        several = isinstance(self.trainer.strategy, DDPStrategy)
+        trained = self._trained.items() if several else ()
+        self._reductions = {name: GradientReduction(name, part) for name, part in trained}
         # Spectral norm makes a power iteration whenever a weight is read: one an update is enough.
         changed = any(parametrize.is_parametrized(part) for part in self.modules())
         self._reads_once: Any = parametrize.cached if changed else nullcontext
@@ -387,7 +388,12 @@ class AdversarialModule(EvaluatedModule):
         self._round.seen = seen
         self._round.norm_key = f"grad_norm_{player.key}"
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        if self._reductions:
+            with cast("Any", self.trainer.model).no_sync():
+                self.manual_backward(loss)
+            self._reductions[player.name](due)
+        else:
+            self.manual_backward(loss)
         if player is self.players[-1] and index == player.updates - 1:
             optimizer.step()
         else:
