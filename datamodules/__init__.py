@@ -7,6 +7,7 @@ or DataLoader trains a GAN.
 from datamodules.array import ArrayData
 from datamodules.downloaded import CIFAR10, MNIST, FashionMNIST
 from datamodules.folder import ImageFolder
+from datamodules.pairs import UnpairedSources
 from datamodules.stream import Batches, Stream
 from datamodules.synthetic import (
     GaussianGrid,
@@ -33,4 +34,5 @@ __all__ = [
     "Stream",
     "SwissRoll",
     "SyntheticData",
+    "UnpairedSources",
 ]

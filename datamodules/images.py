@@ -72,7 +72,8 @@ class _TrainingBatches:
         start = (position * self.ranks + self.rank) * self.size
         batch = _read(self.source, self.permutations.rows(self.seed, start, self.size))
         if self.horizontal_flip:
-            images = batch if isinstance(batch, Tensor) else batch[0]
+            images = batch[0] if isinstance(batch, tuple) else batch
+            assert isinstance(images, Tensor)
             generator = generator_for(self.seed, TRAINING_DATA, position, self.rank, 1)
             flipped = torch.rand(self.size, generator=generator) < 0.5
             images[flipped] = images[flipped].flip(-1)

@@ -30,8 +30,8 @@ __all__ = [
     "share_of",
 ]
 
-Batch = Tensor | tuple[Tensor, Tensor]
-"""Samples, shape (N, ...), or samples and their labels, int64, shape (N,)."""
+Batch = Tensor | tuple[Tensor, Tensor] | dict[str, Tensor]
+"""Samples, shape (N, ...), or samples and their labels, int64, shape (N,), or two sources."""
 Draw = Callable[[int], Batch]
 """Gives the batch at a position."""
 

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from lightning_gans.core.checkpointing import load as load
     from lightning_gans.core.divergence import DivergenceError as DivergenceError
     from lightning_gans.core.gan import GAN as GAN
+    from lightning_gans.core.module import AdversarialModule as AdversarialModule
+    from lightning_gans.core.players import Batch as Batch
+    from lightning_gans.core.players import Domains as Domains
+    from lightning_gans.core.players import Pair as Pair
     from lightning_gans.core.players import Player as Player
+    from lightning_gans.core.players import Record as Record
     from lightning_gans.core.players import Samples as Samples
     from lightning_gans.variants import ACGAN as ACGAN
     from lightning_gans.variants import CGAN as CGAN
@@ -29,14 +34,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ACGAN": "lightning_gans.variants",
+    "AdversarialModule": "lightning_gans.core.module",
+    "Batch": "lightning_gans.core.players",
     "CGAN": "lightning_gans.variants",
     "CVAEGAN": "lightning_gans.variants",
     "DCGAN": "lightning_gans.variants",
     "DivergenceError": "lightning_gans.core.divergence",
+    "Domains": "lightning_gans.core.players",
     "GAN": "lightning_gans.core.gan",
     "LSGAN": "lightning_gans.variants",
     "MinimaxGAN": "lightning_gans.variants",
+    "Pair": "lightning_gans.core.players",
     "Player": "lightning_gans.core.players",
+    "Record": "lightning_gans.core.players",
     "Samples": "lightning_gans.core.players",
     "WDCGAN": "lightning_gans.variants",
     "WDCGANGP": "lightning_gans.variants",

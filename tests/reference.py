@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import shown
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softmax
 
-from datamodules import GaussianRing
+from datamodules import GaussianRing, SwissRoll, UnpairedSources
 from lightning_gans import (
     ACGAN,
     CGAN,
@@ -27,6 +28,7 @@ from lightning_gans import (
     WDCGANGP,
     WGAN,
     WGANGP,
+    AdversarialModule,
     MinimaxGAN,
     losses,
 )
@@ -289,6 +291,35 @@ def with_encoder(nets, game, n_critic):
     ]
 
 
+def between_domains(nets, game, n_critic):
+    """Two generators between two domains, and a discriminator for each."""
+    ways = ("a", "to_a", "critic_a"), ("b", "to_b", "critic_b")
+
+    def draw(a, b):
+        return a, b, nets["to_a"](b), nets["to_b"](a)
+
+    def critic_loss(a, b, fake_a, fake_b):
+        total = 0
+        for real, fake, (_, _, name) in zip((a, b), (fake_a, fake_b), ways, strict=True):
+            critic, fake = nets[name], fake.detach()
+            total = total + game.d(critic(real), critic(fake))
+            total = total + game.regularized(lambda x, index, c=critic: c(x), real, fake)
+        return total
+
+    def translator_loss(a, b, fake_a, fake_b):
+        fooled = sum(
+            game.g(nets[name](fake), nets[name](real))
+            for real, fake, (_, _, name) in zip((a, b), (fake_a, fake_b), ways, strict=True)
+        )
+        back = (nets["to_a"](fake_b) - a).abs().mean() + (nets["to_b"](fake_a) - b).abs().mean()
+        return fooled + 10 * back
+
+    return [
+        Side(("critic_a", "critic_b"), draw, critic_loss),
+        Side(("to_a", "to_b"), draw, translator_loss),
+    ]
+
+
 CLASS_WEIGHTS = {"class_weight_d": 0.6, "class_weight_g": 0.4}
 TERM_WEIGHTS = {
     "reconstruction_weight": 0.9,
@@ -308,6 +339,7 @@ class Structure:
         made: makes the networks.
         num_classes: 0 without classes.
         arguments: of the variant.
+        optimizer: of all players.
     """
 
     variant: type[GAN]
@@ -315,13 +347,32 @@ class Structure:
     made: Callable[[int], dict[str, nn.Module]] = two
     num_classes: int = 0
     arguments: dict[str, Any] = field(default_factory=dict)
+    optimizer: Callable[..., torch.optim.Optimizer] = OPTIMIZER
+
+    @property
+    def makes_its_own(self) -> bool:
+        """Whether the variant makes its networks itself, and has other arguments than a GAN."""
+        return not issubclass(self.variant, GAN)
 
 
+def translators(num_classes: int) -> dict[str, nn.Module]:
+    """The networks that CycleGAN makes."""
+    model = CycleGAN(data_shape=(2,))
+    return {name: getattr(model, name) for name in ("to_a", "to_b", "critic_a", "critic_b")}
+
+
+CycleGAN = shown.module("cyclegan").CycleGAN
 STRUCTURES = {
     "GAN": Structure(GAN, plain),
     "CGAN": Structure(CGAN, plain, num_classes=3),
     "ACGAN": Structure(ACGAN, with_class_head, two_with_class_head, 3, CLASS_WEIGHTS),
     "CVAEGAN": Structure(CVAEGAN, with_encoder, four, 3, TERM_WEIGHTS),
+    "CycleGAN": Structure(
+        CycleGAN,
+        between_domains,
+        translators,
+        optimizer=partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999)),
+    ),
 }
 
 
@@ -364,8 +415,22 @@ class Game:
         torch.manual_seed(SEED)
         return self.structure.made(self.num_classes)
 
-    def model(self, n_critic: int) -> GAN:
+    @property
+    def most_updates(self) -> int:
+        """n_critic at most."""
+        return 1 if self.structure.makes_its_own else 3
+
+    def data(self):
+        if self.structure.makes_its_own:
+            sizes = {"batch_size": BATCH, "num_eval_samples": 16}
+            return UnpairedSources(GaussianRing(**sizes), SwissRoll(**sizes))
+        return data(self.num_classes)
+
+    def model(self, n_critic: int) -> AdversarialModule:
         networks = self.networks()
+        if self.structure.makes_its_own:
+            torch.manual_seed(SEED)
+            return self.structure.variant(data_shape=(2,), **self.arguments)
         others = {} if "classifier" not in networks else {"optimizer_c": OPTIMIZER}
         classes = {"num_classes": self.num_classes} if self.num_classes else {}
         return self.structure.variant(
@@ -415,6 +480,8 @@ GAMES = {
     "GAN with a lazy R1": game("GAN", "Hinge", ("R1", 3.0, 2)),
     "R3GAN x ACGAN": game("ACGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
     "CVAEGAN with a penalty": game("CVAEGAN", "Wasserstein", PENALTY),
+    "CycleGAN": game("CycleGAN", "LeastSquares"),
+    "CycleGAN with a penalty": game("CycleGAN", "Wasserstein", PENALTY),
 }
 """One row each: what the variants are by default, and how they go together."""
 GAMES["WGANGP with classes"] = replace(GAMES["WGANGP"], structure=of(WGANGP, "CGAN"))
@@ -463,13 +530,13 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
     networks = {name: network.double() for name, network in game.networks().items()}
     sides = game.structure.sides(networks, game, n_critic)
     owned = [[p for name in side.networks for p in networks[name].parameters()] for side in sides]
-    optimizers = [OPTIMIZER(parameters) for parameters in owned]
-    ring = data(game.num_classes)
+    optimizers = [game.structure.optimizer(parameters) for parameters in owned]
+    source = game.data()
     size = BATCH * n_critic
     for update in range(1, rounds + 1):
         streams = Streams(update, ranks)
         batches = [
-            ring.training_batch(SEED, update - 1, size, rank, ranks) for rank in range(ranks)
+            source.training_batches(SEED, size, rank, ranks)(update - 1) for rank in range(ranks)
         ]
         for side, parameters, optimizer in zip(sides, owned, optimizers, strict=True):
             seen = [iter(()) for _ in range(ranks)]
@@ -493,20 +560,27 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
 
 def drawn(side, batch, n_critic):
     """Yields what a player sees in each of its updates, of the last slices of the batch."""
-    real, labels = batch if isinstance(batch, tuple) else (batch, None)
+    fields = tuple(batch.values()) if isinstance(batch, dict) else batch
+    fields = fields if isinstance(fields, tuple) else (fields, None)
     first = (n_critic - side.updates) * BATCH
-    real = real[first:].double()
-    labels = None if labels is None else labels[first:]
-    parts = [slice(start, start + BATCH) for start in range(0, len(real), BATCH)]
-
-    def rows(tensors, part):
-        return tuple(None if tensor is None else tensor[part] for tensor in tensors)
-
+    fields = [
+        field if field is None or field.dtype == torch.int64 else field.double()
+        for field in rows(fields, slice(first, None))
+    ]
+    parts = [slice(start, start + BATCH) for start in range(0, len(fields[0]), BATCH)]
     if side.at_once:
-        at_once = side.draw(real, labels)
+        at_once = side.draw(*fields)
         yield from (rows(at_once, part) for part in parts)
     else:
-        yield from (side.draw(*rows((real, labels), part)) for part in parts)
+        yield from (side.draw(*rows(fields, part)) for part in parts)
+
+
+def rows(tensors, part):
+    return tuple(None if tensor is None else tensor[part] for tensor in tensors)
+
+
+CASES = [(name, n) for name, game in GAMES.items() for n in (1, 3) if n <= game.most_updates]
+"""Games, and how often their discriminators play."""
 
 
 def tolerance(game: Game, name: str, usual: float) -> float:
@@ -516,5 +590,5 @@ def tolerance(game: Game, name: str, usual: float) -> float:
     rounding error, which Adam scales up.
     """
     relative = game.loss == "RelativisticPaired"
-    last = name.startswith("discriminator") and name.endswith("2.bias")
+    last = name.startswith(("discriminator", "critic")) and name.endswith("2.bias")
     return 1e-8 if relative and last else usual

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shown
 import yaml
 from made import fill
 
@@ -29,12 +30,8 @@ def commands(page):
 
 def write_examples():
     """Writes the modules that docs/variants.md shows; each begins with its name."""
-    modules = {}
-    for source in code(DOCS / "variants.md", "python"):
-        name, _, text = source.partition("\n")
-        modules[name.removeprefix("# ").removesuffix(".py")] = text
-        Path(name.removeprefix("# ")).write_text(text)
-    return modules
+    for name, source in shown.sources().items():
+        Path(f"{name}.py").write_text(source)
 
 
 ENGLISH = [page for page in PAGES if ".zh." not in page.name]  # the others have the same commands
@@ -83,14 +80,17 @@ def test_the_examples_in_python_run_as_they_stand(name):
     assert names["trainer"].global_step == (20 if name == "data.md" else 200)
 
 
-BRIEF = "--trainer.max_steps 3 --data.num_eval_samples 32 --pictures.every_n_updates 0"
+BRIEF = "--trainer.max_steps 3 --pictures.every_n_updates 0"
+ONE = "--data.num_eval_samples 32"
+TWO = "--data.a.num_eval_samples 32 --data.b.num_eval_samples 32"
 
 
 def test_what_is_shown_trains_and_is_opened_again(capsys):
     write_examples()
     *trained, sample, further = commands(DOCS / "variants.md")
     for line in trained:
-        main([*shlex.split(line)[1:], *BRIEF.split()])
+        small = TWO if "UnpairedSources" in line else ONE
+        main([*shlex.split(line)[1:], *small.split(), *BRIEF.split()])
     assert "ACGAN on GaussianRing" in capsys.readouterr().out
     main(shlex.split(sample)[1:])
     assert Path("samples.png").is_file()
@@ -98,16 +98,31 @@ def test_what_is_shown_trains_and_is_opened_again(capsys):
     assert "going on from" in capsys.readouterr().out
 
 
-LENGTHS = {"infogan": 40, "pacgan": 20}
+LENGTHS = {"infogan": 40, "pacgan": 20, "cyclegan": 70}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_structures_that_are_shown_are_short(name):
+    assert len([line for line in shown.sources()[name].splitlines() if line]) <= LENGTHS[name]
 
 
 @pytest.mark.parametrize(("name", "loss"), [("infogan", "Wasserstein"), ("pacgan", "Hinge")])
-def test_structures_that_are_shown_train_with_any_loss(name, loss, capsys):
-    lines = [line for line in write_examples()[name].splitlines() if line]
-    assert len(lines) <= LENGTHS[name]
+def test_structures_that_are_shown_train_with_any_loss(name, loss):
+    write_examples()
     model = {"infogan": "infogan.InfoGAN", "pacgan": "pacgan.PacGAN"}[name]
     flags = f"--model {model} --model.loss {loss} --model.regularizers+=R1 --model.n_critic 2"
-    main(["fit", *flags.split(), "--data", "GaussianRing", "--name", name, *BRIEF.split()])
+    main(
+        [
+            "fit",
+            *flags.split(),
+            "--data",
+            "GaussianRing",
+            "--name",
+            name,
+            *ONE.split(),
+            *BRIEF.split(),
+        ]
+    )
     rows = Path(f"runs/{name}/version_0/metrics.csv").read_text()
     assert "val/w1" in rows
 

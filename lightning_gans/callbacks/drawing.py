@@ -179,11 +179,11 @@ def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
     """
     figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2)
-    named = (
-        (left, [key.removeprefix("train/") for key in rows[-1][1] if "train/loss_" in key]),
-        (right, ("wasserstein",) if "train/wasserstein" in rows[-1][1] else ("d_real", "d_fake")),
-    )
-    for axes, names in named:
+    keys = [key.removeprefix("train/") for key in rows[-1][1] if key.startswith("train/")]
+    distances = [key for key in keys if key.startswith("wasserstein")]
+    outputs = [key for key in keys if key.startswith(("d_real", "d_fake"))]
+    losses = [key for key in keys if key.startswith("loss_")]
+    for axes, names in ((left, losses), (right, distances or outputs)):
         for name in names:
             key = f"train/{name}"
             known = [(update, values[key]) for update, values in rows if key in values]
@@ -191,9 +191,10 @@ def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
             axes.plot(*zip(*known, strict=True), label=name, linewidth=1, marker=marker)
         axes.set_xlabel("generator updates")
         axes.grid(alpha=0.3)
-        axes.legend()
+        if names:
+            axes.legend()
     left.set_title("losses")
-    right.set_title("discriminator" if len(named[1][1]) > 1 else "estimated Wasserstein distance")
+    right.set_title("estimated Wasserstein distance" if distances else "discriminator")
     return _rendered(figure)
 
 

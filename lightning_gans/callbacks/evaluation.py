@@ -68,7 +68,12 @@ class Evaluation(Callback):
         ]
         if any(names is None for _, names in scores):
             return None
-        return {f"val/{_key(score, name)}" for name, names in scores for score in names or ()}
+        found: dict[str, set[str]] = {}
+        for name, names in scores:
+            found.setdefault(name, set()).update(names or ())
+        keys = {_key(score, name) for name, names in found.items() for score in names}
+        common = set.intersection(*found.values()) if found else set()
+        return {f"val/{key}" for key in keys | common}
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -194,12 +199,20 @@ class Evaluation(Callback):
         return self._compute(_has_floor)
 
     def _compute(self, chosen: Callable[[Metric], bool] = lambda metric: True) -> dict[str, float]:
-        """Returns the scores of some metrics, those of a named comparison with its name."""
-        scores: dict[str, float] = {}
+        """Returns the scores of some metrics.
+
+        Those of a named comparison have its name, and those of all comparisons a mean without.
+        """
+        found: dict[str, dict[str, float]] = {}
         for name, metrics in self._active.items():
             for metric in filter(chosen, metrics):
-                found = metric.compute().items()
-                scores.update((_key(score, name), float(value)) for score, value in found)
+                for score, value in metric.compute().items():
+                    found.setdefault(score, {})[name] = float(value)
+        scores: dict[str, float] = {}
+        for score, values in found.items():
+            scores.update((_key(score, name), value) for name, value in values.items())
+            if len(values) == len(self._active):
+                scores[score] = sum(values.values()) / len(values)
         return scores
 
     @override

@@ -23,6 +23,7 @@ class EvaluatedModule(CheckpointedModule, ABC):
     Attributes:
         comparisons: names of what is compared with real data, fields of the evaluation record that
             are records with the fields ``real`` and ``fake`` themselves; "" is the whole record.
+            The scores of each have its name, and those of all a mean without.
     """
 
     comparisons: tuple[str, ...] = ("",)

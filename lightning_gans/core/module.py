@@ -54,6 +54,7 @@ from lightning_gans.core.turns import (
 )
 from lightning_gans.losses import AdversarialLoss
 from lightning_gans.networks import evaluation_mode
+from lightning_gans.regularizers import View
 
 __all__ = ["AdversarialModule"]
 
@@ -183,6 +184,19 @@ class AdversarialModule(EvaluatedModule):
         self._judge(loss, real, fake, name)
         return loss.generator(fake, real)
 
+    def view_loss_d(self, loss: AdversarialLoss, view: View) -> Tensor:
+        """Returns a discriminator's loss on what it is shown, as `adversarial_d` does."""
+        real, fake = view.discriminate(view.real), view.discriminate(view.fake)
+        return self.adversarial_d(loss, real, fake, view.name)
+
+    def view_loss_g(self, loss: AdversarialLoss, view: View) -> Tensor:
+        """Returns a generator's loss against a discriminator, as `adversarial_g` does."""
+        real = None
+        if loss.needs_real:
+            with torch.no_grad():  # no gradient of a generator runs through real samples
+                real = view.discriminate(view.real)
+        return self.adversarial_g(loss, view.discriminate(view.fake), real, view.name)
+
     def _judge(self, loss: AdversarialLoss, real: Tensor | None, fake: Tensor, name: str) -> None:
         check_logits(loss, real, fake)
         if self._round.rehearsing:
@@ -267,6 +281,11 @@ class AdversarialModule(EvaluatedModule):
         for player in self.players if self.compiles else []:
             function = partial(self._evaluate, player)
             self._compiled[player.name] = Compiled(player.loss_name, function)
+        if isinstance(self.trainer.train_dataloader, dict | list | tuple):
+            rank_zero_warn(
+                "The positions of several loaders are not saved, so a resumed run reads other "
+                "batches. Use datamodules.UnpairedSources for two data modules of this package."
+            )
         self._start_clock()
 
     @override

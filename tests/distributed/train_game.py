@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lightning.pytorch as pl
 import torch
-from reference import GAMES, SEED, data
+from reference import GAMES, SEED
 
 
 def main(folder: str, nodes: str, *cases: str) -> None:
@@ -29,7 +29,7 @@ def main(folder: str, nodes: str, *cases: str) -> None:
             enable_model_summary=False,
             limit_val_batches=0,
         )
-        trainer.fit(model, data(GAMES[name].num_classes))
+        trainer.fit(model, GAMES[name].data())
         assert trainer.world_size == 2
         state = {**model.state_dict(), "images_seen": torch.tensor(model.images_seen)}
         torch.save(state, Path(folder) / f"{case}.rank{trainer.global_rank}.pt")

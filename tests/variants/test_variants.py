@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from conftest import SMALL, MadeImages, fitted, fitting_data, small_ring
-from reference import GAMES, LOSSES, SEED, STRUCTURES, data, game, play, tolerance
+from reference import CASES, GAMES, LOSSES, SEED, STRUCTURES, game, play, tolerance
 from torch.testing import assert_close
 
 import lightning_gans.variants
@@ -22,8 +22,7 @@ KINDS = sorted(kind.__name__ for kind in known_classes(AdversarialLoss))
 VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.variants.__all__]
 
 
-@pytest.mark.parametrize("n_critic", [1, 3])
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize(("name", "n_critic"), CASES)
 def test_training_is_that_of_the_plain_loop(name, n_critic, monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
     assert_like_the_plain_loop(GAMES[name], n_critic)
@@ -31,14 +30,14 @@ def test_training_is_that_of_the_plain_loop(name, n_critic, monkeypatch):
 
 def assert_like_the_plain_loop(game, n_critic):
     model = game.model(n_critic)
-    fitted(model, data(game.num_classes), max_steps=5, precision="64-true")
+    fitted(model, game.data(), max_steps=5, precision="64-true")
     expected = play(game, rounds=5, n_critic=n_critic, ranks=1)
     for key, value in expected.items():
         assert_close(model.state_dict()[key], value, rtol=0, atol=tolerance(game, key, 1e-12))
 
 
 SAMPLE = {"GAN": set(KINDS), "CGAN": {"Hinge", "Wasserstein", "RelativisticPaired"}}
-SAMPLE["ACGAN"] = SAMPLE["CVAEGAN"] = SAMPLE["CGAN"]
+SAMPLE["ACGAN"] = SAMPLE["CVAEGAN"] = SAMPLE["CycleGAN"] = SAMPLE["CGAN"]
 """The losses that each structure is tried with in the quick tests."""
 
 
@@ -52,11 +51,12 @@ SAMPLE["ACGAN"] = SAMPLE["CVAEGAN"] = SAMPLE["CGAN"]
 )
 def test_every_structure_takes_every_loss(structure, loss, monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
-    assert_like_the_plain_loop(game(structure, loss, ("R1", 0.4, 1)), 2)
+    played = game(structure, loss, ("R1", 0.4, 1))
+    assert_like_the_plain_loop(played, min(2, played.most_updates))
 
 
 def test_every_variant_and_every_loss_is_compared():
-    assert {game.structure.variant for game in GAMES.values()} == set(VARIANTS)
+    assert {game.structure.variant for game in GAMES.values()} >= set(VARIANTS)
     assert set(KINDS) == LOSSES.keys() - {"noisy squares"}
 
 

@@ -11,8 +11,8 @@ from lightning_gans.cli.commands.opening import (
     check_out,
     checked_classes,
     generated,
+    generating,
     latents,
-    opened,
     picture,
     writing,
 )
@@ -57,7 +57,7 @@ def interpolate(
     check_number("n", n, 1, 1000)
     check_number("steps", steps, 2, 1000)
     check_out(out, ".png", ".gif")
-    model = opened(checkpoint, weights, allow)
+    model = generating(checkpoint, weights, allow)
     start, end = latents(model, 2 * n, seed).chunk(2)
     known = checked_classes(model, classes)
     if len(classes) not in (0, 2):

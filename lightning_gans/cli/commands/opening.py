@@ -14,6 +14,7 @@ from lightning_gans.cli.runs import checkpoint_in
 from lightning_gans.core.checkpointing import AVERAGE_KEY, load, read_checkpoint
 from lightning_gans.core.exports import is_export
 from lightning_gans.core.gan import GAN
+from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.errors import InputError, one_line
 
@@ -22,6 +23,7 @@ __all__ = [
     "check_out",
     "checked_classes",
     "generated",
+    "generating",
     "latents",
     "opened",
     "picture",
@@ -76,7 +78,7 @@ def writing(out: Path) -> Iterator[None]:
         raise InputError(f"out: {out} cannot be written: {error}.") from error
 
 
-def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> GAN:
+def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> AdversarialModule:
     """Returns the model of a checkpoint, in evaluation mode.
 
     Args:
@@ -98,6 +100,21 @@ def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) ->
         message = re.sub(r'allow=\["([^"]*)"\]', r"--import \1", str(error))
         message = message.replace("made from: give ", "made from: in Python, give load(...) ")
         raise InputError(f"ckpt_path: {message}") from error
+
+
+def generating(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> GAN:
+    """Returns the model of a checkpoint, if it generates from latents: see `opened`.
+
+    Raises:
+        InputError: if it does not, or as `opened`.
+    """
+    model = opened(path, weights, allow)
+    if not isinstance(model, GAN):
+        raise InputError(
+            f"ckpt_path: a {type(model).__name__} does not generate samples from latents. Use "
+            "evaluate, or load it in Python."
+        )
+    return model
 
 
 def latents(model: GAN, n: int, seed: int) -> Tensor:

@@ -16,8 +16,8 @@ from lightning_gans.cli.commands.opening import (
     check_out,
     checked_classes,
     generated,
+    generating,
     latents,
-    opened,
     picture,
     value_range,
     writing,
@@ -66,7 +66,7 @@ def sample(
     check_out(out, ".png", ".npy", ".gif", "")
     if len(checkpoints) > 1 and out.suffix != ".gif":
         raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
-    models = [opened(path, weights, allow) for path in checkpoints]
+    models = [generating(path, weights, allow) for path in checkpoints]
     if len({model.num_classes for model in models}) > 1:
         raise InputError("ckpt_path: the checkpoints are of models with different classes.")
     samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
