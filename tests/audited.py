@@ -167,6 +167,8 @@ class Watch:
                 if frame.f_code in codes:
                     self.found.append(f"call of {codes[frame.f_code]}")
             elif event == "c_call" and names and _key(argument) in names:
+                if frame.f_code.co_filename.endswith("jsonargparse/_postponed_annotations.py"):
+                    return  # runs the imports for types of an installed module
                 self.found.append(f"call of {codes[_key(argument)]}")
 
         return look if self.named else None

@@ -23,7 +23,7 @@ def blocks(language):
 @pytest.mark.slow
 def test_the_python_example_runs_as_it_stands():
     (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line]) == 12
+    assert len([line for line in example.splitlines() if line]) == 14
     names = {}
     exec(compile(example, "README.md", "exec"), names)
     assert names["samples"].shape == (64, 2)
@@ -47,7 +47,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
     Path("my_gan.py").write_text("from lightning_gans import GAN\n\nclass MyGAN(GAN): pass\n")
     make_digits("data")
     fill("photos")
-    assert len(commands()) == 17
+    assert len(commands()) == 18
     for command in commands():
         shrunk = {
             "--trainer.val_check_interval": "2",

@@ -7,13 +7,17 @@ from torch import Tensor, distributed, nn
 
 __all__ = ["GradientReduction"]
 
+LARGE = 16_384
+"""Entries of a gradient that is sent as it is. Smaller ones are sent as one tensor."""
+
 
 class GradientReduction:
     """Replaces the gradients of some parameters by their means over all processes.
 
     DistributedDataParallel sends the gradients of the whole model in every backward pass, with
     zeros for all networks that do not take part, and looks for them in the graph. A player's
-    networks are known, so their gradients are sent as one tensor when a backward pass is over.
+    networks are known, so their gradients are sent when a backward pass is over: large ones as
+    they are, small ones as one tensor.
 
     Which parameters a loss reaches is agreed on in the first update of its kind. From then on a
     process in which one has no gradient sends zeros.
@@ -40,7 +44,6 @@ class GradientReduction:
         """
         if kind not in self._reached:
             self._reached[kind] = self._agree()
-        groups: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
         for parameter, reached in zip(self.parameters, self._reached[kind], strict=True):
             if parameter.grad is None and reached:
                 parameter.grad = torch.zeros_like(parameter)
@@ -50,16 +53,23 @@ class GradientReduction:
                     "that it did not reach in an earlier update. Several processes need a loss "
                     "that always reaches the same parameters."
                 )
-            if parameter.grad is not None:
-                grad = parameter.grad
-                groups.setdefault((grad.dtype, grad.device), []).append(grad)
-        for gradients in groups.values():
-            flat = torch.cat([gradient.flatten() for gradient in gradients])
-            flat.div_(distributed.get_world_size())  # first, so that half precision has room
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        # First, so that half precision has room.
+        torch._foreach_mul_(gradients, 1 / distributed.get_world_size())
+        large = [g for g in gradients if g.numel() >= LARGE and g.is_contiguous()]
+        waiting = [distributed.all_reduce(g, async_op=True) for g in large]
+        groups: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+        for gradient in gradients:
+            if gradient.numel() < LARGE or not gradient.is_contiguous():
+                groups.setdefault((gradient.dtype, gradient.device), []).append(gradient)
+        for small in groups.values():
+            flat = torch.cat([gradient.flatten() for gradient in small])
             distributed.all_reduce(flat)
-            parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-            for gradient, part in zip(gradients, parts, strict=True):
+            parts = torch.split(flat, [gradient.numel() for gradient in small])
+            for gradient, part in zip(small, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
+        for work in waiting:
+            work.wait()
 
     def _agree(self) -> list[bool]:
         """Returns which parameters have a gradient in any of the processes."""
