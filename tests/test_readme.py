@@ -23,7 +23,7 @@ def blocks(language):
 @pytest.mark.slow
 def test_the_python_example_runs_as_it_stands():
     (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line]) == 14
+    assert len([line for line in example.splitlines() if line]) == 15
     names = {}
     exec(compile(example, "README.md", "exec"), names)
     assert names["samples"].shape == (64, 2)
@@ -64,7 +64,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
             shrunk = {}
         main([*command, *(part for flag in shrunk.items() for part in flag)])
     printed = capsys.readouterr().out
-    assert printed.count("real beside generated samples") == 9
+    assert printed.count("real beside generated samples") == 10
     assert "MNIST: 60 images to train on" in printed
     assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in printed
     for made in ("samples.png", "samples.npy", "way.gif", "scores.json", "generator.onnx"):

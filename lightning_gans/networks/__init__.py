@@ -3,7 +3,7 @@
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.networks.global_pool import GlobalPoolDiscriminator, GlobalPoolGenerator
-from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics, output_range
+from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics, range_of
 from lightning_gans.networks.max_pool import MaxPoolDiscriminator, MaxPoolGenerator
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.vae import VAEEncoder, VAEGenerator
@@ -23,5 +23,5 @@ __all__ = [
     "VAEGenerator",
     "evaluation_mode",
     "has_batch_statistics",
-    "output_range",
+    "range_of",
 ]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.networks.conditioning import JoinLabels, check_sizes
+from lightning_gans.networks.inspect import range_of
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["DCGANCritic", "DCGANDiscriminator", "DCGANGenerator"]
@@ -87,6 +88,10 @@ class DCGANGenerator(nn.Module):
         num_classes: classes that a sample is asked for by; none if it is not given.
         embedding_dim: see `JoinLabels`.
 
+    Attributes:
+        output_range: the least and the greatest value that it makes, if ``output`` is a layer with
+            such bounds.
+
     Raises:
         ValueError: if the image cannot be made, or a size is out of range.
 
@@ -132,6 +137,7 @@ class DCGANGenerator(nn.Module):
         layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1))
         if output is not None:
             layers.append(output())
+        self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.inspect import range_of
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["GlobalPoolDiscriminator", "GlobalPoolGenerator"]
@@ -42,6 +43,10 @@ class GlobalPoolGenerator(nn.Module):
         data_shape: (C, H, W) of one image, H and W multiples of 4.
         output: after the last layer; for data in [-1, 1] ``torch.nn.Tanh``.
 
+    Attributes:
+        output_range: the least and the greatest value that it makes, if ``output`` is a layer with
+            such bounds.
+
     Raises:
         ValueError: if the image cannot be made.
 
@@ -74,6 +79,7 @@ class GlobalPoolGenerator(nn.Module):
         ]
         if output is not None:
             layers.append(output())
+        self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
 

@@ -6,12 +6,10 @@ from contextlib import contextmanager
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lightning_gans.networks.conditioning import JoinLabels
-
 __all__ = [
     "evaluation_mode",
     "has_batch_statistics",
-    "output_range",
+    "range_of",
     "share_buffers",
 ]
 
@@ -21,24 +19,17 @@ def has_batch_statistics(module: nn.Module) -> bool:
     return any(isinstance(part, _BatchNorm) for part in module.modules())
 
 
-def output_range(network: nn.Module) -> tuple[float, float] | None:
-    """Returns the least and the greatest value that a network's last layer allows.
+def range_of(layer: nn.Module) -> tuple[float, float] | None:
+    """Returns the least and the greatest output of a layer, None if it is not known.
 
-    None if it allows all, or cannot be told: only chains of layers say which one is the last, and
-    what a network does after it cannot be seen.
+    A generator declares with it what values it makes, as its attribute ``output_range``.
+
+    Args:
+        layer: its last one.
     """
-    if isinstance(network, nn.Tanh):
-        return (-1.0, 1.0)
-    if isinstance(network, nn.Sigmoid):
-        return (0.0, 1.0)
-    if type(network) is nn.Hardtanh:
-        return (float(network.min_val), float(network.max_val))
-    parts = [part for part in network.children() if not isinstance(part, JoinLabels)]
-    if isinstance(network, nn.Sequential):
-        shaping = (nn.Unflatten, nn.Flatten, nn.Identity)
-        chain = [part for part in parts if not isinstance(part, shaping)]
-        return output_range(chain[-1]) if chain else None
-    return output_range(parts[0]) if len(parts) == 1 else None
+    if type(layer) is nn.Hardtanh:
+        return (float(layer.min_val), float(layer.max_val))
+    return {nn.Tanh: (-1.0, 1.0), nn.Sigmoid: (0.0, 1.0)}.get(type(layer))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.networks.conditioning import check_sizes
+from lightning_gans.networks.inspect import range_of
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["MaxPoolDiscriminator", "MaxPoolGenerator"]
@@ -24,6 +25,10 @@ class MaxPoolGenerator(nn.Module):
         latent_dim: Z, the number of entries of one latent.
         data_shape: (C, H, W) of one image, H and W multiples of 4.
         output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
+
+    Attributes:
+        output_range: the least and the greatest value that it makes, if ``output`` is a layer with
+            such bounds.
 
     Raises:
         ValueError: if the image cannot be made.
@@ -59,6 +64,7 @@ class MaxPoolGenerator(nn.Module):
         layers.append(nn.Conv2d(32, channels, 3, stride=2, padding=1))
         if output is not None:
             layers.append(output())
+        self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
 
     @override

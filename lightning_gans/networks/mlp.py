@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.networks.conditioning import JoinLabels, check_sizes
+from lightning_gans.networks.inspect import range_of
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
 
@@ -48,6 +49,10 @@ class MLPGenerator(nn.Module):
         num_classes: classes that a sample is asked for by; none if it is not given.
         embedding_dim: see `JoinLabels`.
 
+    Attributes:
+        output_range: the least and the greatest value that it makes, if ``output`` is a layer with
+            such bounds.
+
     Raises:
         ValueError: if a layer has no units, or there are no classes.
 
@@ -78,6 +83,7 @@ class MLPGenerator(nn.Module):
         layers.append(nn.Linear(sizes[-1], prod(data_shape)))
         if output is not None:
             layers.append(output())
+        self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers, nn.Unflatten(1, data_shape))
 
     @override

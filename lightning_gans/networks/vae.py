@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.networks.conditioning import JoinLabels
+from lightning_gans.networks.inspect import range_of
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["VAEEncoder", "VAEGenerator"]
@@ -75,6 +76,10 @@ class VAEGenerator(nn.Module):
         num_classes: classes that a sample is asked for by; none if it is not given.
         embedding_dim: see `JoinLabels`.
 
+    Attributes:
+        output_range: the least and the greatest value that it makes, if ``output`` is a layer with
+            such bounds.
+
     Raises:
         ValueError: if the image cannot be made, or there are no classes.
 
@@ -107,6 +112,7 @@ class VAEGenerator(nn.Module):
         ]
         if output is not None:
             layers.append(output())
+        self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
 
     @override

@@ -15,10 +15,14 @@ from lightning_gans.networks import (
     MaxPoolGenerator,
     MLPDiscriminator,
     MLPGenerator,
+    VAEGenerator,
     evaluation_mode,
     has_batch_statistics,
-    output_range,
 )
+
+GENERATORS = [
+    *(DCGANGenerator, GlobalPoolGenerator, MaxPoolGenerator, MLPGenerator, VAEGenerator),
+]
 
 
 def kinds(network):
@@ -237,26 +241,25 @@ def test_sides_that_are_no_multiples_of_4_are_refused(network, shape):
 
 
 @pytest.mark.parametrize(
-    ("layers", "expected"),
+    ("layer", "expected"),
     [
-        ([nn.Linear(2, 2), nn.Tanh()], (-1.0, 1.0)),
-        ([nn.Sigmoid(), nn.Unflatten(1, (1, 2))], (0.0, 1.0)),
-        ([nn.Tanh(), nn.Linear(2, 2)], None),
-        ([nn.Sequential(nn.Linear(2, 2), nn.Tanh()), nn.Flatten()], (-1, 1)),
-        ([nn.Hardtanh(0, 2)], (0.0, 2.0)),
-        ([nn.ReLU6()], None),
-        ([], None),
+        (nn.Tanh, (-1.0, 1.0)),
+        (nn.Sigmoid, (0.0, 1.0)),
+        (partial(nn.Hardtanh, 0, 2), (0.0, 2.0)),
+        (nn.ReLU6, None),
+        (nn.Identity, None),
     ],
 )
-def test_the_range_of_a_network_is_that_of_its_last_layer(layers, expected):
-    assert output_range(nn.Sequential(*layers)) == expected
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_a_generator_declares_the_range_of_its_last_layer(kind, layer, expected):
+    generator = kind(6, (1, 28, 28), output=layer)
+    assert generator.output_range == expected
+    samples = generator.eval()(torch.randn(3, 6))
+    if expected is not None:
+        low, high = expected
+        assert low <= samples.min()
+        assert samples.max() <= high
 
 
-def test_the_range_of_a_network_that_is_no_chain_is_not_guessed():
-    class Shared(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.last, self.activation = nn.Linear(2, 2), nn.Linear(2, 2), nn.Tanh()
-
-    assert output_range(Shared()) is None
-    assert output_range(MLPGenerator(2, (1, 2, 2), [3], output=nn.Sigmoid)) == (0.0, 1.0)
+def test_a_generator_without_an_output_layer_declares_none():
+    assert MLPGenerator(2, (1, 2, 2), [3]).output_range is None
