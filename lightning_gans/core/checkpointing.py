@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from typing_extensions import Self, override
 
 from lightning_gans.core.exports import export_bytes, is_export, read_export
+from lightning_gans.core.lightning_compat import given_hyperparameters
 from lightning_gans.core.trust import Trust, class_path_of
 from lightning_gans.errors import one_line, printable
 from lightning_gans.files import is_overgrown
@@ -176,7 +176,7 @@ class CheckpointedModule(LightningModule):
         given = inspect.signature(type(self).__init__).bind(self, *arguments, **keywords)
         chosen = _by_name(given)
         given.apply_defaults()
-        values = _given_hyperparameters.get() or _by_name(given)
+        values = given_hyperparameters.get() or _by_name(given)
         values = {k: v for k, v in values.items() if not k.startswith("_")}  # Lightning's own
         self._replace_hyperparameters({k: v for k, v in values.items() if _is_plain(v)})
         self._objects = [

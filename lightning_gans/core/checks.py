@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from lightning_gans.core.lightning_compat import shares_statistics
 from lightning_gans.core.players import Player, Record
 from lightning_gans.core.priors import Prior
 from lightning_gans.losses import AdversarialLoss
@@ -47,6 +48,7 @@ __all__ = [
     "check_updates",
     "check_weights",
     "warn_of_batch_statistics",
+    "warn_of_loaders",
 ]
 
 Part = TypeVar("Part", bound=nn.Module)
@@ -230,11 +232,24 @@ def warn_of_batch_statistics(model: nn.Module, trainer: Trainer) -> None:
         model: with all its networks.
         trainer: of the model.
     """
-    synced = getattr(trainer.strategy, "_layer_sync", None) is not None
-    if trainer.world_size > 1 and has_batch_statistics(model) and not synced:
+    several = trainer.world_size > 1 and not shares_statistics(trainer)
+    if several and has_batch_statistics(model):
         rank_zero_warn(
             "A network has BatchNorm layers, whose statistics each process computes on its own "
             "share of the batch. On GPUs, sync_batchnorm=True shares them."
+        )
+
+
+def warn_of_loaders(loaders: object) -> None:
+    """Warns of several loaders, whose positions no checkpoint holds.
+
+    Args:
+        loaders: that training reads from.
+    """
+    if isinstance(loaders, dict | list | tuple):
+        rank_zero_warn(
+            "The positions of several loaders are not saved, so a resumed run reads other "
+            "batches. Use datamodules.UnpairedSources for two data modules of this package."
         )
 
 

@@ -12,13 +12,11 @@ from typing_extensions import override
 
 from lightning_gans.core import showing
 from lightning_gans.core.checks import (
-    HALF,
     build,
     build_part,
     check_augment,
     check_classes,
     check_discriminator,
-    check_generator,
     check_labels,
     check_makes,
     check_packs,
@@ -27,14 +25,13 @@ from lightning_gans.core.checks import (
     check_sources,
     check_updates,
 )
-from lightning_gans.core.module import AdversarialModule
+from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Player, Samples
-from lightning_gans.core.priors import NormalPrior, Prior, latents_at
-from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.core.priors import NormalPrior, Prior
 from lightning_gans.core.showing import Drawing
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
-from lightning_gans.networks import MLPDiscriminator, MLPGenerator, evaluation_mode
+from lightning_gans.networks import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.conditioning import check_sizes
 from lightning_gans.networks.independence import declares_it, treats_samples_alone
 from lightning_gans.optimizers import GANAdam
@@ -50,7 +47,7 @@ DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
 are any; or is the discriminator itself."""
 
 
-class GAN(AdversarialModule):
+class GAN(LatentModule):
     """The GAN of the original paper with the non-saturating loss, and the base of most variants.
 
     In each round the discriminator makes ``n_critic`` updates on consecutive equal slices of the
@@ -147,7 +144,6 @@ class GAN(AdversarialModule):
         self.optimizer_d = optimizer_d
         self._sample_shape = self.data_shape or ()
         self._joins = False
-        self._place: int | None = None
 
     # What a variant may override -----------------------------------------------------------------
 
@@ -187,28 +183,6 @@ class GAN(AdversarialModule):
             and treats_samples_alone(self.discriminator, 1 + len(self._sample_shape))
         )
         return [discriminator, generator]
-
-    def sample_latent(self, n: int) -> Tensor:
-        """Draws latents from the prior, shape (n, Z)."""
-        return self.prior.sample(n, device=self.device, dtype=cast("torch.dtype", self.dtype))
-
-    def sample_labels(self, n: int) -> Tensor | None:
-        """Draws classes, int64, shape (n,), all equally likely; None for a GAN without classes."""
-        if self.num_classes is None:
-            return None
-        return torch.randint(self.num_classes, (n,), device=self.device)
-
-    def generate(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents to samples, shape (N, ...).
-
-        Args:
-            latent: shape (N, Z).
-            labels: classes, int64, shape (N,), or their weights, shape (N, K); a GAN without
-                classes reads none.
-        """
-        return (
-            self.generator(latent) if self.num_classes is None else self.generator(latent, labels)
-        )
 
     def outputs(self, x: Tensor, labels: Tensor | None = None) -> Outputs:
         """Returns what the discriminator says of samples. Nothing else calls it.
@@ -301,21 +275,9 @@ class GAN(AdversarialModule):
         with torch.no_grad():
             return self.discriminate(samples.real, samples.labels)
 
+    @override
     def example(self, n: int = 2) -> Samples:
-        """Returns some generated samples, to try networks on; ``real`` are the same.
-
-        Raises:
-            ValueError: if the generator cannot read the latents, or makes another shape.
-        """
-        n *= self.pack_size
-        latent, labels = self.sample_latent(n), self.sample_labels(n)
-        for parameter in self.generator.parameters():
-            # The trainer has not moved it to its device yet.
-            latent = latent.to(parameter)
-            labels = None if labels is None else labels.to(parameter.device)
-            break
-        fake = check_generator(self.generate, latent, labels, self.prior, self.data_shape)
-        return Samples(fake, fake, latent, labels)
+        return super().example(n * self.pack_size)
 
     def _is_usual(self, *names: str) -> bool:
         """Whether none of some methods is overridden."""
@@ -330,59 +292,7 @@ class GAN(AdversarialModule):
         labels = None if samples.labels is None else torch.cat([samples.labels] * 2)
         return self.outputs(torch.cat([samples.real, samples.fake]), labels).halves()
 
-    # Sampling and evaluation ---------------------------------------------------------------------
-
-    @override
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Same as `generate`."""
-        return self.generate(latent, labels)
-
-    @torch.no_grad()
-    def sample(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents to samples as `generate` does, with the generator in evaluation mode.
-
-        Half precision would round the samples to steps that scores and pictures can see: it is
-        left out, and the result is in single precision or better.
-        """
-        with (
-            evaluation_mode(self.generator),
-            torch.autocast(latent.device.type, enabled=False),
-        ):
-            samples = self.generate(latent.to(self.dtype), labels)
-        return samples.float() if samples.dtype in HALF else samples
-
-    @override
-    def begin_evaluation(self, loader: Any) -> None:
-        super().begin_evaluation(loader)
-        self._place = getattr(loader, "first", None)
-
-    def _evaluation_latents(self, n: int, batch_idx: int) -> Tensor:
-        """Draws the latents that go with the next ``n`` samples of an evaluation set.
-
-        Where the loader tells which samples of the set are its own, each latent depends on the
-        seed and the sample's place only, in however many processes and batches.
-        """
-        if self._place is None:
-            reseed(self.device, self.seed, EVALUATION, batch_idx, self.global_rank)
-            return self.sample_latent(n)
-        start = self._place
-        self._place += n
-        return latents_at(self.sample_latent, self.device, self.seed, start, n)
-
-    @override
-    def evaluation_record(self, batch: Batch, batch_idx: int) -> Samples:
-        """Returns the batch beside as many generated samples.
-
-        The latents depend on the seed and on the samples' place only: two evaluations of the same
-        weights give the same scores. A GAN with classes generates one sample of each label.
-        """
-        latent = self._evaluation_latents(len(batch), batch_idx)
-        fake = self.evaluated.sample(latent, batch.labels)
-        return Samples(batch.real, fake, latent, batch.labels)
-
-    @override
-    def floor_record(self, batch: Batch) -> Samples:
-        return Samples(batch.real, batch.real, labels=batch.labels)
+    # Evaluation ----------------------------------------------------------------------------------
 
     @override
     def evaluation_views(self, outputs: Mapping[str, Any]) -> Sequence[View]:
@@ -403,8 +313,3 @@ class GAN(AdversarialModule):
     @override
     def final_pictures(self, real: Batch) -> dict[str, Drawing]:
         return showing.final_pictures(self, real)
-
-    @override
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Returns as many generated samples as the batch has real ones."""
-        return cast("Tensor", self.validation_step(batch, batch_idx)["fake"])

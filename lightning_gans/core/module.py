@@ -6,7 +6,7 @@ It knows players and records. A subclass has the networks and says how they play
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from math import isfinite
@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable
-from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
@@ -23,43 +23,22 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
+from lightning_gans.core import checks, turns
 from lightning_gans.core.checkpointing import RECORD_KEY
-from lightning_gans.core.checks import (
-    check_logits,
-    check_losses,
-    check_name_is_free,
-    check_optimizer,
-    check_players,
-    check_precision,
-    check_rows,
-    check_schedulers,
-    check_terms,
-    warn_of_batch_statistics,
-)
 from lightning_gans.core.compiling import Compiled
 from lightning_gans.core.divergence import divergence
-from lightning_gans.core.evaluating import EvaluatedModule
+from lightning_gans.core.lightning_compat import do_nothing_closure, spare_driver_search
 from lightning_gans.core.players import Player, Record
 from lightning_gans.core.randomness import NOISE, reseed
 from lightning_gans.core.reduction import GradientReduction
 from lightning_gans.core.rows import RunningMeans
-from lightning_gans.core.turns import (
-    Judged,
-    Round,
-    after_update,
-    draws,
-    following,
-    regularize,
-    require_gradients,
-)
-from lightning_gans.losses import AdversarialLoss
+from lightning_gans.core.terms import TermsModule
 from lightning_gans.networks import evaluation_mode
-from lightning_gans.regularizers import View
 
 __all__ = ["AdversarialModule"]
 
 
-class AdversarialModule(EvaluatedModule):
+class AdversarialModule(TermsModule):
     """The base of all games: players that take turns, each with networks, a loss, an optimizer.
 
     One batch feeds one round: each player in turn makes its updates on consecutive equal slices of
@@ -99,11 +78,10 @@ class AdversarialModule(EvaluatedModule):
         gradient_clip_norm: float | None = None,
         compile: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(augment)
         self.automatic_optimization = False
         if gradient_clip_norm is not None and not gradient_clip_norm > 0:
             raise ValueError(f"gradient_clip_norm must be above 0, got {gradient_clip_norm}.")
-        self.augment = augment
         self.scheduler = scheduler
         self.gradient_clip_norm = gradient_clip_norm
         self.compiles = compile
@@ -112,9 +90,7 @@ class AdversarialModule(EvaluatedModule):
         self.images_per_update = 0
         self.last_logged: dict[str, float] = {}
         self._compiled: dict[str, Compiled] = {}
-        self._losses: dict[str, AdversarialLoss] = {}
         self._means = RunningMeans()
-        self._round = Round()
 
     # What a subclass says ------------------------------------------------------------------------
 
@@ -137,89 +113,6 @@ class AdversarialModule(EvaluatedModule):
             terms: of its loss.
         """
 
-    # What a subclass may call --------------------------------------------------------------------
-
-    def augmented(self, x: Tensor) -> Tensor:
-        """Returns samples as a discriminator reads them: augmented in updates, and only there.
-
-        Real and generated samples are augmented alike, in the turns of all players. Checks,
-        evaluation and pictures see samples as they are.
-        """
-        return self.augment(x) if self._round.playing and self.augment is not None else x
-
-    def adversarial_d(
-        self, loss: AdversarialLoss, real: Tensor, fake: Tensor, name: str = ""
-    ) -> Tensor:
-        """Returns a discriminator's loss, and notes its outputs as ``d_real`` and ``d_fake``.
-
-        Args:
-            loss: of this discriminator.
-            real: outputs of real samples.
-            fake: outputs of generated samples, the same shape.
-            name: of the discriminator, where there are several; it ends the keys in the logs.
-
-        Raises:
-            ValueError: if the shapes differ, or an update has two discriminators of one name.
-        """
-        self._judge(loss, real, fake, name)
-        end = f"_{name}" if name else ""
-        values = {"d_real": real, "d_fake": fake, **loss.log(real, fake)}
-        self.note(**{f"{key}{end}": value for key, value in values.items()})
-        return loss.discriminator(real, fake)
-
-    def adversarial_g(
-        self, loss: AdversarialLoss, fake: Tensor, real: Tensor | None = None, name: str = ""
-    ) -> Tensor:
-        """Returns the loss of a generator against a discriminator.
-
-        Args:
-            loss: of this discriminator.
-            fake: outputs of generated samples.
-            real: outputs of real samples, for a loss that ``needs_real``.
-            name: of the discriminator, where there are several.
-
-        Raises:
-            ValueError: as `adversarial_d`.
-        """
-        self._judge(loss, real, fake, name)
-        return loss.generator(fake, real)
-
-    def view_loss_d(self, loss: AdversarialLoss, view: View) -> Tensor:
-        """Returns a discriminator's loss on what it is shown, as `adversarial_d` does."""
-        real, fake = view.discriminate(view.real), view.discriminate(view.fake)
-        return self.adversarial_d(loss, real, fake, view.name)
-
-    def view_loss_g(self, loss: AdversarialLoss, view: View) -> Tensor:
-        """Returns a generator's loss against a discriminator, as `adversarial_g` does."""
-        real = None
-        if loss.needs_real:
-            with torch.no_grad():  # no gradient of a generator runs through real samples
-                real = view.discriminate(view.real)
-        return self.adversarial_g(loss, view.discriminate(view.fake), real, view.name)
-
-    def _judge(self, loss: AdversarialLoss, real: Tensor | None, fake: Tensor, name: str) -> None:
-        check_logits(loss, real, fake)
-        if self._round.rehearsing:
-            check_name_is_free("name", name, self._round.judged)
-        if name not in self._losses:
-            self._losses[name] = loss
-        self._round.judged[name] = (real, fake)
-
-    def note(self, **values: Tensor) -> None:
-        """Adds the means of some tensors to the rows of the log.
-
-        Raises:
-            ValueError: if an update notes a name twice.
-        """
-        for name, value in values.items():
-            if self._round.rehearsing:
-                check_name_is_free("note", name, self._round.noted)
-            self._round.noted[name] = value.detach().mean()
-
-    def mean_over_processes(self, value: Tensor) -> Tensor:
-        """Returns the mean of a tensor over all processes."""
-        return cast("Tensor", self.trainer.strategy.reduce(value, reduce_op="mean"))
-
     @property
     def batches_per_round(self) -> int:
         """The slices of a round's batch: the most updates that one of the players makes."""
@@ -230,23 +123,20 @@ class AdversarialModule(EvaluatedModule):
     @override
     def setup(self, stage: str) -> None:
         """Takes the run's seed over and checks networks and players."""
-        check_precision(self.trainer.precision)
+        checks.check_precision(self.trainer.precision)
         if stage == "fit" and not any(part.training for part in self.modules()):
             self.train()  # a model that was loaded to be evaluated
         data = getattr(self.trainer, "datamodule", None)
         self.value_range = getattr(data, "value_range", self.value_range)
         strategy = self.trainer.strategy
-        if not torch.cuda.is_available():
-            # Lightning asks PyTorch to look for GPUs without starting their driver. Where there is
-            # none, an optimizer then searches for its library in every step.
-            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+        spare_driver_search()
         given = os.environ.get("PL_GLOBAL_SEED")
         self.seed = int(given) if given else strategy.broadcast(torch.initial_seed() % 2**32)
-        warn_of_batch_statistics(self, self.trainer)
+        checks.warn_of_batch_statistics(self, self.trainer)
         with evaluation_mode(self), torch.no_grad():
             self.check_networks()
         if stage == "fit":
-            self.players = check_players(self.configure_players())
+            self.players = checks.check_players(self.configure_players())
             self._losses, self._means = {}, RunningMeans()
 
     @override
@@ -259,10 +149,10 @@ class AdversarialModule(EvaluatedModule):
         self._trained = {player.name: player.trained() for player in self.players}
         optimizers = [player.optimizer(self._trained[player.name]) for player in self.players]
         for player, optimizer in zip(self.players, optimizers, strict=True):
-            check_optimizer(player.name, optimizer)
+            checks.check_optimizer(player.name, optimizer)
         make = self.scheduler
         schedulers = [] if make is None else [make(optimizer) for optimizer in optimizers]
-        check_schedulers(schedulers, self.trainer.max_steps)
+        checks.check_schedulers(schedulers, self.trainer.max_steps)
         return optimizers, schedulers
 
     @override
@@ -279,13 +169,9 @@ class AdversarialModule(EvaluatedModule):
         self._reads_once: Any = parametrize.cached if changed else nullcontext
         self._compiled = {}
         for player in self.players if self.compiles else []:
-            function = partial(self._evaluate, player)
+            function = partial(self.evaluate_terms, player)
             self._compiled[player.name] = Compiled(player.loss_name, function)
-        if isinstance(self.trainer.train_dataloader, dict | list | tuple):
-            rank_zero_warn(
-                "The positions of several loaders are not saved, so a resumed run reads other "
-                "batches. Use datamodules.UnpairedSources for two data modules of this package."
-            )
+        checks.warn_of_loaders(self.trainer.train_dataloader)
         self._start_clock()
 
     @override
@@ -302,16 +188,17 @@ class AdversarialModule(EvaluatedModule):
     def _rehearse(self, batch: Record, size: int) -> None:
         """Computes all terms of all players once, before any of them makes an update."""
         names: dict[str, str] = {}
-        self._round = Round(rehearsing=True)
+        self._round = turns.Round(rehearsing=True)
         with evaluation_mode(self), torch.no_grad():
             for player in self.players:
-                seen = next(draws(player, batch.rows(slice(0, size)), size))
+                seen = next(turns.draws(player, batch.rows(slice(0, size)), size))
                 every = (True,) * len(player.regularizers)
-                terms, noted, _ = self._evaluate(player, seen, every)
-                check_terms(player, terms, noted, names)
-        check_losses(self._losses)
+                terms, noted, _ = self.evaluate_terms(player, seen, every)
+                checks.check_terms(player, terms, noted, names)
+        checks.check_losses(self._losses)
         self._following = {
-            player.name: following(player, self._losses, self.augment) for player in self.players
+            player.name: turns.following(player, self._losses, self.augment)
+            for player in self.players
         }
 
     # One round -----------------------------------------------------------------------------------
@@ -324,7 +211,7 @@ class AdversarialModule(EvaluatedModule):
         size = len(record) // slices
         exact = len(record) == slices * size
         if not self.has_trained:
-            check_rows(record, slices, self)
+            checks.check_rows(record, slices, self)
         # To look at every batch on a GPU would be to wait for it.
         if self.device.type == "cpu" or not self.has_trained:
             self.check(record)
@@ -337,7 +224,7 @@ class AdversarialModule(EvaluatedModule):
             self._rehearse(record, size)
         trainer = cast("Any", self.trainer)
         update, every = trainer.global_step + 1, trainer.log_every_n_steps
-        self._round = Round(update, logs=every > 0 and update % every == 0, playing=True)
+        self._round = turns.Round(update, logs=every > 0 and update % every == 0, playing=True)
         reseed(self.device, self.seed, NOISE, update, self.global_rank)
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
@@ -345,13 +232,13 @@ class AdversarialModule(EvaluatedModule):
             for player, optimizer in zip(self.players, optimizers, strict=True):
                 first = (slices - player.updates) * size
                 rows = record if exact and first == 0 else record.rows(slice(first, slices * size))
-                require_gradients(self._trained, player.name)
-                drawn = draws(player, rows, size)
+                turns.require_gradients(self._trained, player.name)
+                drawn = turns.draws(player, rows, size)
                 for index in range(player.updates):
                     self._play(player, optimizer, drawn, index)
         finally:
             self._round.playing = False
-            require_gradients(self._trained, None)
+            turns.require_gradients(self._trained, None)
         for config in trainer.lr_scheduler_configs:
             config.scheduler.step()
         self.images_per_update = size * trainer.world_size
@@ -359,28 +246,6 @@ class AdversarialModule(EvaluatedModule):
         self.has_trained = True
         if self._round.logs:
             self._log_row(self._round)
-
-    def _evaluate(
-        self, player: Player, seen: Record, due: Sequence[bool]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Judged]:
-        """Returns the terms of a player's loss, what it noted, and outputs of discriminators.
-
-        Args:
-            player: whose loss it is.
-            seen: what it sees.
-            due: which of its regularizers this update computes.
-        """
-        now = self._round
-        now.noted, now.judged = {}, {}
-        terms = player.loss(seen)
-        if not isinstance(terms, dict):
-            raise ValueError(
-                f"{player.loss_name} must return a dict of named terms, such as "
-                f'{{"adversarial": loss}}, got {type(terms).__name__}.'
-            )
-        if any(due):
-            terms = {**terms, **regularize(player, seen, now.judged, due)}
-        return terms, now.noted, now.judged
 
     def _play(
         self, player: Player, optimizer: LightningOptimizer, drawn: Iterator[Record], index: int
@@ -393,7 +258,7 @@ class AdversarialModule(EvaluatedModule):
         with self._reads_once():
             seen = next(drawn)
             terms, noted, judged = (
-                self._evaluate(player, seen, due) if compiled is None else compiled(seen, due)
+                self.evaluate_terms(player, seen, due) if compiled is None else compiled(seen, due)
             )
         first, *others = terms.values()
         loss = sum(others, first)
@@ -420,7 +285,7 @@ class AdversarialModule(EvaluatedModule):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, do_nothing_closure)
         if parts := self._following[player.name]:
             mean = self.mean_over_processes
-            after_update(player, seen, judged, self._losses, parts, mean)
+            turns.after_update(player, seen, judged, self._losses, parts, mean)
         self.after_turn(player, seen, terms)
 
     @override
@@ -436,7 +301,7 @@ class AdversarialModule(EvaluatedModule):
             clip_grads_with_norm_(parameters, self.gradient_clip_norm, norm)
         self._round.norms[self._round.norm_key] = norm
 
-    def _log_row(self, now: Round) -> None:
+    def _log_row(self, now: turns.Round) -> None:
         """Writes one row to the loggers, at the cost of one transfer from the device."""
         if self._scaled:
             now.norms["skipped_steps"] = torch.as_tensor(self.skipped_steps, device=self.device)
