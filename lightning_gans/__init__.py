@@ -10,7 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lightning_gans.core.checkpointing import load as load
     from lightning_gans.core.divergence import DivergenceError as DivergenceError
     from lightning_gans.core.module import AdversarialModule as AdversarialModule
     from lightning_gans.core.players import Batch as Batch
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from lightning_gans.core.players import Player as Player
     from lightning_gans.core.players import Record as Record
     from lightning_gans.core.players import Samples as Samples
+    from lightning_gans.loading import load as load
     from lightning_gans.variants import *  # noqa: F403
 
     __all__: list[str]
@@ -34,7 +34,7 @@ _HOMES = {
     "Player": "lightning_gans.core.players",
     "Record": "lightning_gans.core.players",
     "Samples": "lightning_gans.core.players",
-    "load": "lightning_gans.core.checkpointing",
+    "load": "lightning_gans.loading",
 }
 """Modules of the names that are no variants."""
 

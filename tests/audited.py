@@ -114,7 +114,7 @@ ALWAYS_READ = ("config/model", "config/data", "config/evaluation", "config/train
 RUN = [
     *("--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),
     *("--data.num_eval_samples", "16", "--data.batch_size", "4", "--data.num_modes", "2"),
-    *("--trainer.max_steps", "1", "--pictures.every_n_updates", "0", "--model.generator.hidden"),
+    *("--trainer.max_steps", "1", "--pictures.enabled", "false", "--model.generator.hidden"),
     *("[4]", "--model.discriminator.hidden", "[4]"),
 ]
 PROGRAMS = {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty"}

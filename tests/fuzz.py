@@ -33,7 +33,7 @@ BRIEF = [
     *("--name", "run", "--model", "GAN", "--data", "GaussianRing"),
     *("--data.num_eval_samples", "16", "--data.batch_size", "4"),
     *("--trainer.max_steps", "1", "--trainer.val_check_interval", "5"),
-    *("--pictures.every_n_updates", "0"),
+    *("--pictures.enabled", "false"),
 ]
 """A run that is over at once."""
 

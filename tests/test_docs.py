@@ -80,7 +80,7 @@ def test_the_examples_in_python_run_as_they_stand(name):
     assert names["trainer"].global_step == (20 if name == "data.md" else 200)
 
 
-BRIEF = "--trainer.max_steps 3 --pictures.every_n_updates 0"
+BRIEF = "--trainer.max_steps 3 --pictures.enabled false"
 ONE = "--data.num_eval_samples 32"
 TWO = "--data.a.num_eval_samples 32 --data.b.num_eval_samples 32"
 

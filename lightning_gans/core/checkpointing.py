@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -19,16 +19,20 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from typing_extensions import Self, override
 
-from lightning_gans.core.exports import export_bytes, is_export, read_export
+from lightning_gans.core.exports import export_bytes, is_export
 from lightning_gans.core.lightning_compat import given_hyperparameters
 from lightning_gans.core.trust import Trust, class_path_of
 from lightning_gans.errors import one_line, printable
 from lightning_gans.files import is_overgrown
 
-if TYPE_CHECKING:
-    from lightning_gans.core.gan import GAN
-
-__all__ = ["AVERAGE_KEY", "RECORD_KEY", "CheckpointedModule", "load", "read_checkpoint"]
+__all__ = [
+    "AVERAGE_KEY",
+    "RECORD_KEY",
+    "CheckpointedModule",
+    "has_record",
+    "read_checkpoint",
+    "trusting",
+]
 
 RECORD_KEY = "lightning_gans"
 """Key of this package's record in a checkpoint."""
@@ -63,54 +67,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"{path} is not a whole checkpoint: it may be cut off.") from error
     if is_overgrown(checkpoint):
         raise ValueError(f"{path} is damaged: what it holds is nested without end.")
-    if not _has_record(checkpoint):
+    if not has_record(checkpoint):
         raise ValueError(f"{path} was not written by a model of lightning_gans.")
     return checkpoint
-
-
-def load(
-    path: str | os.PathLike[str],
-    *,
-    averaged: bool = True,
-    allow: Iterable[str | type] = (),
-    **arguments: Any,
-) -> "GAN":
-    """Returns the model of a checkpoint, on the CPU, in evaluation mode, its networks rebuilt.
-
-    Of what was exported, the generator and an encoder if the model has one, the model has the
-    weights; its other networks are untrained.
-
-    No code is run that the file brings along: it may name the networks, priors, penalties,
-    optimizers and schedulers of this package and of PyTorch, and your own classes if you allow
-    them.
-
-    Args:
-        path: a checkpoint, or a safetensors file made by ``lightning-gans export``.
-        averaged: give the generator its averaged weights, if the checkpoint has any.
-        allow: classes of your own that the file may name, or names of packages with such classes.
-        arguments: constructor arguments that win over the saved ones. Networks, priors and
-            penalties that were handed to the constructor as objects are not in the checkpoint and
-            have to be given here.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a checkpoint of this package, names a class that is not
-            allowed, or an argument is missing.
-    """
-    trust = trusting(allow)
-    exported = Path(path).is_file() and is_export(path)
-    saved = read_export(path) if exported else read_checkpoint(path)
-    if not _has_record(saved):
-        raise ValueError(f"{path} was not exported by lightning_gans.")
-    model = cast("GAN", _saved_class(saved, path, trust)._rebuilt(saved, path, arguments, trust))
-    try:
-        average = saved.get("callbacks", {}).get(AVERAGE_KEY)
-        for name in model.averaged if averaged and average is not None else ():
-            getattr(model, name).load_state_dict(average[name])
-    except Exception as error:  # what a damaged file leads to is anyone's guess
-        reason = one_line(str(error))
-        raise ValueError(f"{path}: its averaged generator is damaged: {reason}") from error
-    return model.eval()
 
 
 def trusting(allow: Iterable[str | type]) -> Trust:
@@ -381,7 +340,7 @@ class CheckpointedModule(LightningModule):
         return export_bytes(weights, checkpoint)
 
 
-def _has_record(saved: object) -> bool:
+def has_record(saved: object) -> bool:
     """Tells whether this package's record is there, and is what it should be."""
     record = saved.get(RECORD_KEY) if isinstance(saved, dict) else None
     kinds = {"class_path": str, "seed": int, "images_seen": int, "objects": list | tuple}
@@ -403,16 +362,6 @@ def _is_range(limits: Any) -> bool:
     """Tells whether these are two numbers in order, of a size that pictures can show."""
     numbers = isinstance(limits, list | tuple) and all(type(x) in (int, float) for x in limits)
     return numbers and len(limits) == 2 and -1e30 < limits[0] < limits[1] < 1e30
-
-
-def _saved_class(
-    saved: dict[str, Any], path: str | os.PathLike[str], trust: Trust
-) -> type[CheckpointedModule]:
-    """Returns the class of a checkpoint or an export."""
-    try:
-        return trust.find(saved[RECORD_KEY]["class_path"], CheckpointedModule, "model")
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def _by_name(given: inspect.BoundArguments) -> dict[str, Any]:

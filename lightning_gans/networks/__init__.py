@@ -2,10 +2,14 @@
 
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
-from lightning_gans.networks.global_pool import GlobalPoolDiscriminator, GlobalPoolGenerator
 from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics, range_of
-from lightning_gans.networks.max_pool import MaxPoolDiscriminator, MaxPoolGenerator
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
+from lightning_gans.networks.tutorial import (
+    GlobalPoolDiscriminator,
+    GlobalPoolGenerator,
+    MaxPoolDiscriminator,
+    MaxPoolGenerator,
+)
 from lightning_gans.networks.vae import VAEEncoder, VAEGenerator
 
 __all__ = [

@@ -17,7 +17,7 @@ from lightning_gans.cli.training import GANCLI
 
 QUICK = [
     *("--data.batch_size", "8", "--data.num_eval_samples", "32", "--trainer.max_steps", "3"),
-    *("--trainer.val_check_interval", "3", "--pictures.every_n_updates", "0"),
+    *("--trainer.val_check_interval", "3", "--pictures.enabled", "false"),
 ]
 RUN = ["fit", "--name", "run", "--model", "WGANGP", "--data", "GaussianRing", *QUICK]
 LAST = "runs/run/version_0/checkpoints/last.ckpt"

@@ -32,7 +32,7 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("commands")
     make_digits(root / "data")
     brief = ["--data.batch_size", "4", "--data.num_eval_samples", "20"]
-    brief += ["--trainer.default_root_dir", str(root), "--pictures.every_n_updates", "0"]
+    brief += ["--trainer.default_root_dir", str(root), "--pictures.enabled", "false"]
     brief += ["--trainer.val_check_interval", "2", "--trainer.max_steps", "4"]
     digits = ["--model", "WDCGANGP", "--model.n_critic", "1", "--data", "MNIST"]
     digits += ["--data.data_dir", str(root / "data"), "--trainer.callbacks+=GeneratorEMA"]
@@ -236,7 +236,7 @@ def test_an_export_that_differs_is_not_kept(last, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         run("export", "--ckpt_path", last)
     assert stopped.value.code == 1
-    assert "The export was not kept: its samples differ by" in capsys.readouterr().err
+    assert "The export was not kept: it differs by" in capsys.readouterr().err
     assert not [path for path in os.listdir() if path.startswith("generator")]
 
 
@@ -248,7 +248,7 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
     brief = ["--data.batch_size", "4", "--data.num_eval_samples", "20", "--trainer.max_steps", "1"]
     fit = ["fit", "--name", "own", "--model", "own_gan.Own", "--data", "GaussianRing", *brief]
     script = [sys.executable, "-m", "lightning_gans"]
-    subprocess.run([*script, *fit, "--pictures.every_n_updates", "0"], check=True)
+    subprocess.run([*script, *fit, "--pictures.enabled", "false"], check=True)
     message = refused(capsys, "sample", "--ckpt_path", "runs/own")
     assert "If you trust it, use --import own_gan." in message
     assert "own_gan" not in sys.modules

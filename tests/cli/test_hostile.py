@@ -34,7 +34,7 @@ def run(*arguments, **keywords): open({MARK!r}, "w").close()
 BRIEF = [
     *("--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),
     *("--data.num_eval_samples", "32", "--data.batch_size", "8"),
-    *("--trainer.max_steps", "2", "--pictures.every_n_updates", "0"),
+    *("--trainer.max_steps", "2", "--pictures.enabled", "false"),
 ]
 
 

@@ -39,7 +39,7 @@ RUN = [
     *("fit", "--name", "run", "--model", "bad.Bad", "--data", "GaussianRing"),
     *("--data.num_eval_samples", "32", "--data.batch_size", "8", "--trainer.max_steps", "40"),
     *("--trainer.devices", "2", "--trainer.accelerator", "cpu"),
-    *("--pictures.every_n_updates", "0", "--checkpoint.every_n_updates", "2"),
+    *("--pictures.enabled", "false", "--checkpoint.every_n_updates", "2"),
 ]
 
 
@@ -113,7 +113,7 @@ def test_a_broken_image_is_named_whichever_process_meets_it(monkeypatch, tmp_pat
         *("--data.path", "photos", "--data.image_size", "8", "--data.cache", "false"),
         *("--data.batch_size", "2", "--data.num_workers", "1", "--trainer.max_steps", "40"),
         *("--trainer.devices", "2", "--trainer.accelerator", "cpu"),
-        *("--trainer.val_check_interval", "1000", "--pictures.every_n_updates", "0"),
+        *("--trainer.val_check_interval", "1000", "--pictures.enabled", "false"),
     ]
     _, (line,) = ended([], arguments, {}, monkeypatch)
     assert re.search(r"photos/\S+\.png cannot be read as an image", line)

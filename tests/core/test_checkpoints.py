@@ -125,9 +125,9 @@ def test_load_gives_the_average_unless_told_otherwise():
     average = GeneratorEMA(0.5)
     path = trained(model, callbacks=[average])
     z = torch.randn(4, 2)
-    assert torch.equal(load(path).sample(z), average.generator(z))
+    assert torch.equal(load(path).sample(z), average.networks["generator"](z))
     assert torch.equal(load(path, averaged=False).sample(z), model.sample(z))
-    assert not torch.equal(average.generator(z), model.sample(z))
+    assert not torch.equal(average.networks["generator"](z), model.sample(z))
 
 
 # Refusals
@@ -320,7 +320,7 @@ def test_what_is_not_finite_by_design_is_saved_averaged_and_trained_on():
     mask = Masked().mask
     for network in (
         load(path, generator=Masked(), prior=UniformPrior(2)).generator,
-        average.generator,
+        average.networks["generator"],
     ):
         assert torch.equal(network.mask, mask)
         assert torch.equal(network.frozen, mask)

@@ -430,13 +430,14 @@ def test_a_reconstruction_is_the_decoded_mean_in_evaluation_mode():
     assert not isinstance(GAN(data_shape=(2,)), Reconstructs)
 
 
-def test_the_average_of_the_decoder_reconstructs():
+def test_the_averages_of_encoder_and_decoder_reconstruct():
     model, average = CVAEGAN(data_shape=SHAPE), GeneratorEMA(0.5)
     fitted(model, MadeImages(), max_steps=3, callbacks=[average])
     x, labels = torch.rand(2, *SHAPE), torch.tensor([3, 1])
     found = model.evaluated.reconstruct(x, labels)
     with torch.no_grad():
-        assert torch.equal(found, average.networks["generator"].eval()(model.encode(x), labels))
+        mean = average.networks["encoder"](x)[0]
+        assert torch.equal(found, average.networks["generator"](mean, labels))
     assert not torch.equal(found, model.reconstruct(x, labels))
 
 

@@ -19,11 +19,11 @@ from lightning_gans.cli.commands.opening import (
     opened,
     writing,
 )
-from lightning_gans.core.checkpointing import load
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, RunError
 from lightning_gans.files import replacing
+from lightning_gans.loading import load
 
 __all__ = ["export"]
 

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from lightning_gans.callbacks.drawing import Picture, overview
 from lightning_gans.cli.runs import checkpoint_in
-from lightning_gans.core.checkpointing import AVERAGE_KEY, load, read_checkpoint
+from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.errors import InputError, one_line
+from lightning_gans.loading import load
 
 __all__ = [
     "check_number",

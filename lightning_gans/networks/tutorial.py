@@ -1,14 +1,140 @@
-"""A convolutional pair whose discriminator looks for the strongest response anywhere."""
+"""The convolutional networks of two web tutorials: with max pooling, and with global pooling."""
 
 from collections.abc import Callable
 
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.networks.conditioning import check_sizes
 from lightning_gans.networks.inspect import range_of
 from lightning_gans.networks.shapes import image_shape
 
-__all__ = ["GlobalPoolDiscriminator", "GlobalPoolGenerator"]
+__all__ = [
+    "GlobalPoolDiscriminator",
+    "GlobalPoolGenerator",
+    "MaxPoolDiscriminator",
+    "MaxPoolGenerator",
+]
+
+
+class MaxPoolGenerator(nn.Module):
+    """Creates a generator that starts from an image of twice the size and cuts it down.
+
+    A linear layer makes one channel of 2H x 2W pixels; three 3 x 3 convolutions follow, the last
+    of which has stride 2. Weights are drawn as PyTorch does.
+
+    References:
+        The DCGAN of the tutorial "GAN in practice 4: advanced GANs"; there for MNIST.
+
+    Args:
+        latent_dim: Z, the number of entries of one latent.
+        data_shape: (C, H, W) of one image, H and W multiples of 4.
+        output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
+
+    Attributes:
+        output_range: the least and the greatest value that it makes, if ``output`` is a layer with
+            such bounds.
+
+    Raises:
+        ValueError: if the image cannot be made.
+
+    Example:
+        >>> import torch
+        >>> MaxPoolGenerator(100, (1, 28, 28))(torch.zeros(2, 100)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+
+    treats_samples_alone = True
+
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        output: Callable[[], nn.Module] | None = nn.Tanh,
+    ) -> None:
+        super().__init__()
+        channels, height, width = image_shape(data_shape, 4)
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, 4 * height * width),
+            nn.Unflatten(1, (1, 2 * height, 2 * width)),
+            nn.BatchNorm2d(1),
+            nn.ReLU(),
+        ]
+        for inputs, outputs in ((1, 64), (64, 32)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, padding=1),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+            ]
+        layers.append(nn.Conv2d(32, channels, 3, stride=2, padding=1))
+        if output is not None:
+            layers.append(output())
+        self.output_range = range_of(layers[-1])
+        self.layers = nn.Sequential(*layers)
+
+    @override
+    def forward(self, latent: Tensor) -> Tensor:
+        """Maps latents, shape (N, Z), to images, shape (N, C, H, W)."""
+        return self.layers(latent)
+
+
+class MaxPoolDiscriminator(nn.Module):
+    """Creates a discriminator of two convolutions with max-pooling and two linear layers.
+
+    It has no normalisation, so that a penalty on the gradient of each sample can be put on it.
+    Weights are drawn as PyTorch does.
+
+    References:
+        The DCGAN of the tutorial "GAN in practice 4: advanced GANs"; there for MNIST.
+
+    Args:
+        data_shape: (C, H, W) of one image, H and W multiples of 4.
+        output: after the last layer; logits if it is not given.
+        num_outputs: numbers for each image, at least 1.
+
+    Raises:
+        ValueError: if the image cannot be read, or there are no outputs.
+
+    Example:
+        >>> import torch
+        >>> MaxPoolDiscriminator((1, 28, 28))(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+    """
+
+    treats_samples_alone = True
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        output: Callable[[], nn.Module] | None = None,
+        num_outputs: int = 1,
+    ) -> None:
+        super().__init__()
+        check_sizes(num_outputs=num_outputs)
+        channels, height, width = image_shape(data_shape, 4)
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((channels, 32), (32, 64)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, padding=1),
+                nn.LeakyReLU(0.2),
+                nn.MaxPool2d(2),
+            ]
+        layers += [
+            nn.Flatten(),
+            nn.Linear(64 * (height // 4) * (width // 4), 1024),
+            nn.LeakyReLU(0.2),
+            nn.Linear(1024, num_outputs),
+        ]
+        if output is not None:
+            layers.append(output())
+        if num_outputs == 1:
+            layers.append(nn.Flatten(0))
+        self.layers = nn.Sequential(*layers)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images, shape (N, C, H, W), to logits, (N,), or several outputs, (N, outputs)."""
+        return self.layers(x)
 
 
 def _initialize(module: nn.Module) -> None:
