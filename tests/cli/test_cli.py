@@ -175,7 +175,12 @@ def test_the_script_in_the_checkout_is_the_same_command():
 def test_two_processes_need_no_further_flag():
     """Nor do they hang, disagree on the folder, or keep quiet on statistics not shared."""
     run = [*RUN, "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
-    run += ["--model.generator.normalization", "torch.nn.BatchNorm1d"]
+    run += [
+        "--model.generator.normalization",
+        "torch.nn.BatchNorm1d",
+        "--pictures.enabled",
+        "true",
+    ]
     done = subprocess.run(
         [CONSOLE_SCRIPT, *run], check=True, capture_output=True, timeout=300, text=True
     )
