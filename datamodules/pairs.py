@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.images import ImageData
-from datamodules.stream import Batch, Batches, Draw, StreamData
+from datamodules.stream import Batch, Batches, Draw, StreamData, generator_for
 
 __all__ = ["UnpairedSources"]
 
@@ -75,6 +72,7 @@ class UnpairedSources(StreamData):
         for source in self.sources.values():
             source.trainer = self.trainer
             source.setup(stage)
+        self.num_workers = max(source.num_workers for source in self.sources.values())
 
     @override
     def epoch_length(self, size: int, ranks: int) -> int:
@@ -97,18 +95,15 @@ class UnpairedSources(StreamData):
         }
         draw = _Both({key: part.draw for key, part in batches.items()})
         length = min(map(len, batches.values()))
-        return Batches(draw, length, first=batches["a"].first)
+        return Batches(draw, length, self.num_workers, batches["a"].first)
 
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Scales images, which are on the device by now."""
-        model = getattr(self.trainer, "lightning_module", None)
-        dtype = getattr(model, "dtype", torch.float32)
-        scaled = dict(batch)
-        for key, source in self.sources.items():
-            if isinstance(source, ImageData):
-                scaled[key] = source.normalize(batch[key], dtype)
-        return scaled
+        """Lets each source scale its samples, which are on the device by now."""
+        return {
+            key: source.on_after_batch_transfer(batch[key], dataloader_idx)
+            for key, source in self.sources.items()
+        }
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -142,4 +137,4 @@ class _Both:
 
 def _seed_of(seed: int, index: int) -> int:
     """Returns a seed for each source, so that their chains have nothing to do with each other."""
-    return int(np.random.SeedSequence((seed, SOURCES, index)).generate_state(1, np.uint32)[0])
+    return generator_for(seed, SOURCES, index).initial_seed()

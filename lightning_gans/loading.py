@@ -27,23 +27,24 @@ def load(
     averaged: bool = True,
     allow: Iterable[str | type] = (),
     **arguments: Any,
-) -> "GAN":
+) -> GAN:
     """Returns the model of a checkpoint, on the CPU, in evaluation mode, its networks rebuilt.
 
-    Of what was exported, the generator and an encoder if the model has one, the model has the
-    weights; its other networks are untrained.
+    The model of an export has the weights of the networks that were exported, such as the
+    generator; its other networks are untrained. A model that is no `GAN` is returned as its own
+    class all the same.
 
-    No code is run that the file brings along: it may name the networks, priors, penalties,
-    optimizers and schedulers of this package and of PyTorch, and your own classes if you allow
-    them.
+    No code is run that the file brings along: it may name the networks, priors, losses,
+    regularizers, augmentations, optimizers and schedulers of this package and of PyTorch, and your
+    own classes if you allow them.
 
     Args:
         path: a checkpoint, or a safetensors file made by ``lightning-gans export``.
         averaged: give the generator its averaged weights, if the checkpoint has any.
         allow: classes of your own that the file may name, or names of packages with such classes.
-        arguments: constructor arguments that win over the saved ones. Networks, priors and
-            penalties that were handed to the constructor as objects are not in the checkpoint and
-            have to be given here.
+        arguments: constructor arguments that win over the saved ones. Networks, priors,
+            losses and regularizers that were handed to the constructor as objects are not in the
+            checkpoint and have to be given here.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -110,7 +110,8 @@ class Alarms(Callback):
             row = {f"alarms/{name}": value for name, value in found.items()}
             logger.log_metrics(row, step=trainer.global_step)
         for name, value in found.items():
-            self._check(trainer, name, value)
+            if name in self.limits:
+                self._check(trainer, name, value)
 
     def _check(self, trainer: Trainer, name: str, value: float) -> None:
         limit = self.limits[name]

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 __all__ = ["Average"]
 
 ITERATIONS = 10
-"""Of the power method on averaged weights, which puts their spectral norm within 0.5 % of 1."""
+"""Of the power method on averaged weights, which brings their spectral norm near 1."""
 
 
 class Average:

@@ -334,7 +334,8 @@ class CheckpointedModule(LightningModule):
             names: attributes of the model, such as ``"generator"``.
         """
         checkpoint: dict[str, Any] = {self.CHECKPOINT_HYPER_PARAMS_KEY: dict(self.hparams)}
-        self.on_save_checkpoint(checkpoint)
+        # Of this class: a subclass adds what belongs to training, and may ask other processes.
+        CheckpointedModule.on_save_checkpoint(self, checkpoint)
         checkpoint[RECORD_KEY]["networks"] = names
         weights = {k: v for k, v in self.state_dict().items() if k.split(".")[0] in names}
         return export_bytes(weights, checkpoint)

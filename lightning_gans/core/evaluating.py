@@ -84,7 +84,7 @@ class EvaluatedModule(CheckpointedModule, ABC):
         return ()
 
     def health(self) -> dict[str, float]:
-        """Returns further values that `Alarms` logs and watches, by the name of their limit."""
+        """Returns further values that `Alarms` logs; it watches those that it has a limit for."""
         return {}
 
     def begin_evaluation(self, loader: Any) -> None:

@@ -95,7 +95,6 @@ class GAN(LatentModule):
     loss: AdversarialLoss
     label_conditioning: ClassVar[bool] = True
     pack_size: int = 1
-    averaged: tuple[str, ...] = ("generator",)
 
     def __init__(
         self,

@@ -324,11 +324,9 @@ class AdversarialModule(TermsModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the sums of the next row."""
+        """Adds the sums of the next row, of all processes, which all have to call this."""
         super().on_save_checkpoint(checkpoint)
-        if self.players:
-            gather = self.trainer.strategy.all_gather
-            checkpoint[RECORD_KEY]["means"] = self._means.state(gather)
+        checkpoint[RECORD_KEY]["means"] = self._means.state(self.trainer.strategy.all_gather)
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

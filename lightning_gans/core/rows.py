@@ -1,10 +1,13 @@
 """What the rows of a log are made of: means over all updates since the last row."""
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from lightning_gans.errors import printable
 
 __all__ = ["RunningMeans"]
 
@@ -78,7 +81,7 @@ class RunningMeans:
             "last": dict(self._last),
         }
 
-    def load(self, state: Mapping[str, Any], rank: int, ranks: int) -> None:
+    def load(self, state: Any, rank: int, ranks: int) -> None:
         """Goes to a state, on the CPU.
 
         Of another number of processes it takes the mean of their sums.
@@ -87,18 +90,44 @@ class RunningMeans:
             state: as `state` returns it.
             rank: index of the process.
             ranks: number of processes.
+
+        Raises:
+            ValueError: if it is no such state, as in a damaged file.
         """
+        if not _is_whole(state):
+            raise ValueError(
+                "The checkpoint is damaged: the sums of its next log row are damaged."
+            )
         self._last = dict(state["last"])
         self._sums, self._counts = {}, {}
         if state["names"]:
             sums = torch.tensor(state["sums"], dtype=torch.float64)
             parts = sums[rank] if len(sums) == ranks else sums.mean(0)
-            sizes = [len(names) for names in state["names"]]
-            for names, count, total in zip(
-                state["names"], state["counts"], torch.split(parts, sizes), strict=True
-            ):
+            totals = torch.split(parts, [len(names) for names in state["names"]])
+            for names, count, total in zip(state["names"], state["counts"], totals, strict=True):
                 self._sums[tuple(names)] = total.clone()
                 self._counts[tuple(names)] = count
+
+
+def _is_whole(state: Any) -> bool:
+    """Whether a state from a file is what `RunningMeans.state` returns."""
+    if not isinstance(state, dict) or state.keys() != {"names", "counts", "sums", "last"}:
+        return False
+    names, counts, sums, last = (state[key] for key in ("names", "counts", "sums", "last"))
+    if not isinstance(last, dict) or not all(isinstance(p, list) for p in (names, counts, sums)):
+        return False
+    if not all(isinstance(group, list) for group in (*names, *sums)):
+        return False
+    width = sum(map(len, names))
+    values = [*last.values(), *(value for part in sums for value in part)]
+    return (
+        all(isinstance(n, str) and printable(n) == n for n in (*last, *chain(*names)))
+        and all(isinstance(value, float) for value in values)
+        and len(counts) == len(names)
+        and all(type(count) is int and count > 0 for count in counts)
+        and bool(sums) == bool(names)
+        and all(len(part) == width for part in sums)
+    )
 
 
 def _precision(device: torch.device) -> torch.dtype:

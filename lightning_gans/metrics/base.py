@@ -1,5 +1,6 @@
 """What the metrics on whole sample sets have in common."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -132,7 +133,7 @@ class SampleMetric(ComparingMetric):
             both.append(samples[: self.max_samples].double())
         return both[0], both[1]
 
+    @abstractmethod
     @override
     def compute(self) -> dict[str, Any]:
         """Returns the named scores."""
-        raise NotImplementedError

@@ -1,6 +1,7 @@
 """Scores of samples that were asked for by class."""
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,6 +71,7 @@ class LabelMetric(ComparingMetric):
             raise ValueError(f"metrics: {type(self).__name__} needs data with labels.")
         self.update(record["real" if real else "fake"], labels, real=real)
 
+    @abstractmethod
     @override
     def update(self, samples: Tensor, labels: Tensor, *, real: bool) -> None:
         """Adds samples.
@@ -80,7 +82,6 @@ class LabelMetric(ComparingMetric):
                 int64, shape (N,).
             real: whether they are real or generated.
         """
-        raise NotImplementedError
 
 
 class LabelFidelity(LabelMetric):

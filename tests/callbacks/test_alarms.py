@@ -105,6 +105,19 @@ def test_samples_like_the_data_are_as_diverse_as_the_data():
     assert all(0.75 < row["alarms/diversity"] < 1.25 for row in rows)
 
 
+def test_a_value_without_a_limit_is_logged_and_not_watched():
+    class Healthy(StillGAN):
+        def health(self):
+            return {"temperature": 1e9}
+
+    rows = Rows()
+    model = Healthy(generator=Point(), discriminator=linear([1.0, 0.0]), prior=NormalPrior(2))
+    validated = {"limit_val_batches": 1, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    fitted(model, max_steps=1, logger=rows, callbacks=[Alarms()], **validated)
+    (row,) = [row for _, row in rows.rows if "alarms/diversity" in row]
+    assert row["alarms/temperature"] == 1e9
+
+
 def test_the_share_of_clipped_parameters_counts_all_of_them():
     critic = linear([1.0, -1.0])
     critic.bias.data.zero_()

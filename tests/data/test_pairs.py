@@ -7,9 +7,10 @@ import shown
 import torch
 from conftest import MadeImages, numbers, quiet_trainer, small_ring
 from lightning.pytorch.utilities import CombinedLoader
+from made import fill
 from torch.utils.data import DataLoader
 
-from datamodules import ArrayData, GaussianRing, SwissRoll, UnpairedSources
+from datamodules import ArrayData, GaussianRing, ImageFolder, SwissRoll, UnpairedSources
 from lightning_gans import GAN, AdversarialModule
 from lightning_gans.callbacks import Checkpoint, Evaluation, GeneratorEMA, Pictures
 
@@ -62,6 +63,19 @@ def test_labels_are_left_out_and_images_scaled_by_their_own_range():
     )
     assert [round(value, 2) for value in low] == [-1.0, 0.0]
     assert [round(value, 2) for value in high] == [1.0, 1.0]
+
+
+def test_sources_that_are_decoded_by_workers_are_so_side_by_side(tmp_path):
+    fill(tmp_path / "photos", number=60)
+    folder = ImageFolder(
+        str(tmp_path / "photos"), image_size=8, batch_size=4, num_workers=2, cache=False
+    )
+    both = UnpairedSources(MadeImages(data_shape=(3, 8, 8)), folder)
+    both.setup("fit")
+    assert folder.num_workers == both.num_workers == 2
+    batch = next(iter(both.train_dataloader()))
+    assert torch.equal(batch["a"], both.training_batches(0, 4, 0, 1)(0)["a"])
+    assert batch["b"].shape == (4, 3, 8, 8)
 
 
 def test_a_resumed_run_reads_on_in_both_chains(tmp_path):
