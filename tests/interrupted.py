@@ -27,7 +27,7 @@ def command(n_critic, data, validate_every, save_every, *more, model=CLIPPED):
         *("--data", *data, "--data.batch_size", "8", "--data.num_eval_samples", "32"),
         *("--trainer.max_steps", "11", "--trainer.log_every_n_steps", "2"),
         *("--trainer.val_check_interval", str(validate_every)),
-        *("--checkpoint.every_n_updates", str(save_every), "--pictures.enabled", "false"),
+        *("--checkpoint.every_n_updates", str(save_every), "--pictures.every_n_updates", "0"),
         *more,
     ]
 
