@@ -32,8 +32,8 @@ from lightning_gans.core.priors import NormalPrior, Prior
 from lightning_gans.core.showing import Drawing
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator
-from lightning_gans.networks.conditioning import check_sizes
 from lightning_gans.networks.independence import declares_it, treats_samples_alone
+from lightning_gans.networks.shapes import check_sizes
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import Regularizer, View
 

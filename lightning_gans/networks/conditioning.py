@@ -5,7 +5,9 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 from typing_extensions import override
 
-__all__ = ["JoinLabels", "check_sizes"]
+from lightning_gans.networks.shapes import check_sizes
+
+__all__ = ["Conditional", "JoinLabels"]
 
 
 class JoinLabels(nn.Module):
@@ -70,12 +72,34 @@ class JoinLabels(nn.Module):
         return torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], 1)
 
 
-def check_sizes(**sizes: int | None) -> None:
-    """Refuses numbers of units, channels or classes below 1; None stands for there being none.
+class Conditional(nn.Module):
+    """Base of the networks of layers that read the class of each sample if they have classes.
 
-    Raises:
-        ValueError: if one of them is below 1.
+    Args:
+        num_classes: classes that a network reads; none if it is None.
+        embedding_dim: see `JoinLabels`.
+
+    Attributes:
+        label_size: entries or channels that the classes add to the input.
+        layers: what reads the input, which a subclass makes.
     """
-    for name, size in sizes.items():
-        if size is not None and size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}.")
+
+    layers: nn.Sequential
+
+    def __init__(self, num_classes: int | None, embedding_dim: int | None) -> None:
+        super().__init__()
+        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
+        self.label_size = 0 if self.labels is None else self.labels.size
+
+    @override
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps latents to samples, or samples to outputs.
+
+        Args:
+            x: latents, shape (N, Z), or samples, shape (N, ...).
+            labels: see `JoinLabels`, if the network has classes.
+
+        Returns:
+            Samples, shape (N, ...); or outputs, shape (N,) or (N, outputs).
+        """
+        return self.layers(x if self.labels is None else self.labels(x, labels))

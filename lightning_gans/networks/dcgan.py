@@ -4,12 +4,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from torch import Tensor, nn
-from typing_extensions import override
+from torch import nn
 
-from lightning_gans.networks.conditioning import JoinLabels, check_sizes
-from lightning_gans.networks.inspect import range_of
-from lightning_gans.networks.shapes import image_shape
+from lightning_gans.networks.conditioning import Conditional
+from lightning_gans.networks.endings import ending, range_of
+from lightning_gans.networks.shapes import check_sizes, image_shape
 
 __all__ = ["DCGANCritic", "DCGANDiscriminator", "DCGANGenerator"]
 
@@ -64,7 +63,7 @@ def _dense(
     ]
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(Conditional):
     """Creates DCGAN's generator: transposed convolutions that double an image's sides.
 
     The first layer makes a small image with many channels; each of the following doubles its
@@ -115,10 +114,9 @@ class DCGANGenerator(nn.Module):
         num_classes: int | None = None,
         embedding_dim: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, embedding_dim)
         check_sizes(width=width, hidden=hidden)
-        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
-        inputs = latent_dim + (self.labels.size if self.labels else 0)
+        inputs = latent_dim + self.label_size
         times = _halvings(data_shape)
         sides = [side // 2**times for side in data_shape[1:]]
         channels = [width * 2**power for power in reversed(range(times))]
@@ -135,24 +133,13 @@ class DCGANGenerator(nn.Module):
             layers.append(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias))
             layers += _activated(outputs, normalization, nn.ReLU())
         layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1))
-        if output is not None:
-            layers.append(output())
+        layers += ending(output)
         self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
 
-    @override
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents, shape (N, Z), to images, shape (N, C, H, W).
 
-        Args:
-            latent: shape (N, Z).
-            labels: see `JoinLabels`, if the network has classes.
-        """
-        return self.layers(latent if self.labels is None else self.labels(latent, labels))
-
-
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(Conditional):
     """Creates DCGAN's discriminator: strided convolutions that halve an image's sides.
 
     References:
@@ -196,10 +183,9 @@ class DCGANDiscriminator(nn.Module):
         embedding_dim: int | None = None,
         num_outputs: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, embedding_dim)
         check_sizes(width=width, hidden=hidden, num_outputs=num_outputs)
-        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
-        read = data_shape[0] + (self.labels.size if self.labels else 0)
+        read = data_shape[0] + self.label_size
         times = _halvings(data_shape)
         channels = [width * 2**power for power in range(times)]
         layers: list[nn.Module] = [nn.Conv2d(read, width, 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -211,22 +197,8 @@ class DCGANDiscriminator(nn.Module):
         if hidden is not None:
             layers += _dense(features, hidden, normalization, nn.LeakyReLU(0.2))
         layers.append(nn.Linear(hidden or features, num_outputs))
-        if output is not None:
-            layers.append(output())
-        if num_outputs == 1:
-            layers.append(nn.Flatten(0))
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers, *ending(output, num_outputs))
         self.apply(_initialize)
-
-    @override
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps images to logits, shape (N,), or to several outputs each, shape (N, outputs).
-
-        Args:
-            x: shape (N, C, H, W).
-            labels: see `JoinLabels`, if the network has classes.
-        """
-        return self.layers(x if self.labels is None else self.labels(x, labels))
 
 
 class DCGANCritic(DCGANDiscriminator):

@@ -6,30 +6,12 @@ from contextlib import contextmanager
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = [
-    "evaluation_mode",
-    "has_batch_statistics",
-    "range_of",
-    "share_buffers",
-]
+__all__ = ["evaluation_mode", "has_batch_statistics", "share_buffers"]
 
 
 def has_batch_statistics(module: nn.Module) -> bool:
     """Tells whether a sample's output in training depends on the other samples of its batch."""
     return any(isinstance(part, _BatchNorm) for part in module.modules())
-
-
-def range_of(layer: nn.Module) -> tuple[float, float] | None:
-    """Returns the least and the greatest output of a layer, None if it is not known.
-
-    A generator declares with it what values it makes, as its attribute ``output_range``.
-
-    Args:
-        layer: its last one.
-    """
-    if type(layer) is nn.Hardtanh:
-        return (float(layer.min_val), float(layer.max_val))
-    return {nn.Tanh: (-1.0, 1.0), nn.Sigmoid: (0.0, 1.0)}.get(type(layer))
 
 
 @contextmanager

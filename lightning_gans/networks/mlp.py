@@ -7,8 +7,9 @@ from math import prod
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.networks.conditioning import JoinLabels, check_sizes
-from lightning_gans.networks.inspect import range_of
+from lightning_gans.networks.conditioning import Conditional
+from lightning_gans.networks.endings import ending, range_of
+from lightning_gans.networks.shapes import check_sizes
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
 
@@ -34,7 +35,7 @@ def _hidden_layers(
     return layers
 
 
-class MLPGenerator(nn.Module):
+class MLPGenerator(Conditional):
     """Creates a perceptron from latents to data of any shape.
 
     Args:
@@ -76,28 +77,16 @@ class MLPGenerator(nn.Module):
         num_classes: int | None = None,
         embedding_dim: int | None = None,
     ) -> None:
-        super().__init__()
-        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
-        sizes = [latent_dim + (self.labels.size if self.labels else 0), *hidden]
+        super().__init__(num_classes, embedding_dim)
+        sizes = [latent_dim + self.label_size, *hidden]
         layers = _hidden_layers(sizes, activation, normalization)
         layers.append(nn.Linear(sizes[-1], prod(data_shape)))
-        if output is not None:
-            layers.append(output())
+        layers += ending(output)
         self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers, nn.Unflatten(1, data_shape))
 
-    @override
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents, shape (N, Z), to samples, shape (N, *data_shape).
 
-        Args:
-            latent: shape (N, Z).
-            labels: see `JoinLabels`, if the network has classes.
-        """
-        return self.layers(latent if self.labels is None else self.labels(latent, labels))
-
-
-class MLPDiscriminator(nn.Module):
+class MLPDiscriminator(Conditional):
     """Creates a perceptron from data of any shape to one or more numbers a sample.
 
     Args:
@@ -135,17 +124,12 @@ class MLPDiscriminator(nn.Module):
         embedding_dim: int | None = None,
         num_outputs: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, embedding_dim)
         check_sizes(num_outputs=num_outputs)
-        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
-        sizes = [prod(data_shape) + (self.labels.size if self.labels else 0), *hidden]
+        sizes = [prod(data_shape) + self.label_size, *hidden]
         layers = _hidden_layers(sizes, activation, normalization)
         layers.append(nn.Linear(sizes[-1], num_outputs))
-        if output is not None:
-            layers.append(output())
-        if num_outputs == 1:
-            layers.append(nn.Flatten(0))
-        self.layers = nn.Sequential(nn.Flatten(), *layers)
+        self.layers = nn.Sequential(nn.Flatten(), *layers, *ending(output, num_outputs))
 
     @override
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -155,4 +139,4 @@ class MLPDiscriminator(nn.Module):
             x: shape (N, *data_shape).
             labels: see `JoinLabels`, if the network has classes.
         """
-        return self.layers(x if self.labels is None else self.labels(x.flatten(1), labels))
+        return super().forward(x.flatten(1), labels)

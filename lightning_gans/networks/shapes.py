@@ -1,6 +1,6 @@
-"""What shapes of images a network can make or read."""
+"""What sizes and shapes a network can have, make or read."""
 
-__all__ = ["image_shape"]
+__all__ = ["check_sizes", "image_shape"]
 
 
 def image_shape(data_shape: tuple[int, ...], multiple: int = 1) -> tuple[int, int, int]:
@@ -22,3 +22,14 @@ def image_shape(data_shape: tuple[int, ...], multiple: int = 1) -> tuple[int, in
             f"{height} x {width} pixels."
         )
     return channels, height, width
+
+
+def check_sizes(**sizes: int | None) -> None:
+    """Refuses numbers of units, channels or classes below 1; None stands for there being none.
+
+    Raises:
+        ValueError: if one of them is below 1.
+    """
+    for name, size in sizes.items():
+        if size is not None and size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}.")

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.networks.conditioning import check_sizes
-from lightning_gans.networks.inspect import range_of
-from lightning_gans.networks.shapes import image_shape
+from lightning_gans.networks.endings import ending, range_of
+from lightning_gans.networks.shapes import check_sizes, image_shape
 
 __all__ = [
     "GlobalPoolDiscriminator",
@@ -67,8 +66,7 @@ class MaxPoolGenerator(nn.Module):
                 nn.ReLU(),
             ]
         layers.append(nn.Conv2d(32, channels, 3, stride=2, padding=1))
-        if output is not None:
-            layers.append(output())
+        layers += ending(output)
         self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
 
@@ -125,11 +123,7 @@ class MaxPoolDiscriminator(nn.Module):
             nn.LeakyReLU(0.2),
             nn.Linear(1024, num_outputs),
         ]
-        if output is not None:
-            layers.append(output())
-        if num_outputs == 1:
-            layers.append(nn.Flatten(0))
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers, *ending(output, num_outputs))
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -203,8 +197,7 @@ class GlobalPoolGenerator(nn.Module):
             nn.LeakyReLU(0.2),
             nn.Conv2d(128, channels, 7, padding=3),
         ]
-        if output is not None:
-            layers.append(output())
+        layers += ending(output)
         self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
@@ -254,9 +247,7 @@ class GlobalPoolDiscriminator(nn.Module):
             _GlobalMaximum(),
             nn.Linear(128, 1),
         ]
-        if output is not None:
-            layers.append(output())
-        self.layers = nn.Sequential(*layers, nn.Flatten(0))
+        self.layers = nn.Sequential(*layers, *ending(output, 1))
         self.apply(_initialize)
 
     @override

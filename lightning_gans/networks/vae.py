@@ -5,8 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.networks.conditioning import JoinLabels
-from lightning_gans.networks.inspect import range_of
+from lightning_gans.networks.conditioning import Conditional
+from lightning_gans.networks.endings import ending, range_of
 from lightning_gans.networks.shapes import image_shape
 
 __all__ = ["VAEEncoder", "VAEGenerator"]
@@ -60,7 +60,7 @@ class VAEEncoder(nn.Module):
         return self.mean(features), self.log_sd(features)
 
 
-class VAEGenerator(nn.Module):
+class VAEGenerator(Conditional):
     """Creates a decoder of a linear layer and two transposed convolutions.
 
     The linear layer makes 32 channels of H/4 x W/4 pixels. Nothing but one ReLU, between the two
@@ -99,9 +99,8 @@ class VAEGenerator(nn.Module):
         num_classes: int | None = None,
         embedding_dim: int | None = None,
     ) -> None:
-        super().__init__()
-        self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
-        inputs = latent_dim + (self.labels.size if self.labels else 0)
+        super().__init__(num_classes, embedding_dim)
+        inputs = latent_dim + self.label_size
         channels, height, width = image_shape(data_shape, 4)
         layers: list[nn.Module] = [
             nn.Linear(inputs, 32 * (height // 4) * (width // 4)),
@@ -110,17 +109,6 @@ class VAEGenerator(nn.Module):
             nn.ReLU(),
             nn.ConvTranspose2d(16, channels, 4, 2, 1),
         ]
-        if output is not None:
-            layers.append(output())
+        layers += ending(output)
         self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
-
-    @override
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents, shape (N, Z), to images, shape (N, C, H, W).
-
-        Args:
-            latent: shape (N, Z).
-            labels: see `JoinLabels`, if the network has classes.
-        """
-        return self.layers(latent if self.labels is None else self.labels(latent, labels))
