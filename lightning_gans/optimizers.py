@@ -1,10 +1,10 @@
 """Optimizers with plain scalar arguments, which a config file can write and read back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 __all__ = ["GANAdam"]
 
@@ -39,36 +39,15 @@ class GANAdam(torch.optim.Adam):
         weight_decay: float = 0.0,
         fused: bool | None = None,
     ) -> None:
-        groups = _read_once(params)
-        if fused is None:
-            updated = list(_tensors(groups))
-            fused = all(p.device.type == "cpu" and p.is_floating_point() for p in updated)
         super().__init__(
-            groups,
+            params,
             lr=lr,
             betas=(float(beta1), float(beta2)),  # PyTorch refuses 0 beside 0.9
             eps=eps,
             weight_decay=weight_decay,
             fused=fused or None,
         )
-
-
-def _read_once(params: Any) -> Any:
-    """Returns parameters or groups of them with lists in the place of iterators."""
-    if isinstance(params, Tensor):
-        return params
-    return [
-        {**group, "params": _read_once(group["params"])} if isinstance(group, dict) else group
-        for group in params
-    ]
-
-
-def _tensors(params: Any) -> Iterator[Tensor]:
-    """Yields all parameters of what an optimizer is made of, named ones too."""
-    if isinstance(params, Tensor):
-        yield params
-    elif isinstance(params, dict):
-        yield from _tensors(params["params"])
-    elif not isinstance(params, str):
-        for part in params:
-            yield from _tensors(part)
+        for group in self.param_groups if fused is None else ():
+            on_cpu = all(p.device.type == "cpu" and p.is_floating_point() for p in group["params"])
+            if on_cpu and group["fused"] is None:
+                group["fused"] = True

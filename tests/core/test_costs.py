@@ -209,3 +209,10 @@ def test_adam_is_fused_on_the_cpu_and_updates_whatever_it_is_given(given):
     optimizer.step()
     after = [p for net in networks for p in net.parameters()]
     assert not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_a_group_of_parameters_keeps_what_it_says_of_itself():
+    weight, bias = nn.Linear(2, 2).parameters()
+    optimizer = GANAdam([{"params": weight, "fused": False}, {"params": bias}], beta1=0)
+    assert [group["fused"] for group in optimizer.param_groups] == [False, True]
+    assert [group["betas"] for group in optimizer.param_groups] == [(0.0, 0.999)] * 2
