@@ -58,6 +58,8 @@ LARGEST = 1e9
 """Absolute value of data."""
 MOST_UPDATES = 10_000
 """Of a player in a round, whose samples come in one batch."""
+USUAL = {"num_classes": None, "num_outputs": 1}
+"""What networks are made with if nothing is said; a config file says it all the same."""
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 
 
@@ -87,47 +89,42 @@ def build(
         name: of the argument.
         network: the network, or what makes it.
         sizes: for what makes it.
-        arguments: for what makes it, such as the ``num_classes`` of a network that reads them.
+        arguments: for what makes it: the ``num_classes`` of a network that reads them, and
+            ``num_outputs``, where they are not the usual ones.
 
     Raises:
-        ValueError: if it cannot be made, is no module, or was told of other classes or outputs.
+        ValueError: if it cannot be made, is no module, was told of other classes or outputs than
+            it is made with, or is one of this package's networks with other classes. What else
+            does not fit shows when it is tried before training.
     """
-    if isinstance(network, nn.Module):
-        _check_own_classes(name, network, arguments.get("num_classes"))
-        return network
-    settings = getattr(network, "keywords", {})
-    for key, usual in (("num_classes", None), ("num_outputs", 1)):
-        own, needed = settings.get(key, usual), arguments.get(key, usual)
-        if own not in (needed, usual):
-            raise ValueError(_disagree(name, key, own, needed))
-    try:
-        module = network(*sizes, **arguments)
-    except TypeError as error:
-        given = (*map(str, sizes), *(f"{key}={value}" for key, value in arguments.items()))
-        raise ValueError(
-            f"{name}: it could not be made from ({', '.join(given)}): {error}"
-        ) from error
-    if not isinstance(module, nn.Module):
-        raise ValueError(f"{name}: what was made from {sizes} is no module: {module!r}.")
-    _check_own_classes(name, module, arguments.get("num_classes"))
-    return module
-
-
-def _check_own_classes(name: str, network: nn.Module, num_classes: int | None) -> None:
-    """Refuses one of this package's networks if it was made for other classes, or for none."""
+    if not isinstance(network, nn.Module):
+        settings = getattr(network, "keywords", {})  # of a partial, which the call overrides
+        for key, needed in arguments.items():
+            own = settings.get(key, needed)
+            _check_agrees(name, key, needed if own == USUAL[key] else own, needed)
+        try:
+            network = network(*sizes, **arguments)
+        except TypeError as error:
+            given = (*map(str, sizes), *(f"{key}={value}" for key, value in arguments.items()))
+            raise ValueError(
+                f"{name}: it could not be made from ({', '.join(given)}): {error}"
+            ) from error
+        if not isinstance(network, nn.Module):
+            raise ValueError(f"{name}: what was made from {sizes} is no module: {network!r}.")
     labels = getattr(network, "labels", ...)
     if isinstance(labels, JoinLabels | None):
-        own = None if labels is None else labels.num_classes
-        if own != num_classes:
-            raise ValueError(_disagree(name, "num_classes", own, num_classes))
+        classes = getattr(labels, "num_classes", None)
+        _check_agrees(name, "num_classes", classes, arguments.get("num_classes"))
+    return network
 
 
-def _disagree(name: str, key: str, own: object, needed: object) -> str:
-    remedy = f"leave {key} out" if needed is None else "make it with that"
-    return (
-        f"{name}: it has {key} {own}, but needs {key} {needed} in this model: {remedy}, or let "
-        "the model make it."
-    )
+def _check_agrees(name: str, key: str, own: int | None, needed: int | None) -> None:
+    if own != needed:
+        remedy = f"leave {key} out" if needed is None else "make it with that"
+        raise ValueError(
+            f"{name}: it has {key} {own}, but needs {key} {needed} in this model: {remedy}, or "
+            "let the model make it."
+        )
 
 
 def check_makes(**makes: object) -> None:

@@ -412,6 +412,10 @@ def test_a_batch_of_another_kind_is_refused():
             {"discriminator": nn.Linear(5, 1)},
             r"discriminator: it cannot read samples of shape \(2,",
         ),
+        (
+            {"discriminator": partial(MLPDiscriminator, num_outputs=4)},
+            r"discriminator: its output for 2 samples has shape \(2, 4\), .* shape \(2,\) or",
+        ),
     ],
 )
 def test_networks_that_do_not_fit_are_refused_before_any_update(arguments, message):

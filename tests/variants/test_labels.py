@@ -1,6 +1,7 @@
 """Samples that are asked for by class: networks, data, checks, scores, pictures and commands."""
 
 import csv
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -109,6 +110,10 @@ def test_discriminators_read_the_class_and_give_as_many_outputs_as_asked_for(net
         (
             lambda: CGAN(data_shape=(2,), discriminator=MLPDiscriminator((2,), num_classes=4)),
             "discriminator: it has num_classes 4, but needs num_classes 10",
+        ),
+        (
+            lambda: CGAN(data_shape=(2,), generator=partial(MLPGenerator, num_classes=4)),
+            "generator: it has num_classes 4, but needs num_classes 10",
         ),
         (
             lambda: CGAN(data_shape=(2,), generator=MLPGenerator(2, (2,))),
