@@ -11,21 +11,21 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.core import showing
-from lightning_gans.core.checks import (
+from lightning_gans.core.batch_checks import (
+    check_classes,
+    check_labels,
+    check_packs,
+    check_samples,
+)
+from lightning_gans.core.building import (
     build,
     build_part,
-    check_augment,
-    check_classes,
-    check_discriminator,
-    check_labels,
     check_makes,
-    check_packs,
-    check_range,
-    check_samples,
     check_sources,
     check_updates,
 )
 from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.network_checks import check_augment, check_discriminator, check_range
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior, Prior

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.core.checks import HALF, check_generator
 from lightning_gans.core.module import AdversarialModule
+from lightning_gans.core.network_checks import HALF, check_generator
 from lightning_gans.core.players import Batch, Samples
 from lightning_gans.core.priors import Prior, latents_at
 from lightning_gans.core.randomness import EVALUATION, reseed

@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
-from lightning_gans.core import checks, turns
+from lightning_gans.core import batch_checks, checks, turns
 from lightning_gans.core.checkpointing import RECORD_KEY
 from lightning_gans.core.compiling import Compiled
 from lightning_gans.core.divergence import divergence
@@ -211,7 +211,7 @@ class AdversarialModule(TermsModule):
         size = len(record) // slices
         exact = len(record) == slices * size
         if not self.has_trained:
-            checks.check_rows(record, slices, self)
+            batch_checks.check_rows(record, slices, self)
         # To look at every batch on a GPU would be to wait for it.
         if self.device.type == "cpu" or not self.has_trained:
             self.check(record)

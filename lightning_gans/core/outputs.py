@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lightning_gans.core.checks import check_outputs
+from lightning_gans.core.network_checks import check_outputs
 
 __all__ = ["Outputs"]
 

@@ -6,8 +6,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lightning_gans.core.checks import check_logits, check_name_is_free
+from lightning_gans.core.checks import check_name_is_free
 from lightning_gans.core.evaluating import EvaluatedModule
+from lightning_gans.core.network_checks import check_logits
 from lightning_gans.core.players import Player, Record
 from lightning_gans.core.turns import Judged, Round, regularize
 from lightning_gans.losses import AdversarialLoss

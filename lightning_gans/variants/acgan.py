@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.core.checks import check_weights
+from lightning_gans.core.building import check_weights
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Samples

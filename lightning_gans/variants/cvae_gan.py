@@ -10,14 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from lightning_gans.core.checks import (
-    build,
-    check_discriminator,
-    check_makes,
-    check_outputs,
-    check_weights,
-)
+from lightning_gans.core.building import build, check_makes, check_weights
 from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.network_checks import check_discriminator, check_outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.core.showing import CLASSES, COLUMNS, Drawing, Grid, like

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
 
-from lightning_gans.core.checks import build_part
+from lightning_gans.core.building import build_part
 from lightning_gans.core.gan import GAN
 from lightning_gans.losses import LossSource, Wasserstein
 from lightning_gans.optimizers import GANAdam

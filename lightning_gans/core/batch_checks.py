@@ -1,0 +1,132 @@
+"""What is refused of data: classes, rows and values that a model cannot learn from.
+
+Each function raises a ValueError that names the argument, what it is and what it should be.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gans.core.players import Record
+
+__all__ = [
+    "check_classes",
+    "check_labels",
+    "check_packs",
+    "check_rows",
+    "check_samples",
+]
+
+LARGEST = 1e9
+"""Absolute value of data."""
+
+
+def check_classes(num_classes: int | None, data: object) -> None:
+    """Refuses a model and data with different numbers of classes.
+
+    Args:
+        num_classes: the model's.
+        data: the data module, whose own ``num_classes`` counts if it has them.
+    """
+    known = getattr(data, "num_classes", None)
+    if num_classes is not None and known is not None and known != num_classes:
+        raise ValueError(
+            f"num_classes: the model has {num_classes} classes, but the data, "
+            f"{type(data).__name__}, has {known}: give the model num_classes {known}."
+        )
+
+
+def check_rows(record: Record, slices: int, model: nn.Module) -> None:
+    """Refuses a first batch that no round can be played on.
+
+    Args:
+        record: the batch.
+        slices: updates of a round that share it.
+        model: whose networks read it.
+    """
+    number = len(record)
+    read = {parameter.dtype for parameter in model.parameters()}
+    for values in record.tensors():
+        if len(values) != number:
+            raise ValueError(
+                f"data: a batch has {number} rows in one tensor and {len(values)} in another."
+            )
+        if not values.is_floating_point():
+            continue
+        if values.dtype == torch.float64 and read == {torch.float32}:
+            raise ValueError(
+                "data: samples are torch.float64, but the networks read torch.float32: convert "
+                "them with .float(), or give the trainer precision 64-true."
+            )
+        if not values.isfinite().all():
+            bad = int((~values.isfinite()).sum())
+            raise ValueError(
+                f"data: {bad} of the first batch's {values.numel()} values are NaN or infinite."
+            )
+        if values.numel() and values.abs().max() > LARGEST:
+            raise ValueError(
+                f"data: a value of the first batch is as large as {values.abs().max().item():.3g}"
+                f", whose square may overflow. Scale the data to values below {LARGEST:.0e}."
+            )
+    if number % slices != 0:
+        raise ValueError(
+            f"data: a batch of {number} samples cannot be split into {slices} equal slices, one "
+            f"for each update of a round (n_critic): its size must be a multiple of {slices}."
+        )
+
+
+def check_samples(real: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuses samples that are not like those that the generator makes.
+
+    Args:
+        real: samples of a batch.
+        shape: of one generated sample.
+    """
+    if not real.is_floating_point():
+        raise ValueError(f"data: samples must be floating-point numbers, got {real.dtype}.")
+    if tuple(real.shape[1:]) != shape:
+        raise ValueError(
+            f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes samples "
+            f"of shape {shape}."
+        )
+
+
+def check_packs(number: int, slices: int, pack_size: int) -> None:
+    """Refuses a batch whose slices cannot be packed.
+
+    Args:
+        number: samples of the batch.
+        slices: updates of a round that share it.
+        pack_size: samples that a discriminator judges at a time.
+    """
+    if (number // slices) % pack_size != 0:
+        raise ValueError(
+            f"data: {number // slices} samples of an update cannot be split into packs of "
+            f"{pack_size}. Use a batch_size that is a multiple of {pack_size}."
+        )
+
+
+def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:
+    """Refuses labels that a GAN with classes cannot learn from.
+
+    Args:
+        real: samples of a batch.
+        labels: of the batch.
+        num_classes: the model's.
+    """
+    if labels is None:
+        raise ValueError(
+            f"data: its batches have no labels, but the model has num_classes {num_classes}: "
+            "give it data with labels (synthetic data has them with labels true), or take a GAN "
+            "without classes."
+        )
+    if labels.dtype != torch.int64 or labels.shape != real.shape[:1]:
+        raise ValueError(
+            f"data: labels must be torch.int64 of shape ({len(real)},), one for each sample, got "
+            f"{labels.dtype} of shape {tuple(labels.shape)}."
+        )
+    least, greatest = labels.min().item(), labels.max().item()
+    if least < 0 or greatest >= num_classes:
+        raise ValueError(
+            f"data: its labels go from {least} to {greatest}, but the model has num_classes "
+            f"{num_classes}, so they must be from 0 to {num_classes - 1}."
+        )

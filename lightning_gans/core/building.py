@@ -1,0 +1,145 @@
+"""What a model is made of: parts that may still have to be made, and what they are made from.
+
+Each function raises a ValueError that names the argument, what it is and what it should be.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+from lightning_gans.core.priors import Prior
+from lightning_gans.networks import JoinLabels
+
+__all__ = [
+    "build",
+    "build_part",
+    "check_makes",
+    "check_sources",
+    "check_updates",
+    "check_weights",
+]
+
+Part = TypeVar("Part", bound=nn.Module)
+
+MOST_UPDATES = 10_000
+"""Of a player in a round, whose samples come in one batch."""
+USUAL = {"num_classes": None, "num_outputs": 1}
+"""What networks are made with if nothing is said; a config file says it all the same."""
+
+
+def build_part(name: str, source: Callable[[], Part], kind: Any) -> Part:
+    """Returns a loss or a regularizer that may still have to be made.
+
+    Args:
+        name: of the argument.
+        source: the part, or what makes it, such as its class.
+        kind: the class that it has to be of.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    part: Any = source if isinstance(source, kind) or not callable(source) else source()
+    if not isinstance(part, kind):
+        raise ValueError(f"{name} must be a {kind.__name__} or make one, got {part!r}.")
+    return cast("Part", part)
+
+
+def build(
+    name: str, network: Callable[..., nn.Module], *sizes: Any, **arguments: int
+) -> nn.Module:
+    """Returns a network that may still have to be made.
+
+    Args:
+        name: of the argument.
+        network: the network, or what makes it.
+        sizes: for what makes it.
+        arguments: for what makes it: the ``num_classes`` of a network that reads them, and
+            ``num_outputs``, where they are not the usual ones.
+
+    Raises:
+        ValueError: if it cannot be made, is no module, was told of other classes or outputs than
+            it is made with, or is one of this package's networks with other classes. What else
+            does not fit shows when it is tried before training.
+    """
+    if not isinstance(network, nn.Module):
+        settings = getattr(network, "keywords", {})  # of a partial, which the call overrides
+        for key, needed in arguments.items():
+            own = settings.get(key, needed)
+            _check_agrees(name, key, needed if own == USUAL[key] else own, needed)
+        try:
+            network = network(*sizes, **arguments)
+        except TypeError as error:
+            given = (*map(str, sizes), *(f"{key}={value}" for key, value in arguments.items()))
+            raise ValueError(
+                f"{name}: it could not be made from ({', '.join(given)}): {error}"
+            ) from error
+        if not isinstance(network, nn.Module):
+            raise ValueError(f"{name}: what was made from {sizes} is no module: {network!r}.")
+    labels = getattr(network, "labels", ...)
+    if isinstance(labels, JoinLabels | None):
+        classes = getattr(labels, "num_classes", None)
+        _check_agrees(name, "num_classes", classes, arguments.get("num_classes"))
+    return network
+
+
+def _check_agrees(name: str, key: str, own: int | None, needed: int | None) -> None:
+    if own != needed:
+        remedy = f"leave {key} out" if needed is None else "make it with that"
+        raise ValueError(
+            f"{name}: it has {key} {own}, but needs {key} {needed} in this model: {remedy}, or "
+            "let the model make it."
+        )
+
+
+def check_makes(**makes: object) -> None:
+    """Refuses arguments that should make an optimizer and cannot be called.
+
+    Raises:
+        ValueError: if one is.
+    """
+    for name, make in makes.items():
+        if not callable(make):
+            raise ValueError(f"{name} must make an optimizer from parameters, got {make}.")
+
+
+def check_sources(
+    data_shape: tuple[int, ...] | None, prior: Prior | None, *networks: object
+) -> None:
+    """Refuses networks that have yet to be made for data of an unknown shape.
+
+    Args:
+        data_shape: shape of one sample, if it is known.
+        prior: distribution of the latents, if it is given.
+        networks: or what makes them.
+    """
+    if data_shape is None and (
+        prior is None or not all(isinstance(network, nn.Module) for network in networks)
+    ):
+        raise ValueError(
+            "data_shape must be given, unless generator and discriminator are modules and a prior "
+            "says what the generator reads."
+        )
+
+
+def check_updates(name: str, updates: int) -> None:
+    """Refuses a number of updates in a round that is below 1 or very large.
+
+    Args:
+        name: of the argument, or of the player.
+        updates: the number.
+    """
+    if not 1 <= updates <= MOST_UPDATES:
+        limits = "at least 1" if updates < 1 else f"at most {MOST_UPDATES:,}"
+        raise ValueError(f"{name} must be {limits}, got {updates}.")
+
+
+def check_weights(**weights: float) -> None:
+    """Refuses factors of the terms of a loss that are below 0 or not finite.
+
+    Raises:
+        ValueError: if one is.
+    """
+    for name, weight in weights.items():
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"{name} must be at least 0, got {weight}.")

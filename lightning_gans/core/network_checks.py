@@ -1,0 +1,171 @@
+"""What is refused of networks when they are tried: shapes and ranges that do not fit together.
+
+Each function raises a ValueError that names the argument, what it is and what it should be.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gans.core.priors import Prior
+from lightning_gans.losses import AdversarialLoss
+
+__all__ = [
+    "HALF",
+    "check_augment",
+    "check_discriminator",
+    "check_generator",
+    "check_logits",
+    "check_outputs",
+    "check_range",
+]
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+def check_generator(
+    generate: Callable[[Tensor, Tensor | None], Tensor],
+    latent: Tensor,
+    labels: Tensor | None,
+    prior: Prior,
+    data_shape: tuple[int, ...] | None,
+) -> Tensor:
+    """Refuses a generator that reads no latents or makes samples of another shape; returns some.
+
+    Args:
+        generate: the model's.
+        latent: some latents.
+        labels: their classes, if the model has any.
+        prior: what latents are drawn from.
+        data_shape: of one sample, if it is known.
+    """
+    try:
+        fake = generate(latent, labels)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"generator: it cannot read latents of shape (N, {prior.dim}), which {prior} draws"
+            f"{_with(labels)}: {error}"
+        ) from error
+    shape = tuple(fake.shape[1:])
+    if data_shape is not None and shape != data_shape:
+        raise ValueError(
+            f"generator: it makes samples of shape {shape}, but those of the data have shape "
+            f"{data_shape}."
+        )
+    return fake
+
+
+def check_discriminator(
+    read: Callable[..., Any],
+    fake: Tensor,
+    labels: Tensor | None = None,
+    name: str = "discriminator",
+) -> None:
+    """Refuses a network that cannot read what the generator makes.
+
+    Args:
+        read: calls it as the model does.
+        fake: some generated samples.
+        labels: their classes, if it reads any.
+        name: of the network.
+    """
+    try:
+        read(fake, *(() if labels is None else (labels,)))
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{name}: it cannot read samples of shape {tuple(fake.shape[1:])}, which the "
+            f"generator makes{_with(labels)}: {error}"
+        ) from error
+
+
+def _with(labels: Tensor | None) -> str:
+    return "" if labels is None else ", with labels as second argument"
+
+
+def check_outputs(name: str, outputs: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns what a network says of samples, in single precision or better.
+
+    Losses and their means need more than half precision. Two shapes that merely broadcast, such
+    as (N, 1) and (N,), would make a loss of all N x N pairs.
+
+    Args:
+        name: of the network.
+        outputs: of the network.
+        shape: what they have to have: (N,) or (N, 1), where each is also given as the other, or
+            (N, K). One of shape (N,) may also be (N, 1, h, w), a number for each patch.
+
+    Raises:
+        ValueError: if they have another shape.
+    """
+    if len(shape) == 1 and outputs.shape == (*shape, 1):
+        outputs = outputs.squeeze(1)
+    if len(shape) == 1 and outputs.ndim == 4:
+        shape = (*shape, 1, *outputs.shape[2:])  # a logit for each patch
+    if shape[1:] == (1,) and outputs.shape == shape[:1]:
+        outputs = outputs.unsqueeze(1)
+    if outputs.shape != shape:
+        wanted = f"{shape}" if len(shape) > 1 else f"{shape} or {(*shape, 1)}"
+        raise ValueError(
+            f"{name}: its output for {shape[0]} samples has shape {tuple(outputs.shape)}, but "
+            f"must have shape {wanted}."
+        )
+    return outputs.float() if outputs.dtype in HALF else outputs
+
+
+def check_range(
+    generator: nn.Module, fake: Tensor, value_range: tuple[float, float] | None
+) -> None:
+    """Refuses a generator of images that declares another range than that of the data.
+
+    Args:
+        generator: the network; its ``output_range`` counts, if it has one.
+        fake: some of its samples.
+        value_range: of the data, if it is known.
+    """
+    limits = getattr(generator, "output_range", None)
+    if fake.ndim == 4 and None not in (limits, value_range) and limits != value_range:
+        raise ValueError(
+            f"generator: its last layer makes values in {limits}, but the images of the data are "
+            f"scaled to value_range {value_range}: change the one or the other."
+        )
+
+
+def check_augment(augment: nn.Module | None, x: Tensor) -> None:
+    """Refuses an augmentation that changes the shape of samples.
+
+    Args:
+        augment: the augmentation, if there is one.
+        x: some samples.
+    """
+    if augment is None:
+        return
+    shape = tuple(augment(x).shape)
+    if shape != tuple(x.shape):
+        raise ValueError(
+            f"augment: it makes samples of shape {shape} from samples of shape {tuple(x.shape)}. "
+            "Use an augmentation that keeps the shape."
+        )
+
+
+def check_logits(loss: AdversarialLoss, real: Tensor | None, fake: Tensor) -> None:
+    """Refuses outputs that a loss cannot compare, or real ones that it needs and does not get.
+
+    Shapes that merely broadcast, such as (N, 1) and (N,), would make a loss of all N x N pairs.
+
+    Args:
+        loss: that reads them.
+        real: outputs of real samples, if there are any.
+        fake: outputs of generated samples.
+    """
+    if real is not None and real.shape != fake.shape:
+        raise ValueError(
+            f"discriminator: its outputs have shape {tuple(real.shape)} for real samples, but "
+            f"{tuple(fake.shape)} for generated ones. Use one shape for both."
+        )
+    if real is None and loss.needs_real:
+        raise ValueError(
+            f"loss: {type(loss).__name__} compares generated samples with real ones, which this "
+            "player does not see. Use another loss."
+        )
