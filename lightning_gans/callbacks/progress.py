@@ -20,22 +20,15 @@ from rich.text import Text
 from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
+from lightning_gans.metrics.names import SCORES
 
 __all__ = ["Progress"]
 
 DRAWINGS_PER_S = 1.0
 """Of the live bar; each takes milliseconds from training."""
 SHOWN = (
-    "loss_d",
-    "loss_g",
-    "wasserstein",
-    "modes",
-    "high_quality",
-    "w1",
-    "pattern_error",
-    "fd_digits",
-    "fid",
-    "label_fidelity",
+    *("loss_d", "loss_g", "wasserstein"),
+    *(name for name, score in SCORES.items() if score.shown),
 )
 """What the screen shows of the log rows, in this order, where it is there."""
 

@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -10,7 +11,15 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-__all__ = ["ComparingMetric", "RecordMetric", "SampleMetric", "range_of", "shape_of", "to_unit"]
+__all__ = [
+    "ComparingMetric",
+    "RecordMetric",
+    "SampleMetric",
+    "Score",
+    "range_of",
+    "shape_of",
+    "to_unit",
+]
 
 
 def to_unit(images: Tensor, value_range: tuple[float, float]) -> Tensor:
@@ -35,19 +44,41 @@ def range_of(data: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@dataclass(frozen=True)
+class Score:
+    """What a metric computes, and what tables and the screen tell of it.
+
+    Attributes:
+        name: its key in the logs.
+        meaning: a few words on it.
+        best: where it is best: low, high, or where real data has it.
+        shown: whether it is one of the few that are shown while training goes on.
+    """
+
+    name: str
+    meaning: str
+    best: Literal["low", "high", "same"] = "low"
+    shown: bool = False
+
+
 class RecordMetric(Metric):
     """Base of this package's metrics, which read the records of an evaluation.
 
     Attributes:
-        scores: names of what it computes.
+        about: what it computes.
         has_floor: whether real data can be scored in the place of generated samples.
     """
 
     is_differentiable = False
     full_state_update = False
 
-    scores: tuple[str, ...]
+    about: tuple[Score, ...] = ()
     has_floor: ClassVar[bool] = True
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of what it computes."""
+        return tuple(score.name for score in self.about)
 
     @classmethod
     def for_data(cls, data: Any, model: Any) -> list["RecordMetric"]:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.metrics.base import ComparingMetric, RecordMetric, range_of, to_unit
+from lightning_gans.metrics.base import ComparingMetric, RecordMetric, Score, range_of, to_unit
 from lightning_gans.metrics.frechet import frechet_distance, moments
 
 __all__ = ["JUDGE_FILE", "DigitJudge", "DigitQuality", "digit_judge"]
@@ -73,7 +73,13 @@ class DigitQuality(ComparingMetric):
         value_range: of the images.
     """
 
-    scores = ("fd_digits", "digit_tv", "digit_entropy", "digit_ones", "digit_confidence")
+    about = (
+        Score("fd_digits", "Frechet, digits' judge", shown=True),
+        Score("digit_tv", "classes against the data's"),
+        Score("digit_entropy", "of the classes, nats", best="high"),
+        Score("digit_ones", "share of the digit 1", best="same"),
+        Score("digit_confidence", "of the digit judge", best="same"),
+    )
 
     @classmethod
     @override

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.metrics.base import RecordMetric, SampleMetric, shape_of
+from lightning_gans.metrics.base import RecordMetric, SampleMetric, Score, shape_of
 
 __all__ = [
     "HistogramDivergence",
@@ -88,8 +88,11 @@ class HistogramDivergence(SampleMetric):
         max_samples: see `SampleMetric`.
     """
 
-    higher_is_better = False
-    scores = ("kl", "js", "cross_entropy")
+    about = (
+        Score("kl", "KL(real, generated), nats"),
+        Score("js", "Jensen-Shannon, at most 0.693"),
+        Score("cross_entropy", "of fake for real cells, nats"),
+    )
 
     @classmethod
     @override

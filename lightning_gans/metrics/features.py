@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-from lightning_gans.metrics.base import ComparingMetric, to_unit
+from lightning_gans.metrics.base import ComparingMetric, Score, to_unit
 
 __all__ = ["INCEPTION_SHA256", "FeatureScores", "InceptionScores"]
 
@@ -66,6 +67,12 @@ class FeatureScores(ComparingMetric):
     fake: list[Tensor]
     logits: list[Tensor]
 
+    about: tuple[Score, ...] = (
+        Score("fid", "Inception, squared", shown=True),
+        Score("kid", "Inception, squared"),
+        Score("is", "Inception Score", best="high"),
+    )
+
     def __init__(
         self, feature: nn.Module, name: str, value_range: tuple[float, float] = (-1.0, 1.0)
     ) -> None:
@@ -73,7 +80,7 @@ class FeatureScores(ComparingMetric):
         self.feature = feature.requires_grad_(False).eval()
         self.value_range = value_range
         ending = f"_{name}" if name else ""
-        self.scores = tuple(f"{score}{ending}" for score in ("fid", "kid", "is"))
+        self.about = tuple(replace(score, name=f"{score.name}{ending}") for score in self.about)
         for state in ("real", "fake", "logits"):
             self.add_state(state, [], dist_reduce_fx="cat")
 

@@ -5,6 +5,7 @@ from typing import Any
 from lightning_gans.metrics.base import RecordMetric
 from lightning_gans.metrics.digits import DigitQuality
 from lightning_gans.metrics.divergence import HistogramDivergence
+from lightning_gans.metrics.features import InceptionScores
 from lightning_gans.metrics.labels import ClassDiversity, LabelFidelity
 from lightning_gans.metrics.modes import ModeCoverage
 from lightning_gans.metrics.pattern import PatternError
@@ -15,7 +16,7 @@ __all__ = ["fitting_metrics"]
 
 KINDS: tuple[type[RecordMetric], ...] = (
     *(ModeCoverage, PatternError, DigitQuality, Wasserstein, SlicedWasserstein),
-    *(HistogramDivergence, LabelFidelity, ClassDiversity, ReconstructionError),
+    *(HistogramDivergence, LabelFidelity, ClassDiversity, ReconstructionError, InceptionScores),
 )
 """In the order in which scores are printed."""
 

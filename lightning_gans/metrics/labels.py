@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-from lightning_gans.metrics.base import ComparingMetric, RecordMetric, range_of, to_unit
+from lightning_gans.metrics.base import ComparingMetric, RecordMetric, Score, range_of, to_unit
 from lightning_gans.metrics.digits import digit_judge
 
 __all__ = [
@@ -96,7 +96,7 @@ class LabelFidelity(LabelMetric):
     right: Tensor
     total: Tensor
 
-    scores = ("label_fidelity",)
+    about = (Score("label_fidelity", "share read as asked for", best="high", shown=True),)
 
     @classmethod
     @override
@@ -144,7 +144,7 @@ class ClassDiversity(LabelMetric):
     fake: list[Tensor]
     fake_labels: list[Tensor]
 
-    scores = ("class_diversity",)
+    about = (Score("class_diversity", "distance within a class", best="same"),)
 
     @classmethod
     @override

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-from lightning_gans.metrics.base import RecordMetric
+from lightning_gans.metrics.base import RecordMetric, Score
 
 __all__ = ["ModeCoverage", "nearest_modes"]
 
@@ -54,7 +54,12 @@ class ModeCoverage(RecordMetric):
     first: list[Tensor]
     total: Tensor
 
-    scores = ("modes", "modes_pacgan", "high_quality", "reverse_kl")
+    about = (
+        Score("modes", "with 20 % of a fair share", best="high", shown=True),
+        Score("modes_pacgan", "hit by at most 2,500 samples", best="high"),
+        Score("high_quality", "share within 3 sd of a mode", best="high", shown=True),
+        Score("reverse_kl", "unevenness over modes, nats"),
+    )
     pacgan_samples = 2500
     fair_share = 0.2
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.metrics.base import RecordMetric
+from lightning_gans.metrics.base import RecordMetric, Score
 
 __all__ = ["PatternError"]
 
@@ -20,14 +20,10 @@ class PatternError(RecordMetric):
         pattern: shape (d,).
     """
 
-    is_differentiable = False
-    full_state_update = False
-    higher_is_better = False
-
     error: Tensor
     pattern: Tensor
 
-    scores = ("pattern_error",)
+    about = (Score("pattern_error", "largest deviation, any entry", shown=True),)
 
     @classmethod
     @override

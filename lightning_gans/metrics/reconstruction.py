@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.metrics.base import RecordMetric, shape_of
+from lightning_gans.metrics.base import RecordMetric, Score, shape_of
 from lightning_gans.metrics.labels import Reader, reader_for
 
 __all__ = ["ReconstructionError"]
@@ -23,12 +23,14 @@ class ReconstructionError(RecordMetric):
     Args:
         data_shape: of one sample.
         read: reads the classes; never the classifier that the model itself was trained with.
-
-    Attributes:
-        scores: names of what it computes.
     """
 
     has_floor = False
+    about: tuple[Score, ...] = (
+        Score("reconstruction_mse", "of one entry"),
+        Score("mean_sample_mse", "if all were the mean", best="same"),
+        Score("reconstruction_fidelity", "read as their class", best="high"),
+    )
 
     error: Tensor
     total: Tensor
@@ -47,9 +49,8 @@ class ReconstructionError(RecordMetric):
     def __init__(self, data_shape: tuple[int, ...], read: Reader | None = None) -> None:
         super().__init__()
         self.read = read
-        self.scores: tuple[str, ...] = ("reconstruction_mse", "mean_sample_mse")
-        if read is not None:
-            self.scores += ("reconstruction_fidelity",)
+        if read is None:
+            self.about = self.about[:2]
         for name in ("error", "total", "squares"):
             self.add_state(name, torch.zeros(data_shape).double(), dist_reduce_fx="sum")
         for name in ("right", "number"):

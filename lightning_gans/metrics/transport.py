@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.metrics.base import RecordMetric, SampleMetric, shape_of
+from lightning_gans.metrics.base import RecordMetric, SampleMetric, Score, shape_of
 
 __all__ = [
     "SlicedWasserstein",
@@ -84,7 +84,10 @@ class Wasserstein(SampleMetric):
         max_samples: of each kind; the distance falls and its time rises with them.
     """
 
-    higher_is_better = False
+    about: tuple[Score, ...] = (
+        Score("w1", "exact W1, of 2,048 at most", shown=True),
+        Score("w2", "exact W2, of 2,048 at most"),
+    )
 
     @classmethod
     @override
@@ -94,7 +97,7 @@ class Wasserstein(SampleMetric):
     def __init__(self, p: float = 1.0, max_samples: int = 2048) -> None:
         super().__init__(max_samples)
         self.p = p
-        self.scores = (f"w{p:g}",)
+        self.about = (Score(f"w{p:g}", f"exact W{p:g}, of {max_samples:,} at most"),)
 
     @override
     def compute(self) -> dict[str, Tensor]:
@@ -115,8 +118,7 @@ class SlicedWasserstein(SampleMetric):
         max_samples: see `SampleMetric`.
     """
 
-    higher_is_better = False
-    scores = ("sliced_w",)
+    about = (Score("sliced_w", "sliced W2"),)
 
     @classmethod
     @override

@@ -13,14 +13,17 @@ from lightning_gans.metrics import (
     PatternError,
     SlicedWasserstein,
     Wasserstein,
+    better,
     cross_entropy,
     histogram_probabilities,
     js_divergence,
     kl_divergence,
+    meaning,
     nearest_modes,
     sliced_wasserstein_distance,
     wasserstein_distance,
 )
+from lightning_gans.metrics.names import SCORES
 
 LOG2 = torch.tensor(math.log(2), dtype=torch.float64)
 
@@ -187,6 +190,26 @@ def test_parts_score_like_the_whole_and_names_are_told(make, names):
     parts.reset()
     again = scored(parts, real, fake)
     assert all(torch.equal(again[name], expected[name]) for name in names)
+
+
+def test_each_score_says_which_way_it_is_better():
+    ways = {way: {n for n in SCORES if better(n) == way} for way in ("low", "high", "same")}
+    assert ways == {
+        "low": {
+            *("reverse_kl", "pattern_error", "fd_digits", "digit_tv", "w1", "w2", "sliced_w"),
+            *("kl", "js", "cross_entropy", "reconstruction_mse", "fid", "kid"),
+        },
+        "high": {
+            *("modes", "modes_pacgan", "high_quality", "digit_entropy", "label_fidelity"),
+            *("reconstruction_fidelity", "is"),
+        },
+        "same": {"digit_ones", "digit_confidence", "class_diversity", "mean_sample_mse"},
+    }
+    assert all(map(meaning, SCORES))
+    assert [better(name) for name in ("modes_a", "is_digits_a", "nothing")] == [
+        *("high", "high", "low"),
+    ]
+    assert (meaning("w1_a"), meaning("nothing")) == ("exact W1, of 2,048 at most", "")
 
 
 def test_too_few_samples_are_refused():
