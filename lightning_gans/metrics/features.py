@@ -2,7 +2,6 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,7 +165,7 @@ class InceptionScores(FeatureScores):
                 f"inception_weights: the SHA-256 of {path} is {found}, but that of the weights "
                 f"that FID is defined with is {INCEPTION_SHA256}. They are at {INCEPTION_ADDRESS}."
             )
-        super().__init__(_Inception(_fidelity_network()(path)), "", value_range)
+        super().__init__(_Inception(_fidelity_network(path)), "", value_range)
 
 
 class _Inception(nn.Module):
@@ -182,14 +181,14 @@ class _Inception(nn.Module):
         return self.network(pixels.expand(-1, 3, -1, -1))
 
 
-def _fidelity_network() -> Callable[[Path], nn.Module]:
+def _fidelity_network(path: Path) -> nn.Module:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise ImportError(
             "inception_weights: this needs the package torch-fidelity: pip install torch-fidelity"
         ) from error
-    return lambda path: FeatureExtractorInceptionV3(
+    return FeatureExtractorInceptionV3(
         "inception-v3-compat",
         ["2048", "logits_unbiased"],
         feature_extractor_weights_path=str(path),

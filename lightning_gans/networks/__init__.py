@@ -2,7 +2,6 @@
 
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
-from lightning_gans.networks.endings import range_of
 from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.tutorial import (
@@ -28,5 +27,4 @@ __all__ = [
     "VAEGenerator",
     "evaluation_mode",
     "has_batch_statistics",
-    "range_of",
 ]

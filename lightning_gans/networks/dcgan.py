@@ -158,7 +158,7 @@ class DCGANDiscriminator(Conditional):
         num_classes: classes that an image is read with, as further channels; none if it is not
             given.
         embedding_dim: see `JoinLabels`.
-        num_outputs: numbers for each image, at least 1.
+        num_outputs: numbers for each image, at least 1; a single one has shape (N,).
 
     Raises:
         ValueError: if the image cannot be halved often enough, or a size is out of range.
