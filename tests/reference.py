@@ -51,8 +51,7 @@ class Asked(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        classes = torch.zeros(len(x), self.num_classes, dtype=x.dtype)
-        classes[torch.arange(len(x)), labels] = 1
+        classes = x.new_zeros(len(x), self.num_classes).scatter(1, labels[:, None], 1.0)
         return self.layers(torch.cat([x, classes], 1))
 
 
