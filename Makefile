@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all check soak install
+.PHONY: demo test test-all test-gpu check soak install
 
 # Trains a Wasserstein GAN on eight Gaussians, on the CPU, in about two minutes.
 demo: .venv/installed
@@ -16,6 +16,10 @@ test: .venv/installed check
 # Every check and every test: several processes, kills, hostile files.
 test-all: .venv/installed check
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m ""
+
+# The tests that need a GPU, which are skipped on a machine without one.
+test-gpu: .venv/installed
+	$(BIN)/python -m pytest -m gpu -rs tests/gpu
 
 # Kills runs at random moments, and opens damaged and hostile files: takes long.
 soak: .venv/installed
