@@ -75,11 +75,15 @@ class GANCLI(LightningCLI):
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        strict: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
-        defaults = {**strict, "default_config_files": [str(configs_folder() / "default.yaml")]}
         self._run: RunLogger | None = None
         self._changes: list[str] = []
         self._request = Request(arguments)
+        strict: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
+        of_command = {
+            **strict,
+            "default_config_files": [str(configs_folder() / "default.yaml")],
+            "description": getattr(self, self._request.command).__doc__,
+        }
         self._origin = _read_origin(self._request)
         super().__init__(
             AdversarialModule,
@@ -89,11 +93,17 @@ class GANCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            parser_kwargs={**strict, **dict.fromkeys(COMMANDS, defaults)},
+            parser_kwargs={**strict, self._request.command: of_command},
             args=arguments,
         )
 
     # Parsing -------------------------------------------------------------------------------------
+
+    @override
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there
+        """Returns the command that runs alone: to build the parsers of the others takes time."""
+        command = self._request.command
+        return {command: super().subcommands()[command]}
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

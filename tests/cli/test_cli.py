@@ -603,6 +603,29 @@ def test_help_names_every_argument(capsys):
     assert "The data, of which lightning-gans list has the classes:" in printed
 
 
+@pytest.mark.parametrize(
+    ("command", "description"),
+    [
+        ("fit", "Trains a model."),
+        ("validate", "Scores a model on the validation data."),
+        ("test", "Scores a model on the test data."),
+        ("predict", "Generates as many samples as the validation data has,"),
+    ],
+)
+def test_only_the_parser_of_the_command_is_built(command, description, monkeypatch, capsys):
+    built = []
+    add_arguments = GANCLI.add_arguments_to_parser
+    monkeypatch.setattr(
+        GANCLI,
+        "add_arguments_to_parser",
+        lambda cli, parser: built.append(parser) or add_arguments(cli, parser),
+    )
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert description in capsys.readouterr().out
+    assert len(built) == 1
+
+
 def test_help_to_prepare_data_names_the_classes(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["prepare", "--help"])
