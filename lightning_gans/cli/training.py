@@ -132,14 +132,17 @@ class GANCLI(LightningCLI):
                 request.check_place(origin.path)
             config.name = config.name or request.name() or _default_name(config)
             config.ckpt_path = None if origin.path is None else str(origin.path)
-            self.plain_config: dict[str, Any] = yaml.safe_load(
-                self._subcommand_parsers[request.command].dump(config, skip_none=False)
+            # Under this name Lightning looks for the arguments of the model, too.
+            self.config_dump: dict[str, Any] = yaml.safe_load(
+                self._subcommand_parsers[request.command].dump(
+                    config, skip_unset=False, skip_validation=True
+                )
             )
         for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
-            self.plain_config.pop(key, None)
+            self.config_dump.pop(key, None)
         if origin.settings is not None:
             self._changes = changes(
-                origin.settings, self.plain_config, request.command, origin.networks
+                origin.settings, self.config_dump, request.command, origin.networks
             )
         if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
             _nothing_left(origin.updates, config.trainer.max_steps)
@@ -167,7 +170,7 @@ class GANCLI(LightningCLI):
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
-        self._record = RunRecord(self.plain_config, sys.argv)
+        self._record = RunRecord(self.config_dump, sys.argv)
         self.trainer_defaults["callbacks"] = [self._record]
         return super().instantiate_trainer(**kwargs)
 

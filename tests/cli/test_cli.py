@@ -11,6 +11,7 @@ import pytest
 import torch
 import wandb
 import yaml
+from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gans.cli.main import main
 from lightning_gans.cli.training import GANCLI
@@ -633,6 +634,25 @@ def test_help_to_prepare_data_names_the_classes(capsys):
     printed = capsys.readouterr().out
     assert "The data, of which lightning-gans list has the classes:" in printed
     assert "datamodules.MNIST" in printed
+
+
+def test_the_configuration_is_dumped_once(monkeypatch):
+    """For the run folder, the checkpoints and the arguments that a model is built from again."""
+    dumped = []
+    dump = LightningArgumentParser.dump
+
+    def counting(parser, *arguments, **options):
+        if "--config" in parser._option_string_actions:  # not one of a class
+            dumped.append(parser)
+        return dump(parser, *arguments, **options)
+
+    monkeypatch.setattr(LightningArgumentParser, "dump", counting)
+    main(RUN)
+    assert len(dumped) == 1
+    saved = state()
+    assert saved["config"] == config()
+    chosen = {key: config()["model"]["init_args"][key] for key in ("generator", "n_critic")}
+    assert chosen.items() <= saved["hyper_parameters"].items()
 
 
 @pytest.mark.parametrize(
