@@ -2,13 +2,11 @@
 
 import argparse
 import re
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from functools import cached_property
-from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,6 @@ from lightning_gans.errors import InputError, printable
 __all__ = [
     "COMMANDS",
     "Request",
-    "changes",
     "check_name",
     "check_trainer",
     "class_name",
@@ -39,14 +36,8 @@ LONGEST_NAME = 200
 """Bytes of the name of a run; file systems allow some more."""
 DEMO = "wgan_gp_ring_tuned"
 """The configuration that ``fit`` trains if nothing else is asked for."""
-FLAGS = (
-    *("ckpt_path", "name", "trainer.default_root_dir"),
-    *("model", "model.class_path", "data", "data.class_path"),
-    *("checkpoint.dirpath", "data.data_dir", "trainer.logger"),
-    *("trainer.accelerator", "trainer.strategy", "trainer.profiler"),
-    *("trainer.logger.class_path", "trainer.accelerator.class_path"),
-    *("trainer.strategy.class_path", "trainer.profiler.class_path"),
-)
+FLAGS = ("ckpt_path", "name", "trainer.default_root_dir")
+"""What is read as it is given: a name may look like a number."""
 REPLACED = (
     *("checkpoint.dirpath", "data.init_args.data_dir", "trainer.logger"),
     *("trainer.accelerator", "trainer.strategy", "trainer.profiler"),
@@ -91,11 +82,15 @@ class Request:
             self._flags = vars(parser.parse_known_args(flags)[0])
         except argparse.ArgumentError as error:
             raise InputError(str(error)) from error
+        by_flags = [*_said(flags)]
         self._configs = [config_path(config) for config in found.config]
-        if self.command == "fit" and not (self._configs or self._chosen()):
+        chosen = {"model", "data", "ckpt_path"} & dict(by_flags).keys()
+        if self.command == "fit" and not (self._configs or chosen):
             self._configs = [config_path(DEMO)]
-        for path in self._configs:
-            _check_config(path)
+        by_files = [said for path in self._configs for said in _leaves(_read_settings(path))]
+        defaults = _read_settings(configs_folder() / "default.yaml")
+        self._files = dict([*_leaves(defaults), *by_files])
+        self._said = [*by_files, *by_flags]  # by the user; the last is the strongest
         files = [part for path in self._configs for part in ("--config", str(path))]
         self.arguments = [*files, *flags]
         self.modules: list[str] = found.modules
@@ -103,25 +98,10 @@ class Request:
             look_here()
         import_modules(found.modules)
 
-    def _chosen(self) -> bool:
-        """Tells whether a flag says what to train."""
-        names = ("model", "model.class_path", "data", "data.class_path", "ckpt_path")
-        return any(self._flags[name] is not None for name in names)
-
     def _setting(self, key: str) -> str | None:
-        """Returns a setting from the flags or from the last file that has it."""
-        if self._flags[key] is not None:
-            return str(self._flags[key])
-        for path in (*reversed(self._configs), configs_folder() / "default.yaml"):
-            try:
-                value = yaml.safe_load(path.read_text())
-            except (OSError, yaml.YAMLError):
-                continue  # the parser will tell
-            for part in key.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-            if value is not None:
-                return str(value)
-        return None
+        """Returns one of `FLAGS`, or what the last file says that has it."""
+        value = self._files.get(key) if self._flags[key] is None else self._flags[key]
+        return None if value is None else str(value)
 
     def name(self) -> str | None:
         """Returns the name of the run, if the command line tells it."""
@@ -133,19 +113,8 @@ class Request:
 
         A pair is the key, without ``class_path`` and ``init_args``, and the text.
         """
-        found: set[tuple[str, str]] = set()
-        for path in self._configs:
-            found.update(_words("", yaml.safe_load(path.read_text())))
-        for flag, following in pairwise([*self.arguments, ""]):
-            name, equals, value = flag.removeprefix("--").partition("=")
-            text = value if equals else following
-            with suppress(OSError, ValueError, yaml.YAMLError):  # the parser will tell
-                if text.endswith(ENDINGS) and Path(text).is_file():
-                    text = Path(text).read_text()
-                found.update(_words(name.removesuffix("+"), yaml.safe_load(text)))
-        parts = ((key.split("."), text) for key, text in found)
-        ours = ("class_path", "init_args", "")
-        return {(".".join(p for p in key if p not in ours), text) for key, text in parts}
+        said = ((key.replace("+", ""), value) for key, value in self._said)
+        return {(key, value) for key, value in said if isinstance(value, str)}
 
     def named(self) -> set[str]:
         """Returns what the user names anywhere: modules, and text that looks like a class path.
@@ -214,8 +183,8 @@ class Request:
         if self.command == "fit":
             return saved
         parts = {k: saved[k] for k in ("seed_everything", "model", "data", "evaluation")}
-        asked = self._flags["data"] or self._setting("data.class_path")
-        if asked and class_name(asked) != class_name(saved["data"]["class_path"]):
+        asked = dict(self._said).get("data")
+        if isinstance(asked, str) and class_name(asked) != class_name(saved["data"]["class_path"]):
             del parts["data"]  # settings of one class mean something else in another
         trainer = {k: saved["trainer"].get(k) for k in ("callbacks", "precision")}
         return {**parts, "trainer": trainer}
@@ -228,24 +197,46 @@ class Request:
         run = run_of(checkpoint)
         root = settings.get("trainer", {}).get("default_root_dir")
         own = isinstance(root, str) and run is not None and Path(root).resolve() == run.parents[1]
-        left_out = [key for key in REPLACED if self._given(key)]
+        said = dict(self._said)
+        left_out = [key for key in REPLACED if _short(key) in said]
         left_out += [] if own else ["trainer.default_root_dir"]
         for key in left_out:
             settings = _without(settings, key.split("."))
         return settings
 
-    def _given(self, key: str) -> bool:
-        """Tells whether a flag or a file of the user's has a setting."""
-        flag = key.replace(".init_args", "")
-        if any(self._flags.get(name) is not None for name in (flag, f"{flag}.class_path")):
-            return True
-        for path in self._configs:
-            value = yaml.safe_load(path.read_text())
-            for part in key.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-            if value is not None:
-                return True
-        return False
+    def changes(
+        self, saved: dict[str, Any], given: dict[str, Any], networks: Iterable[str] = ()
+    ) -> list[str]:
+        """Returns what the user changes of a checkpoint's configuration.
+
+        What the checkpoint lacks is a change only if the user says it: the version that wrote it
+        may not have had this setting.
+
+        Args:
+            saved: the checkpoint's configuration.
+            given: what is to hold now.
+            networks: names of the model's networks whose weights the checkpoint holds.
+
+        Raises:
+            InputError: if a change could not take effect.
+        """
+        old, new = _flat(saved), _flat({key: given.get(key) for key in saved})
+        fixed = ("model.class_path", *(f"model.init_args.{name}" for name in networks))
+        fixed += FIXED_BY_TRAINING if self.command == "fit" else ()
+        said = {key.replace("+", "") for key, _ in self._said}
+        changes = []
+        for key in dict.fromkeys((*old, *new)):
+            is_told = key in old or _short(key) in said
+            if old.get(key) == new.get(key) or not is_told or key == "trainer.default_root_dir":
+                continue  # the checkpoint has no say of that folder
+            change = f"{key}: {old.get(key)} -> {new.get(key)}"
+            if key.startswith(fixed):
+                raise InputError(
+                    f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
+                    "Leave it out, or start a new run."
+                )
+            changes.append(change)
+        return changes
 
 
 @contextmanager
@@ -260,16 +251,36 @@ def config_file(config: dict[str, Any]) -> Iterator[str | None]:
         yield str(path)
 
 
-def _words(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yields the text of all settings, with the keys of those that it is in."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict):
+def _said(flags: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yields what flags say, as `_leaves` does."""
+    for flag, following in pairwise([*flags, ""]):
+        name, equals, value = flag.partition("=")
+        if not name.startswith("--"):
+            continue
+        content = text = value if equals else following
+        with suppress(OSError, ValueError, yaml.YAMLError):  # the parser will tell
+            if text.endswith(ENDINGS) and Path(text).is_file():
+                text = Path(text).read_text()
+            content = yaml.safe_load(text)
+        yield from _leaves(content, name.removeprefix("--"))
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the settings in nested ones, each with its key as a flag has it."""
+    if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _words(f"{key}.{name}", inner)
+            yield from _leaves(inner, f"{key}.{name}")
     elif isinstance(value, list):
         for inner in value:
-            yield from _words(key, inner)
+            yield from _leaves(inner, key)
+    else:
+        yield _short(key), value
+
+
+def _short(key: str) -> str:
+    """Returns a key without what flags leave out: ``class_path``, ``init_args`` and positions."""
+    parts = re.sub(r"\[\d+\]", "", key).split(".")
+    return ".".join(part for part in parts if part not in ("class_path", "init_args", ""))
 
 
 def _without(settings: Any, key: list[str]) -> Any:
@@ -298,8 +309,8 @@ def check_name(name: object) -> None:
         )
 
 
-def _check_config(path: Path) -> None:
-    """Refuses what is no file of settings."""
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Returns the settings in a file, or refuses it."""
     try:
         exists = path.is_file()
     except OSError as error:
@@ -314,6 +325,7 @@ def _check_config(path: Path) -> None:
         raise InputError(f"config: {path} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"config: {path} holds no settings.")
+    return content
 
 
 def is_whole(saved: object) -> bool:
@@ -371,50 +383,3 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
     else:
         return {key: value}
     return {k: v for name, inner in parts.items() for k, v in _flat(inner, name).items()}
-
-
-def _is_newer(key: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Tells whether a setting is a default that the checkpoint's version did not have."""
-    owner, _, name = key.rpartition(".init_args.")
-    class_path = new.get(f"{owner}.class_path")
-    if key in old or class_path is None or old.get(f"{owner}.class_path") != class_path:
-        return False
-    module, _, class_ = class_path.rpartition(".")  # the parser has imported it
-    bases = getattr(getattr(sys.modules.get(module), class_, None), "__mro__", ())
-    methods = (vars(base).get("__init__") for base in bases)
-    parameters = (signature(method).parameters for method in methods if method)
-    defaults = [found[name].default for found in parameters if name in found]
-    return bool(defaults) and defaults[0] == new[key]
-
-
-def changes(
-    saved: dict[str, Any], given: dict[str, Any], command: str, networks: Iterable[str] = ()
-) -> list[str]:
-    """Returns what the user changes of a checkpoint's configuration.
-
-    Args:
-        saved: the checkpoint's configuration.
-        given: what is to hold now.
-        command: one of `COMMANDS`.
-        networks: names of the model's networks whose weights the checkpoint holds.
-
-    Raises:
-        InputError: if a change could not take effect.
-    """
-    old, new = _flat(saved), _flat({key: given.get(key) for key in saved})
-    fixed = ("model.class_path", *(f"model.init_args.{name}" for name in networks))
-    fixed += FIXED_BY_TRAINING if command == "fit" else ()
-    changes = []
-    for key in dict.fromkeys((*old, *new)):
-        if old.get(key) == new.get(key) or _is_newer(key, old, new):
-            continue
-        if key == "trainer.default_root_dir":
-            continue  # of which the checkpoint has no say
-        change = f"{key}: {old.get(key)} -> {new.get(key)}"
-        if key.startswith(fixed):
-            raise InputError(
-                f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
-                "Leave it out, or start a new run."
-            )
-        changes.append(change)
-    return changes

@@ -37,7 +37,6 @@ from lightning_gans.cli.processes import OtherProcessFailed, fail_together
 from lightning_gans.cli.request import (
     COMMANDS,
     Request,
-    changes,
     check_name,
     check_trainer,
     class_name,
@@ -141,9 +140,7 @@ class GANCLI(LightningCLI):
         for key in ("ckpt_path", "weights_only", "verbose", "return_predictions"):
             self.config_dump.pop(key, None)
         if origin.settings is not None:
-            self._changes = changes(
-                origin.settings, self.config_dump, request.command, origin.networks
-            )
+            self._changes = request.changes(origin.settings, self.config_dump, origin.networks)
         if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
             _nothing_left(origin.updates, config.trainer.max_steps)
 

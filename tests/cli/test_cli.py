@@ -390,9 +390,14 @@ def test_a_run_folder_of_another_name_is_gone_on_from_in_a_new_one():
     assert state()["global_step"] == 4
 
 
-def test_other_data_to_score_on_brings_its_own_settings():
+@pytest.mark.parametrize(
+    "data", [["--data", "SwissRoll"], ["--data", "roll.yaml"], ["--config", "both.yaml"]]
+)
+def test_other_data_to_score_on_brings_its_own_settings(data):
+    Path("roll.yaml").write_text("class_path: SwissRoll\n")
+    Path("both.yaml").write_text("data: SwissRoll\n")
     main(RUN)
-    command = ["validate", "--ckpt_path", LAST, "--data", "SwissRoll"]
+    command = ["validate", "--ckpt_path", LAST, *data]
     cli = GANCLI([*command, "--data.num_eval_samples", "32"])
     assert cli.datamodule.scale == 7.5
     assert cli.datamodule.sd == 0.25 / 7.5
