@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-import wandb
 import yaml
 from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -336,6 +335,8 @@ class GANCLI(LightningCLI):
         if self._run is not None and self._run.is_new:
             folder = Path(self._run.log_dir)
             if any(isinstance(logger, WandbLogger) for logger in self.trainer.loggers):
+                import wandb  # takes half a second, which other runs need not wait
+
                 wandb.finish(exit_code=2)  # it would write into the folder again
             shutil.rmtree(folder)
             with suppress(OSError):  # other runs of this name
