@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +19,7 @@ from typing_extensions import override
 from lightning_gans import __version__
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.processes import tell
-from lightning_gans.errors import InputError, RunError, one_line, printable
+from lightning_gans.errors import InputError, RunError, one_line
 
 __all__ = ["main"]
 
@@ -120,7 +121,7 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
     )
     parser.add_argument(
         "--import",
-        dest="modules",
+        dest="allow",
         action="append",
         default=[],
         metavar="MODULE",
@@ -201,74 +202,24 @@ def _run(given: Sequence[str]) -> None:
         run(list(given))
         return
     asked, flags = parser.parse_known_args(given)
-    if asked.command is None:
+    arguments = vars(asked)
+    command = arguments.pop("command")
+    if command == "evaluate":
+        arguments["flags"] = flags
+    elif flags:
+        raise InputError(f"{command} does not know {' '.join(flags)}: see --help.")
+    if command is None:
         parser.print_help()
-        return
-    if flags and asked.command != "evaluate":
-        raise InputError(f"{asked.command} does not know {' '.join(flags)}: see --help.")
-    if asked.command in ("list", "completion"):
-        _list() if asked.command == "list" else _print_completion(parser, asked.shell)
-        return
-    _use_checkpoint(asked, flags)
-
-
-def _use_checkpoint(asked: argparse.Namespace, flags: Sequence[str]) -> None:
-    """Runs one of the commands that work with a checkpoint."""
-    from lightning_gans.cli.parser import import_modules
-    from lightning_gans.cli.runs import checkpoint_in
-
-    import_modules(asked.modules)
-    if asked.command == "sample":
-        from lightning_gans.cli.commands.sample import sample
-
-        sample(
-            asked.ckpt_path,
-            asked.out,
-            n=asked.n,
-            classes=asked.classes,
-            seed=asked.seed,
-            weights=asked.weights,
-            allow=asked.modules,
-        )
-    elif asked.command == "interpolate":
-        from lightning_gans.cli.commands.interpolate import interpolate
-
-        interpolate(
-            asked.ckpt_path,
-            asked.out,
-            n=asked.n,
-            steps=asked.steps,
-            mode=asked.mode,
-            classes=asked.classes,
-            seed=asked.seed,
-            weights=asked.weights,
-            allow=asked.modules,
-        )
-    elif asked.command == "evaluate":
-        from lightning_gans.cli.commands.evaluate import evaluate
-
-        modules = [part for name in asked.modules for part in ("--import", name)]
-        evaluate(asked.ckpt_path, asked.out, split=asked.split, flags=[*modules, *flags])
+    elif command == "list":
+        _list()
+    elif command == "completion":
+        _print_completion(parser, **arguments)
     else:
-        from lightning_gans.cli.commands.export import export
+        from lightning_gans.cli.parser import import_modules
 
-        ending = asked.out.suffix[1:] if asked.out else None
-        asked.format = asked.format or (
-            ending if ending in catalogue.FORMATS else catalogue.FORMATS[0]
-        )
-        asked.out = asked.out or Path(f"generator.{asked.format}")
-        difference = export(
-            asked.ckpt_path,
-            asked.out,
-            format=asked.format,
-            weights=asked.weights,
-            allow=asked.modules,
-        )
-        print(f"its samples differ from the checkpoint's by {difference:.1e} at most")
-    for path in asked.ckpt_path if isinstance(asked.ckpt_path, list) else [asked.ckpt_path]:
-        if path.is_dir():
-            print(printable(f"made with {checkpoint_in(path)}"))
-    print(printable(str(asked.out)))
+        import_modules(asked.allow)
+        module = import_module(f"lightning_gans.cli.commands.{command}")
+        getattr(module, command)(**arguments)
 
 
 def _print_completion(parser: _Parser, shell: str) -> None:

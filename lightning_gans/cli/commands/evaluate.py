@@ -16,14 +16,20 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    checkpoint: Path, out: Path, *, split: str = "validation", flags: Sequence[str] = ()
+    ckpt_path: Path,
+    out: Path,
+    *,
+    split: str = "validation",
+    allow: Sequence[str] = (),
+    flags: Sequence[str] = (),
 ) -> None:
     """Scores a checkpoint, prints the table and writes the scores.
 
     Args:
-        checkpoint: file or run folder.
+        ckpt_path: file or run folder.
         out: a ``.json`` file.
         split: "validation" or "test", the samples that are compared with.
+        allow: modules with classes of the user's own.
         flags: further arguments, as for ``lightning-gans validate``.
 
     Raises:
@@ -31,11 +37,12 @@ def evaluate(
     """
     check_out(out, ".json")
     try:
-        file = checkpoint_in(checkpoint)
+        file = checkpoint_in(ckpt_path)
     except FileNotFoundError as error:
         raise InputError(f"ckpt_path: {error}") from error
     command = "test" if split == "test" else "validate"
-    cli = run([command, "--ckpt_path", str(file), *flags])
+    imports = [part for name in allow for part in ("--import", name)]
+    cli = run([command, "--ckpt_path", str(file), *imports, *flags])
     assert cli is not None
     callbacks = cli.trainer.callbacks  # type: ignore[attr-defined]
     (evaluation,) = (c for c in callbacks if isinstance(c, Evaluation))

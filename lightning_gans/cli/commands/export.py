@@ -19,6 +19,7 @@ from lightning_gans.cli.commands.opening import (
     opened,
     writing,
 )
+from lightning_gans.cli.screen import say
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, RunError
@@ -44,36 +45,38 @@ class _Sampler(nn.Module):
 
 
 def export(
-    checkpoint: Path,
-    out: Path,
+    ckpt_path: Path,
+    out: Path | None = None,
     *,
-    format: str,
+    format: str | None = None,
     weights: str | None = None,
     allow: Sequence[str] = (),
-) -> float:
-    """Writes the generator of a checkpoint and compares what is written with it.
+) -> None:
+    """Writes the generator of a checkpoint, and says how what is written compares with it.
+
+    Compared are the entries of 16 samples, or the weights if the model does not generate samples
+    from latents.
 
     Args:
-        checkpoint: file or run folder.
-        out: the file.
+        ckpt_path: file or run folder.
+        out: the file; ``generator.<format>`` if it is not given.
         format: ``safetensors``, which `lightning_gans.load` opens, or ``onnx`` with the input
             ``latent``, for a model with classes also ``label`` (int64), and the output
-            ``sample``, of any number of samples.
+            ``sample``, of any number of samples; if it is not given, by the ending of ``out``,
+            or else ``safetensors``.
         weights: see `opened`.
         allow: see `opened`.
-
-    Returns:
-        The largest difference of an entry of 16 samples, or of a weight if the model does not
-        generate samples from latents.
 
     Raises:
         InputError: if an argument cannot be used, or a package for the format is not there.
         RunError: if the export does not make the samples of the original. Nothing is written.
     """
-    if format not in FORMATS:
-        raise InputError(f"format must be {' or '.join(FORMATS)}, got {format!r}.")
+    if format is None:
+        ending = out.suffix[1:] if out else ""
+        format = ending if ending in FORMATS else FORMATS[0]
+    out = out or Path(f"generator.{format}")
     check_out(out, f".{format}")
-    model = (generating if format == "onnx" else opened)(checkpoint, weights, allow)
+    model = (generating if format == "onnx" else opened)(ckpt_path, weights, allow)
     with writing(out), replacing(out) as file:
         if isinstance(model, GAN):
             difference = _write_generator(model, Path(file.name), file, format, allow)
@@ -86,7 +89,7 @@ def export(
                 f"The export was not kept: it differs by {difference:.1e} from the checkpoint, "
                 f"more than {TOLERANCE:.0e}."
             )
-    return difference
+        say(f"its samples differ from the checkpoint's by {difference:.1e} at most")
 
 
 def _write_generator(

@@ -23,7 +23,7 @@ __all__ = ["interpolate"]
 
 
 def interpolate(
-    checkpoint: Path,
+    ckpt_path: Path,
     out: Path,
     *,
     n: int = 6,
@@ -37,7 +37,7 @@ def interpolate(
     """Draws the samples on the ways between pairs of latents.
 
     Args:
-        checkpoint: file or run folder.
+        ckpt_path: file or run folder.
         out: a ``.png`` with a row of ``steps`` images for every pair, or a ``.gif`` of ``steps``
             frames there and back, with all pairs in each.
         n: pairs of latents, at least 1.
@@ -57,7 +57,7 @@ def interpolate(
     check_number("n", n, 1, 1000)
     check_number("steps", steps, 2, 1000)
     check_out(out, ".png", ".gif")
-    model = generating(checkpoint, weights, allow)
+    model = generating(ckpt_path, weights, allow)
     start, end = latents(model, 2 * n, seed).chunk(2)
     known = checked_classes(model, classes)
     if len(classes) not in (0, 2):

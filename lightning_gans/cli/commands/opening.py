@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightning_gans.callbacks.drawing import Picture, overview
 from lightning_gans.cli.runs import checkpoint_in
+from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export
 from lightning_gans.core.gan import GAN
@@ -68,7 +69,7 @@ def check_out(out: Path, *endings: str) -> None:
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Explains why a file could not be written.
+    """Says where a file is once it is written, or explains why it could not be.
 
     Raises:
         InputError: in the place of an OSError.
@@ -77,10 +78,11 @@ def writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"out: {out} cannot be written: {error}.") from error
+    say(str(out))
 
 
 def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> AdversarialModule:
-    """Returns the model of a checkpoint, in evaluation mode.
+    """Returns the model of a checkpoint, in evaluation mode; says which one a folder stands for.
 
     Args:
         path: a checkpoint or a folder; see `checkpoint_in`.
@@ -96,11 +98,14 @@ def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) ->
             raise InputError(f"weights: {file} is an export, which has one set of weights only.")
         if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
-        return load(file, averaged=weights != "raw", allow=allow)
+        model = load(file, averaged=weights != "raw", allow=allow)
     except (OSError, ValueError) as error:
         message = re.sub(r'allow=\["([^"]*)"\]', r"--import \1", str(error))
         message = message.replace("made from: give ", "made from: in Python, give load(...) ")
         raise InputError(f"ckpt_path: {message}") from error
+    if path.is_dir():
+        say(f"made with {file}")
+    return model
 
 
 def generating(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> GAN:

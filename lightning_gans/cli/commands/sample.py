@@ -33,7 +33,7 @@ MOST = 1_000_000
 
 
 def sample(
-    checkpoints: Sequence[Path],
+    ckpt_path: Sequence[Path],
     out: Path,
     *,
     n: int | None = None,
@@ -47,7 +47,7 @@ def sample(
     Those of models with classes are ordered by class; a picture has a row for each.
 
     Args:
-        checkpoints: files or run folders; more than one for a ``.gif``, of a frame each.
+        ckpt_path: files or run folders; more than one for a ``.gif``, of a frame each.
         out: a ``.png`` of all samples, a ``.npy`` array in the range of the data, a ``.gif``, or
             a new folder with one ``.png`` an image.
         n: number of samples, at least 1, a multiple of the number of classes; 64 of them, or 8 of
@@ -64,9 +64,9 @@ def sample(
     if out.name and out.suffix == "" and out.exists():
         raise InputError(f"out: there is a {out} already; name a new folder.")
     check_out(out, ".png", ".npy", ".gif", "")
-    if len(checkpoints) > 1 and out.suffix != ".gif":
-        raise InputError(f"out: of {len(checkpoints)} checkpoints a .gif is made, got {out}.")
-    models = [generating(path, weights, allow) for path in checkpoints]
+    if len(ckpt_path) > 1 and out.suffix != ".gif":
+        raise InputError(f"out: of {len(ckpt_path)} checkpoints a .gif is made, got {out}.")
+    models = [generating(path, weights, allow) for path in ckpt_path]
     if len({model.num_classes for model in models}) > 1:
         raise InputError("ckpt_path: the checkpoints are of models with different classes.")
     samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
@@ -85,7 +85,7 @@ def sample(
             picture(
                 model, part, columns=columns, title=printable(f"{type(model).__name__}, {path}")
             )
-            for model, part, path in zip(models, samples, checkpoints, strict=True)
+            for model, part, path in zip(models, samples, ckpt_path, strict=True)
         ]
         with writing(out):
             if out.suffix == ".gif":
