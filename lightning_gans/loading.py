@@ -18,7 +18,7 @@ from lightning_gans.core.gan import GAN
 from lightning_gans.core.trust import Trust
 from lightning_gans.errors import one_line
 
-__all__ = ["load"]
+__all__ = ["load", "load_trusting"]
 
 
 def load(
@@ -51,7 +51,24 @@ def load(
         ValueError: if the file is not a checkpoint of this package, names a class that is not
             allowed, or an argument is missing.
     """
-    trust = trusting(allow)
+    return load_trusting(trusting(allow), path, averaged=averaged, **arguments)
+
+
+def load_trusting(
+    trust: Trust, path: str | os.PathLike[str], *, averaged: bool = True, **arguments: Any
+) -> GAN:
+    """Returns the model of a checkpoint: as `load`, of which it has the other arguments.
+
+    Args:
+        trust: what the file may name, and how a user allows it more.
+        path: as in `load`.
+        averaged: as in `load`.
+        arguments: as in `load`.
+
+    Raises:
+        FileNotFoundError: as `load`.
+        ValueError: as `load`.
+    """
     exported = Path(path).is_file() and is_export(path)
     saved = read_export(path) if exported else read_checkpoint(path)
     if not has_record(saved):

@@ -471,13 +471,15 @@ def prepare(arguments: list[str]) -> None:
     """
     parser = ArgumentParser(prog="lightning-gans prepare", description="Get a dataset ready.")
     parser.exit_on_error = False
-    parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+    parser.add_subclass_arguments(LightningDataModule, "data", required=False)
     (parser.groups or {})["data"].title = DATA_HEADING
+    config = parser.parse_args(arguments)
+    if config.get("data") is None:
+        raise InputError("data: no dataset is named. Use --data, such as --data MNIST.")
     try:
-        data = parser.instantiate_classes(parser.parse_args(arguments)).data
+        data = parser.instantiate_classes(config).data
     except (ValueError, TypeError, ImportError) as error:
-        reason = str(_reason(error)).replace("required: data", "required: --data")
-        raise InputError(reason) from error
+        raise InputError(str(_reason(error))) from error
     try:
         data.prepare_data()
         data.setup("fit")
@@ -517,7 +519,5 @@ def run(arguments: list[str]) -> GANCLI | None:
                 return GANCLI(arguments)
             prepare(arguments[1:])
             return None
-    except (argparse.ArgumentError, InputError) as error:
-        told = InputError(with_hint(_one_line(str(error), arguments)))
-        told.first = getattr(error, "first", False)
-        raise told from error
+    except argparse.ArgumentError as error:
+        raise InputError(with_hint(_one_line(str(error), arguments))) from error

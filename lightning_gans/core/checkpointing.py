@@ -303,7 +303,7 @@ class CheckpointedModule(LightningModule):
         missing = sorted(printable(name) for name in objects if name not in arguments)
         if missing:
             raise ValueError(
-                f"{path} does not hold the objects that the model was made from: give "
+                f"{path} does not hold the objects that the model was made from. In Python give "
                 f"{', '.join(f'{name}=...' for name in missing)}."
             )
         hyperparameters = saved.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})

@@ -467,6 +467,7 @@ LONG = "x" * 5000
         (["--config", "unknown.yaml"], "does not accept option 'modle'"),
         (["--config", "broken.yaml"], "config: broken.yaml is no YAML: while parsing"),
         (["--ckpt_path", "nothing.ckpt"], "ckpt_path: There is no checkpoint at nothing.ckpt."),
+        (["--ckpt_path", "test.ckpt"], "ckpt_path: There is no checkpoint at test.ckpt."),
         (["--ckpt_path", "last"], "ckpt_path: No run in runs/run has a checkpoint last.ckpt."),
         (["--ckpt_path", "broken.yaml"], "broken.yaml holds more than plain data and tensors"),
         (["--model", "WGANPG"], "there is no class WGANPG: did you mean WGANGP?"),
@@ -690,6 +691,9 @@ def test_a_refused_run_leaves_nothing_of_wandb_either(capsys):
 
 
 def test_what_is_missing_is_named_as_it_is_given(capsys):
+    assert refused(capsys, "prepare") == (
+        "data: no dataset is named. Use --data, such as --data MNIST."
+    )
     message = refused(capsys, "validate")
     assert "--model" in message
     assert "--data" in message

@@ -1,7 +1,6 @@
 """How the commands open a checkpoint, and draw samples and pictures from its model."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,9 @@ from lightning_gans.core.exports import is_export
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.core.trust import Trust
 from lightning_gans.errors import InputError, one_line
-from lightning_gans.loading import load
+from lightning_gans.loading import load_trusting
 
 __all__ = [
     "check_number",
@@ -98,11 +98,9 @@ def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) ->
             raise InputError(f"weights: {file} is an export, which has one set of weights only.")
         if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
-        model = load(file, averaged=weights != "raw", allow=allow)
+        model = load_trusting(Trust(allow), file, averaged=weights != "raw")
     except (OSError, ValueError) as error:
-        message = re.sub(r'allow=\["([^"]*)"\]', r"--import \1", str(error))
-        message = message.replace("made from: give ", "made from: in Python, give load(...) ")
-        raise InputError(f"ckpt_path: {message}") from error
+        raise InputError(f"ckpt_path: {error}") from error
     if path.is_dir():
         say(f"made with {file}")
     return model
