@@ -43,14 +43,6 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(message)
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells defaults where there are any."""
-
-    @override
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return super()._get_help_string(action) if action.default else action.help
-
-
 def _parser() -> _Parser:
     parser = _Parser(
         prog="lightning-gans",
@@ -69,7 +61,8 @@ def _parser() -> _Parser:
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
             allow_abbrev=False,
-            formatter_class=_Formatter,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            argument_default=argparse.SUPPRESS,  # what is not given is the function's to choose
         )
 
     sample = add("sample", "generate a picture, a folder of images, an array or an animation")
@@ -102,7 +95,7 @@ def _parser() -> _Parser:
         "--format", choices=catalogue.FORMATS, help="by the ending of --out, or else safetensors"
     )
     _add_weights(export)
-    _add_out(export, None, "the file; generator.<format> if it is not given")
+    _add_out(export, argparse.SUPPRESS, "the file; generator.<format> if it is not given")
 
     add("list", "list the GANs, the data and the configurations that come along")
     completion = add("completion", "print what makes a shell complete commands and names")
@@ -123,14 +116,13 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
         "--import",
         dest="allow",
         action="append",
-        default=[],
         metavar="MODULE",
         help="a module with classes of your own that the checkpoint names",
     )
 
 
 def _add_classes(parser: _Parser, text: str) -> None:
-    parser.add_argument("--classes", type=int, nargs="+", default=[], metavar="K", help=text)
+    parser.add_argument("--classes", type=int, nargs="+", metavar="K", help=text)
 
 
 def _add_latents(parser: _Parser) -> None:
@@ -152,7 +144,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _add_out(parser: _Parser, default: str | None, text: str) -> None:
+def _add_out(parser: _Parser, default: str, text: str) -> None:
     parser.add_argument("--out", type=Path, default=default, metavar="PATH", help=text)
 
 
@@ -217,7 +209,7 @@ def _run(given: Sequence[str]) -> None:
     else:
         from lightning_gans.cli.parser import import_modules
 
-        import_modules(asked.allow)
+        import_modules(arguments.get("allow", ()))
         module = import_module(f"lightning_gans.cli.commands.{command}")
         getattr(module, command)(**arguments)
 

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -56,6 +55,9 @@ class Request:
     Attributes:
         command: one of `COMMANDS`.
         arguments: what follows it, files first, so that flags win over them in any order.
+        modules: that are imported, since the user asks for it.
+        words: what the user says of each setting, where it could be the path of a class, as pairs
+            of the key, without ``class_path`` and ``init_args``, and the text.
 
     Args:
         arguments: the command and what follows it.
@@ -66,34 +68,30 @@ class Request:
 
     def __init__(self, arguments: list[str]) -> None:
         self.command, *rest = arguments
-        options: dict[str, Any] = {
-            "add_help": False,
-            "allow_abbrev": False,
-            "exit_on_error": False,
-        }
-        parser_of_files = argparse.ArgumentParser(**options)
-        parser_of_files.add_argument("-c", "--config", action="append", default=[])
-        parser_of_files.add_argument("--import", dest="modules", action="append", default=[])
-        parser = argparse.ArgumentParser(**options)
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        parser.add_argument("-c", "--config", action="append", default=[])
+        parser.add_argument("--import", dest="modules", action="append", default=[])
         for flag in FLAGS:
             parser.add_argument(f"--{flag}", dest=flag)
         try:
-            found, flags = parser_of_files.parse_known_args(rest)
-            self._flags = vars(parser.parse_known_args(flags)[0])
+            found, flags = parser.parse_known_args(rest)
         except argparse.ArgumentError as error:
             raise InputError(str(error)) from error
+        self._flags = {flag: vars(found)[flag] for flag in FLAGS}
+        flags += [f"--{flag}={value}" for flag, value in self._flags.items() if value is not None]
         by_flags = [*_said(flags)]
         self._configs = [config_path(config) for config in found.config]
         chosen = {"model", "data", "ckpt_path"} & dict(by_flags).keys()
         if self.command == "fit" and not (self._configs or chosen):
             self._configs = [config_path(DEMO)]
-        by_files = [said for path in self._configs for said in _leaves(_read_settings(path))]
-        defaults = _read_settings(configs_folder() / "default.yaml")
-        self._files = dict([*_leaves(defaults), *by_files])
+        by_files = [said for path in self._configs for said in _in_file(path)]
+        self._files = dict([*_in_file(configs_folder() / "default.yaml"), *by_files])
         self._said = [*by_files, *by_flags]  # by the user; the last is the strongest
         files = [part for path in self._configs for part in ("--config", str(path))]
         self.arguments = [*files, *flags]
         self.modules: list[str] = found.modules
+        said = ((key.replace("+", ""), value) for key, value in self._said)
+        self.words = {(key, value) for key, value in said if isinstance(value, str)}
         if any(re.fullmatch(PATH, text) for _, text in self.words):
             look_here()
         import_modules(found.modules)
@@ -107,27 +105,14 @@ class Request:
         """Returns the name of the run, if the command line tells it."""
         return self._setting("name") or (self._configs[-1].stem if self._configs else None)
 
-    @cached_property
-    def words(self) -> set[tuple[str, str]]:
-        """Returns what the user says of each setting, where it could be the path of a class.
-
-        A pair is the key, without ``class_path`` and ``init_args``, and the text.
-        """
-        said = ((key.replace("+", ""), value) for key, value in self._said)
-        return {(key, value) for key, value in said if isinstance(value, str)}
-
     def named(self) -> set[str]:
         """Returns what the user names anywhere: modules, and text that looks like a class path.
 
         Of packages of the user's own all is meant: a class may be defined deeper inside.
         """
         named = {text for _, text in self.words if re.fullmatch(PATH, text)}
-        roots = {text.partition(".")[0] for text in named} - {
-            "lightning",
-            "lightning_gans",
-            "torch",
-        }
-        return {*self.modules, *named, *roots}
+        roots = {text.partition(".")[0] for text in named}
+        return {*self.modules, *named, *roots - {"lightning", "lightning_gans", "torch"}}
 
     def tells_all(self) -> bool:
         """Tells whether the same command line begins a run and goes on with it."""
@@ -159,20 +144,18 @@ class Request:
         Raises:
             InputError: if one does, or the name is no name.
         """
-        name, root = self._flags["name"], self._flags["trainer.default_root_dir"]
         check_name(self._setting("name"))
         run = None if checkpoint is None else run_of(checkpoint)
         if run is None:
             return
-        for flag, given, own in (
-            ("name", name, run.parent.name),
-            (
-                "trainer.default_root_dir",
-                root and str(Path(root).resolve()),
-                str(run.parent.parent),
-            ),
-        ):
-            if given is not None and given != own:
+        name, root = self._flags["name"], self._flags["trainer.default_root_dir"]
+        moved = {
+            "name": name is not None and name != run.parent.name,
+            "trainer.default_root_dir": root is not None
+            and Path(root).resolve() != run.parents[1],
+        }
+        for flag, is_moved in moved.items():
+            if is_moved:
                 raise InputError(
                     f"{flag}: the run goes on in its own folder, {run}: leave {flag} out, or give "
                     "a copy of the checkpoint to begin a new run from."
@@ -220,7 +203,8 @@ class Request:
         Raises:
             InputError: if a change could not take effect.
         """
-        old, new = _flat(saved), _flat({key: given.get(key) for key in saved})
+        old = dict(_leaves(saved))
+        new = dict(_leaves({key: given.get(key) for key in saved}))
         fixed = ("model.class_path", *(f"model.init_args.{name}" for name in networks))
         fixed += FIXED_BY_TRAINING if self.command == "fit" else ()
         said = {key.replace("+", "") for key, _ in self._said}
@@ -252,7 +236,7 @@ def config_file(config: dict[str, Any]) -> Iterator[str | None]:
 
 
 def _said(flags: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yields what flags say, as `_leaves` does."""
+    """Yields the settings that flags say."""
     for flag, following in pairwise([*flags, ""]):
         name, equals, value = flag.partition("=")
         if not name.startswith("--"):
@@ -262,19 +246,20 @@ def _said(flags: Sequence[str]) -> Iterator[tuple[str, Any]]:
             if text.endswith(ENDINGS) and Path(text).is_file():
                 text = Path(text).read_text()
             content = yaml.safe_load(text)
-        yield from _leaves(content, name.removeprefix("--"))
+        for key, leaf in _leaves(content, name.removeprefix("--")):
+            yield _short(key), leaf
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the settings in nested ones, each with its key as a flag has it."""
+    """Yields the settings in nested ones, each with all the keys that lead to it."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(inner, f"{key}.{name}")
+            yield from _leaves(inner, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, key)
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{key}[{index}]")
     else:
-        yield _short(key), value
+        yield key, value
 
 
 def _short(key: str) -> str:
@@ -309,8 +294,8 @@ def check_name(name: object) -> None:
         )
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    """Returns the settings in a file, or refuses it."""
+def _in_file(path: Path) -> list[tuple[str, Any]]:
+    """Returns the settings in a file, as `_said` has those of flags, or refuses it."""
     try:
         exists = path.is_file()
     except OSError as error:
@@ -325,7 +310,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"config: {path} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"config: {path} holds no settings.")
-    return content
+    return [(_short(key), leaf) for key, leaf in _leaves(content)]
 
 
 def is_whole(saved: object) -> bool:
@@ -373,13 +358,3 @@ def check_trainer(trainer: Any) -> None:
             "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players; "
             "give --model.gradient_clip_norm."
         )
-
-
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        parts = {f"{key}.{name}" if key else str(name): inner for name, inner in value.items()}
-    elif isinstance(value, list):
-        parts = {f"{key}[{index}]": inner for index, inner in enumerate(value)}
-    else:
-        return {key: value}
-    return {k: v for name, inner in parts.items() for k, v in _flat(inner, name).items()}

@@ -235,20 +235,17 @@ class GANCLI(LightningCLI):
 
     def validate(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the validation data."""
-        self._tell_what_is_scored()
-        kwargs.update(weights_only=True, verbose=False)
-        self._run_guarded(self.trainer.validate, model, **kwargs)
+        self._score(self.trainer.validate, model, **kwargs)
 
     def test(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the test data."""
-        self._tell_what_is_scored()
-        kwargs.update(weights_only=True, verbose=False)
-        self._run_guarded(self.trainer.test, model, **kwargs)
+        self._score(self.trainer.test, model, **kwargs)
 
-    @rank_zero_only
-    def _tell_what_is_scored(self) -> None:
-        what = self._checkpoint or "an untrained model: there is no --ckpt_path"
-        say(f"scores of {what}")
+    def _score(self, run: Callable[..., Any], model: AdversarialModule, **kwargs: Any) -> None:
+        if self.trainer.is_global_zero:
+            what = self._checkpoint or "an untrained model: there is no --ckpt_path"
+            say(f"scores of {what}")
+        self._run_guarded(run, model, **{**kwargs, "weights_only": True, "verbose": False})
 
     def predict(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
