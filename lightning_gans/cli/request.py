@@ -128,10 +128,9 @@ class Request:
         asked = self._setting("ckpt_path")
         if asked is None:
             return None
-        if Path(asked).is_dir():
+        is_path = asked not in ("last", "best") and not self.tells_all()
+        if is_path or Path(asked).is_dir():
             return checkpoint_in(Path(asked), "last" if self.command == "fit" else "best")
-        if asked not in ("last", "best") and not self.tells_all():
-            return Path(asked)
         name = self.name()
         if name is None:
             raise ValueError(f"{asked} of which run? Give --name or --config.")

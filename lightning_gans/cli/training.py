@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,7 +177,7 @@ class GANCLI(LightningCLI):
             return False
         others = given if isinstance(given, list) else [given] if given else []
         others = [logger for logger in others if logger is not True]
-        run = run_of(Path(self._checkpoint)) if self._checkpoint else None
+        run = run_of(Path(self.checkpoint)) if self.checkpoint else None
         if run is not None:
             number = int(run.name.removeprefix("version_"))
             self._run = RunLogger(str(run.parent.parent), run.parent.name, number)
@@ -192,7 +191,8 @@ class GANCLI(LightningCLI):
         return [self._run, *others]
 
     @property
-    def _checkpoint(self) -> str | None:
+    def checkpoint(self) -> str | None:
+        """Returns the checkpoint that is gone on from, or that is scored."""
         return self._get(self.config, "ckpt_path")
 
     # Running -------------------------------------------------------------------------------------
@@ -207,12 +207,11 @@ class GANCLI(LightningCLI):
                 model,
                 self.datamodule,
                 self._get(self.config, "seed_everything"),
-                self._checkpoint,
+                self.checkpoint,
                 self._changes,
             )
-        kwargs["weights_only"] = True
         try:
-            self._run_guarded(self.trainer.fit, model, **kwargs)
+            self._run_guarded(model, **kwargs)
         except (InputError, RunError, OtherProcessFailed):
             if model.has_trained:
                 self._tell_how_to_go_on()
@@ -235,40 +234,39 @@ class GANCLI(LightningCLI):
 
     def validate(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the validation data."""
-        self._score(self.trainer.validate, model, **kwargs)
+        self._score(model, **kwargs)
 
     def test(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the test data."""
-        self._score(self.trainer.test, model, **kwargs)
+        self._score(model, **kwargs)
 
-    def _score(self, run: Callable[..., Any], model: AdversarialModule, **kwargs: Any) -> None:
+    def _score(self, model: AdversarialModule, **kwargs: Any) -> None:
         if self.trainer.is_global_zero:
-            what = self._checkpoint or "an untrained model: there is no --ckpt_path"
+            what = self.checkpoint or "an untrained model: there is no --ckpt_path"
             say(f"scores of {what}")
-        self._run_guarded(run, model, **{**kwargs, "weights_only": True, "verbose": False})
+        self._run_guarded(model, **{**kwargs, "verbose": False})
 
     def predict(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             raise InputError("ckpt_path: predict needs a checkpoint, give --ckpt_path.")
         if self.trainer.world_size > 1:
             raise InputError("trainer.devices: predict writes one file, use one process.")
-        checkpoint = Path(self._checkpoint)
+        checkpoint = Path(self.checkpoint)
         target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
         if target.parent.is_symlink():
             raise InputError(f"{target.parent} is a link, where nothing is written. Remove it.")
-        kwargs.update(weights_only=True, return_predictions=True)
-        samples = torch.cat(self._run_guarded(self.trainer.predict, model, **kwargs))
+        kwargs["return_predictions"] = True
+        samples = torch.cat(self._run_guarded(model, **kwargs))
         with replacing(target) as file:
             np.save(file, samples.float().cpu().numpy())
         say(f"{len(samples):,} samples as one array: {target}")
 
-    def _run_guarded(
-        self, run: Callable[..., Any], model: AdversarialModule, **kwargs: Any
-    ) -> Any:
-        """Runs; of several processes, the first that fails tells why."""
+    def _run_guarded(self, model: AdversarialModule, **kwargs: Any) -> Any:
+        """Runs the command; of several processes, the first that fails tells why."""
+        run = getattr(self.trainer, str(self.subcommand))
         try:
-            return run(model, **kwargs)
+            return run(model, **{**kwargs, "weights_only": True})
         except Exception as error:
             first = fail_together(self.trainer)
             told = self._explanation(error, model)
@@ -298,11 +296,11 @@ class GANCLI(LightningCLI):
             return None
         if isinstance(error, ValueError | ImportError | MisconfigurationException):
             return InputError(str(error))
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             return None
         # What a damaged checkpoint leads to is anyone's guess.
         reason = f"{type(error).__name__}: {error}"
-        return InputError(f"ckpt_path: {self._checkpoint} does not fit: {reason}")
+        return InputError(f"ckpt_path: {self.checkpoint} does not fit: {reason}")
 
     def _make_folder(self) -> None:
         """Asks for the run's folder, which makes it."""

@@ -466,8 +466,11 @@ LONG = "x" * 5000
         (["--config", "gan_rng"], "no configuration gan_rng: did you mean gan_ring?"),
         (["--config", "unknown.yaml"], "does not accept option 'modle'"),
         (["--config", "broken.yaml"], "config: broken.yaml is no YAML: while parsing"),
-        (["--ckpt_path", "nothing.ckpt"], "ckpt_path: There is no checkpoint at nothing.ckpt."),
-        (["--ckpt_path", "test.ckpt"], "ckpt_path: There is no checkpoint at test.ckpt."),
+        (
+            ["--ckpt_path", "nothing.ckpt"],
+            "ckpt_path: There is no checkpoint and no run folder at nothing.ckpt.",
+        ),
+        (["--ckpt_path", "test.ckpt"], "no checkpoint and no run folder at test.ckpt."),
         (["--ckpt_path", "last"], "ckpt_path: No run in runs/run has a checkpoint last.ckpt."),
         (["--ckpt_path", "broken.yaml"], "broken.yaml holds more than plain data and tensors"),
         (["--model", "WGANPG"], "there is no class WGANPG: did you mean WGANGP?"),

@@ -7,7 +7,6 @@ from pathlib import Path
 from lightning_gans.callbacks import Evaluation
 from lightning_gans.cli.commands.opening import check_out, writing
 from lightning_gans.cli.environment import code_version, machine, versions
-from lightning_gans.cli.runs import checkpoint_in
 from lightning_gans.cli.training import run
 from lightning_gans.errors import InputError
 from lightning_gans.files import replacing
@@ -36,13 +35,9 @@ def evaluate(
         InputError: if an argument cannot be used; nothing has been written then.
     """
     check_out(out, ".json")
-    try:
-        file = checkpoint_in(ckpt_path)
-    except FileNotFoundError as error:
-        raise InputError(f"ckpt_path: {error}") from error
     command = "test" if split == "test" else "validate"
     imports = [part for name in allow for part in ("--import", name)]
-    cli = run([command, "--ckpt_path", str(file), *imports, *flags])
+    cli = run([command, "--ckpt_path", str(ckpt_path), *imports, *flags])
     assert cli is not None
     callbacks = cli.trainer.callbacks  # type: ignore[attr-defined]
     (evaluation,) = (c for c in callbacks if isinstance(c, Evaluation))
@@ -51,7 +46,7 @@ def evaluate(
     if not evaluation.scores:
         raise InputError("nothing was scored: the settings leave no samples or no metric.")
     found = {
-        "checkpoint": str(file),
+        "checkpoint": cli.checkpoint,
         "model": type(cli.model).__name__,
         "data": type(cli.datamodule).__name__,
         "split": split,
