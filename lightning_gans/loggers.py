@@ -12,6 +12,12 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
+from lightning_gans.core.lightning_compat import (
+    move_tensorboard,
+    move_wandb,
+    wandb_run,
+    wandb_settings,
+)
 from lightning_gans.files import replacing
 from lightning_gans.metrics import better
 
@@ -47,7 +53,7 @@ class TensorBoard(TensorBoardLogger):
     def follow(self, folder: str) -> None:
         """Writes into a run's folder, unless another one was given."""
         if self.follows_run:
-            self._root_dir = os.path.join(folder, "tensorboard")
+            move_tensorboard(self, os.path.join(folder, "tensorboard"))
 
 
 class WandB(WandbLogger):
@@ -103,10 +109,9 @@ class WandB(WandbLogger):
         """
         run = Path(folder)
         if self.follows_run:
-            self._save_dir = folder
-            self._wandb_init["dir"] = folder
-        if self._name is None:
-            self._wandb_init["name"] = self._name = f"{run.parent.name}/{run.name}"
+            move_wandb(self, folder)
+        if wandb_settings(self)["name"] is None:
+            wandb_settings(self, name=f"{run.parent.name}/{run.name}")
         self._identify(run / "wandb" / "id")
 
     @rank_zero_only
@@ -118,11 +123,12 @@ class WandB(WandbLogger):
                 f"{path} is damaged: it holds no identity of a W&B run. Remove it to log the rest "
                 "of the training as another W&B run."
             )
-        identity = self._id or os.environ.get("WANDB_RUN_ID") or known or secrets.token_hex(4)
+        given = wandb_settings(self)["id"] or os.environ.get("WANDB_RUN_ID")
+        identity = given or known or secrets.token_hex(4)
         if identity != known:
             with replacing(path) as file:
                 file.write(identity.encode())
-        self._wandb_init["id"] = self._id = identity
+        wandb_settings(self, id=identity)
 
     @override
     @rank_zero_only
@@ -140,7 +146,8 @@ class WandB(WandbLogger):
 
     def to_upload(self) -> str | None:
         """Returns the command that uploads what was recorded offline, if anything was."""
-        if self._experiment is None or not self._experiment.offline:
+        run = wandb_run(self)
+        if run is None or not run.offline:
             return None
-        assert self._save_dir is not None
-        return f"wandb sync {Path(self._save_dir, 'wandb', 'offline-run-*')}"
+        assert self.save_dir is not None
+        return f"wandb sync {Path(self.save_dir, 'wandb', 'offline-run-*')}"

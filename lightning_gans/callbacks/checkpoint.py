@@ -7,13 +7,18 @@ from typing import Any, Literal
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.fabric.utilities.cloud_io import _is_local_file_protocol
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from typing_extensions import override
 
 from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.callbacks.preemption import Notice
+from lightning_gans.core.lightning_compat import (
+    is_local,
+    skip_saving,
+    validates_now,
+    write_checkpoint,
+)
 from lightning_gans.files import PARTIAL, replacing
 
 __all__ = ["AtomicCheckpointIO", "Checkpoint"]
@@ -33,7 +38,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path: str | Path,
         storage_options: Any | None = None,
     ) -> None:
-        if not _is_local_file_protocol(str(path)):
+        if not is_local(str(path)):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         try:
@@ -156,11 +161,9 @@ class Checkpoint(ModelCheckpoint):
         told_to_stop = self._notice.agreed(trainer)
         if not (told_to_stop or trainer.global_step % self.every_n_updates == 0):
             return
-        fetcher = trainer.fit_loop._data_fetcher
-        assert fetcher is not None
-        if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
+        if validates_now(trainer):
             return  # the checkpoint comes after the validation, and so does the end
-        if not self._should_skip_saving_checkpoint(trainer):
+        if not skip_saving(self, trainer):
             self._save(trainer, "last")
         if told_to_stop:
             raise self._notice.end(told_to_stop, trainer)
@@ -189,7 +192,7 @@ class Checkpoint(ModelCheckpoint):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._should_skip_saving_checkpoint(trainer):
+        if skip_saving(self, trainer):
             return
         if self.monitor is not None and self._improves(trainer):
             self._save(trainer, "best")
@@ -204,7 +207,7 @@ class Checkpoint(ModelCheckpoint):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self._should_skip_saving_checkpoint(trainer):
+        if not skip_saving(self, trainer):
             self._save(trainer, "last")
 
     def _improves(self, trainer: Trainer) -> bool:
@@ -238,7 +241,7 @@ class Checkpoint(ModelCheckpoint):
         path = self._folder / f"{name}.ckpt"
         if name == "last":
             self.last_model_path = str(path)
-        self._save_checkpoint(trainer, str(path))
+        write_checkpoint(self, trainer, str(path))
 
     @override
     def state_dict(self) -> dict[str, Any]:

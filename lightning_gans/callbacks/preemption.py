@@ -9,6 +9,8 @@ from types import FrameType
 import torch
 from lightning.pytorch import Trainer
 
+from lightning_gans.core.lightning_compat import spare_sigterm_broadcast
+
 __all__ = ["Notice", "Preempted", "slurm_job"]
 
 ANNOUNCEMENTS = [
@@ -59,9 +61,7 @@ class Notice:
     def listen(self, trainer: Trainer) -> None:
         """Waits for signals, until Lightning puts back the handlers that it found."""
         self._number = 0
-        # Lightning's processes would ask each other in every update, and wait for the answer,
-        # whether its own handler of SIGTERM was called.
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _ask_nobody  # type: ignore[method-assign]
+        spare_sigterm_broadcast(trainer)
         if threading.current_thread() is threading.main_thread():  # no other can
             for number in ANNOUNCEMENTS:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as Ctrl-C in the background
@@ -101,7 +101,3 @@ class Notice:
             reason = getattr(error, "stderr", None) or str(error)
             return Preempted(number, note=f"scontrol requeue {job} failed: {reason.strip()}")
         return Preempted(number, requeued=True, note=f"job {job} waits in the queue again")
-
-
-def _ask_nobody() -> None:
-    pass

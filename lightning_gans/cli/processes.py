@@ -111,10 +111,11 @@ def give_time() -> None:
 
     Called once the other processes have been started.
     """
+    from lightning_gans.core.lightning_compat import wrap_termination
+
     for observer in _observers():
         observer.settled = threading.Event()
-        kill = partial(_kill_later, observer.settled, observer._terminate_all)
-        observer._terminate_all = kill
+        wrap_termination(observer, partial(partial, _kill_later, observer.settled))
 
 
 def _observers() -> list[Any]:

@@ -3,7 +3,6 @@
 Checkpoints contain plain data and tensors only, so that they load with ``weights_only=True``.
 """
 
-import copy
 import inspect
 import os
 import pickle
@@ -20,7 +19,11 @@ from torch import Tensor
 from typing_extensions import Self, override
 
 from lightning_gans.core.exports import export_bytes, is_export
-from lightning_gans.core.lightning_compat import given_hyperparameters
+from lightning_gans.core.lightning_compat import (
+    given_hyperparameters,
+    set_hyperparameters,
+    trainer_of,
+)
 from lightning_gans.core.trust import Trust, class_path_of
 from lightning_gans.errors import one_line, printable
 from lightning_gans.files import is_overgrown
@@ -137,7 +140,7 @@ class CheckpointedModule(LightningModule):
         given.apply_defaults()
         values = given_hyperparameters.get() or _by_name(given)
         values = {k: v for k, v in values.items() if not k.startswith("_")}  # Lightning's own
-        self._replace_hyperparameters({k: v for k, v in values.items() if _is_plain(v)})
+        set_hyperparameters(self, {k: v for k, v in values.items() if _is_plain(v)})
         self._objects = [
             name
             for name, value in values.items()
@@ -145,10 +148,6 @@ class CheckpointedModule(LightningModule):
             and not _is_plain(value)
             and not name.startswith(("optimizer", "scheduler"))
         ]
-
-    def _replace_hyperparameters(self, values: dict[str, Any]) -> None:
-        self._hparams = self._to_hparams_dict(copy.deepcopy(values))
-        self._hparams_initial = copy.deepcopy(self._hparams)
 
     def note_constants(self) -> None:
         """Notes which weights and buffers are not finite before training, such as a causal mask.
@@ -235,7 +234,8 @@ class CheckpointedModule(LightningModule):
                     f"The checkpoint's networks are not the model's: {printable(str(name))} has "
                     f"shape {shapes[0]} in the checkpoint and {shapes[1]} in the model."
                 )
-        fitting = self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING
+        trainer = trainer_of(self)
+        fitting = trainer is not None and trainer.state.fn == TrainerFn.FITTING
         given = os.environ.get("PL_GLOBAL_SEED")
         if fitting and given is not None and int(given) != record["seed"]:
             raise ValueError(
@@ -256,7 +256,8 @@ class CheckpointedModule(LightningModule):
         """
         weights = [saved[name] for name, _ in self.named_parameters() if name in saved]
         doubled = all(weight.dtype == torch.float64 for weight in weights)
-        if weights and doubled and (self._trainer is None or self._trainer.precision == "64-true"):
+        trainer = trainer_of(self)
+        if weights and doubled and (trainer is None or trainer.precision == "64-true"):
             self.double()
 
     @classmethod
@@ -323,7 +324,7 @@ class CheckpointedModule(LightningModule):
             reason = one_line(f"{type(error).__name__}: {error}".removeprefix("ValueError: "))
             raise ValueError(f"{path}: its model cannot be built again: {reason}") from error
         # Checkpoints of this model say what its objects were built from.
-        model._replace_hyperparameters({**model.hparams, **checked})
+        set_hyperparameters(model, {**model.hparams, **checked})
         model._objects = [name for name in model._objects if name not in checked]
         return model
 

@@ -1,22 +1,60 @@
-"""The private names of Lightning that the core uses, and why each."""
+"""The private names of Lightning that this package uses, and why each.
 
+A new release of Lightning can change any of them: this is the file to read then.
+"""
+
+import copy
 import os
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.fabric.utilities.cloud_io import _is_local_file_protocol
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from lightning.pytorch.core.optimizer import do_nothing_closure
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 __all__ = [
     "do_nothing_closure",
     "given_hyperparameters",
+    "is_local",
+    "move_tensorboard",
+    "move_wandb",
+    "set_hyperparameters",
     "shares_statistics",
+    "skip_saving",
     "spare_driver_search",
+    "spare_sigterm_broadcast",
+    "trainer_of",
+    "validates_now",
+    "wandb_run",
+    "wandb_settings",
+    "wrap_termination",
+    "write_checkpoint",
 ]
 
 given_hyperparameters = _given_hyperparameters
 """The arguments of a model as the command line has them, while LightningCLI makes it: plain data,
 from which a checkpoint can build its networks again."""
+
+is_local = _is_local_file_protocol
+"""Whether a path is that of a file on this machine, by Lightning's own rule."""
+
+
+def set_hyperparameters(module: LightningModule, values: dict[str, Any]) -> None:
+    """Replaces the hyper-parameters of a model.
+
+    ``save_hyperparameters`` adds to those that are there, and merges those of base classes.
+    """
+    module._hparams = module._to_hparams_dict(copy.deepcopy(values))  # type: ignore[assignment]
+    module._hparams_initial = copy.deepcopy(module._hparams)
+
+
+def trainer_of(module: LightningModule) -> Trainer | None:
+    """Returns the trainer of a model, if it has one; ``module.trainer`` raises if it has none."""
+    return module._trainer
 
 
 def shares_statistics(trainer: Trainer) -> bool:
@@ -34,3 +72,63 @@ def spare_driver_search() -> None:
     """
     if not torch.cuda.is_available():
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
+
+def spare_sigterm_broadcast(trainer: Trainer) -> None:
+    """Keeps processes from asking each other in every update whether SIGTERM has come.
+
+    They would wait for the answer; `Notice` asks at the updates that are logged.
+    """
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+
+
+def validates_now(trainer: Trainer) -> bool:
+    """Whether a validation follows the current batch, which no public name tells."""
+    fetcher = trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
+def skip_saving(callback: ModelCheckpoint, trainer: Trainer) -> bool:
+    """Whether no checkpoint is to be written now, as in a sanity check or ``fast_dev_run``."""
+    return callback._should_skip_saving_checkpoint(trainer)
+
+
+def write_checkpoint(callback: ModelCheckpoint, trainer: Trainer, path: str) -> None:
+    """Writes a checkpoint as ModelCheckpoint does, which tells the loggers of it."""
+    callback._save_checkpoint(trainer, path)
+
+
+def wrap_termination(
+    observer: Any, wrap: Callable[[Callable[[], None]], Callable[[], None]]
+) -> None:
+    """Puts something around what a thread of Lightning does when a process has failed.
+
+    Args:
+        observer: the thread, which kills this process then.
+        wrap: returns what it does instead.
+    """
+    observer._terminate_all = wrap(observer._terminate_all)
+
+
+def move_tensorboard(logger: TensorBoardLogger, folder: str) -> None:
+    """Lets a logger that has not begun write elsewhere; the folder is known after it is made."""
+    logger._root_dir = folder
+
+
+def move_wandb(logger: WandbLogger, folder: str) -> None:
+    """Lets a logger that has not begun write elsewhere; the folder is known after it is made."""
+    logger._save_dir = logger._wandb_init["dir"] = folder
+
+
+def wandb_settings(logger: WandbLogger, **settings: str) -> dict[str, str | None]:
+    """Changes ``name`` and ``id`` of a logger that has not begun, and returns what they are."""
+    logger._wandb_init.update(settings)
+    logger._name = settings.get("name", logger._name)
+    logger._id = settings.get("id", logger._id)
+    return {"name": logger._name, "id": logger._id}
+
+
+def wandb_run(logger: WandbLogger) -> Any:
+    """Returns the run of a logger, None if it has not begun; ``experiment`` would begin it."""
+    return logger._experiment
