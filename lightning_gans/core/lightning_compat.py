@@ -48,8 +48,8 @@ def set_hyperparameters(module: LightningModule, values: dict[str, Any]) -> None
 
     ``save_hyperparameters`` adds to those that are there, and merges those of base classes.
     """
-    module._hparams = module._to_hparams_dict(copy.deepcopy(values))  # type: ignore[assignment]
-    module._hparams_initial = copy.deepcopy(module._hparams)
+    module._hparams = module._to_hparams_dict(copy.deepcopy(values))
+    module._hparams_initial = copy.deepcopy(module._hparams)  # type: ignore[assignment]
 
 
 def trainer_of(module: LightningModule) -> Trainer | None:
