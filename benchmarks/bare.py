@@ -64,6 +64,10 @@ class Bare:
         data: what the model is trained on.
         batch: real samples of a critic update.
         half: run the networks in bf16, the norm of the penalty in single precision.
+
+    Attributes:
+        backward: computes the gradients of a loss, which something around the loop may do instead.
+        optimizers: of the generator and of the critic; likewise.
     """
 
     def __init__(self, gan: WGANGP, data: Any, batch: int, half: bool) -> None:
@@ -78,7 +82,8 @@ class Bare:
         self.statistics = any(
             isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in self.generator.modules()
         )
-        self.optimizers = [
+        self.backward: Callable[[Tensor], None] = Tensor.backward
+        self.optimizers: Any = [
             torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.0, 0.9), fused=True)
             for network in (self.generator, self.critic)
         ]
@@ -109,7 +114,7 @@ class Bare:
             loss = outputs[n:].mean() - outputs[:n].mean()
             loss = loss + self.weight * (norm - 1).square().mean()
             self.optimizers[1].zero_grad()
-            loss.backward()
+            self.backward(loss)
             self.optimizers[1].step()
         for parameter in self.critic.parameters():
             parameter.requires_grad_(False)
@@ -117,7 +122,7 @@ class Bare:
             latent = torch.randn(n, self.dim, device=self.device)
             loss = -self.critic(self.generator(latent)).float().mean()
         self.optimizers[0].zero_grad()
-        loss.backward()
+        self.backward(loss)
         self.optimizers[0].step()
         for parameter in self.critic.parameters():
             parameter.requires_grad_(True)

@@ -54,7 +54,8 @@ class TermsModule(EvaluatedModule):
         """
         self._judge(loss, real, fake, name)
         end = f"_{name}" if name else ""
-        values = {"d_real": real, "d_fake": fake, **loss.log(real, fake)}
+        logits = real.detach(), fake.detach()
+        values = {"d_real": logits[0], "d_fake": logits[1], **loss.log(*logits)}
         self.note(**{f"{key}{end}": value for key, value in values.items()})
         return loss.discriminator(real, fake)
 

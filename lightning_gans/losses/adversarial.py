@@ -74,8 +74,8 @@ class AdversarialLoss(nn.Module, ABC):
         """Returns further values whose means are logged in the discriminator's updates, by name.
 
         Args:
-            real: outputs of real samples.
-            fake: outputs of generated samples, the same shape.
+            real: outputs of real samples, without a graph.
+            fake: outputs of generated samples, the same shape, without a graph.
         """
         return {}
 
