@@ -20,7 +20,6 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
@@ -32,6 +31,7 @@ from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.processes import give_time
 from lightning_gans.cli.screen import say
 from lightning_gans.core.divergence import DivergenceError
+from lightning_gans.core.lightning_compat import NumberedLogger
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import replacing
@@ -198,7 +198,7 @@ def _is_row(row: dict[Any, Any]) -> bool:
     return None not in row.values()
 
 
-class RunLogger(CSVLogger):
+class RunLogger(NumberedLogger):
     """Writes ``metrics.csv`` into a run folder of its own, row by row.
 
     The folder is made when it is first asked for, under a number that no other run has, even if
@@ -223,13 +223,13 @@ class RunLogger(CSVLogger):
         self._rows: _Rows | None = None
 
     @override
-    def _get_next_version(self) -> int:
+    def new_version(self) -> int:
         if getattr(rank_zero_only, "rank", 0) != 0:
             return 0  # the main process's folder is the one that counts
         root = Path(self.root_dir)
         self.made = [folder for folder in root.parents if not folder.exists()]
         root.mkdir(parents=True, exist_ok=True)
-        number = super()._get_next_version()
+        number = super().new_version()
         while True:
             try:
                 (root / f"version_{number}").mkdir()

@@ -18,7 +18,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
@@ -45,6 +45,7 @@ from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.divergence import DivergenceError
+from lightning_gans.core.lightning_compat import CommandLine
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.trust import Trust, known_paths
 from lightning_gans.errors import InputError, RunError, printable
@@ -57,7 +58,7 @@ DATA_HEADING = "The data, of which lightning-gans list has the classes"
 """In place of the beginning of Lightning's docstring."""
 
 
-class GANCLI(LightningCLI):
+class GANCLI(CommandLine):
     """LightningCLI with run folders, and with checkpoints that bring their configuration along.
 
     What holds, the later the stronger: ``configs/default.yaml``, the configuration in the
@@ -131,7 +132,7 @@ class GANCLI(LightningCLI):
             config.ckpt_path = None if origin.path is None else str(origin.path)
             # Under this name Lightning looks for the arguments of the model, too.
             self.config_dump: dict[str, Any] = yaml.safe_load(
-                self._subcommand_parsers[request.command].dump(
+                self.parser_of(request.command).dump(
                     config, skip_unset=False, skip_validation=True
                 )
             )
@@ -141,10 +142,6 @@ class GANCLI(LightningCLI):
             self._changes = request.changes(origin.settings, self.config_dump, origin.networks)
         if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
             _nothing_left(origin.updates, config.trainer.max_steps)
-
-    @override
-    def _parse_ckpt_path(self) -> None:
-        """Does nothing: `parse_arguments` has taken the checkpoint's configuration in."""
 
     # Making --------------------------------------------------------------------------------------
 
@@ -156,13 +153,6 @@ class GANCLI(LightningCLI):
             raise InputError(str(_reason(error))) from error
 
     @override
-    def _set_seed(self) -> None:
-        try:
-            super()._set_seed()
-        except ValueError as error:
-            raise InputError(f"seed_everything: {error}") from error
-
-    @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
         self._record = RunRecord(self.config_dump, sys.argv)
@@ -171,7 +161,7 @@ class GANCLI(LightningCLI):
 
     def _loggers(self) -> list[Logger] | bool:
         """Returns ``metrics.csv`` first, and what the user asks for beside it."""
-        trainer = self._get(self.config_init, "trainer")
+        trainer = self.made("trainer")
         given = trainer.logger
         if trainer.fast_dev_run:
             return False
@@ -182,7 +172,7 @@ class GANCLI(LightningCLI):
             number = int(run.name.removeprefix("version_"))
             self._run = RunLogger(str(run.parent.parent), run.parent.name, number)
         else:
-            self._run = RunLogger(trainer.default_root_dir, self._get(self.config, "name"))
+            self._run = RunLogger(trainer.default_root_dir, self.setting("name"))
         for logger in others:
             if isinstance(logger, WandbLogger):
                 go_offline_without_key()
@@ -193,7 +183,7 @@ class GANCLI(LightningCLI):
     @property
     def checkpoint(self) -> str | None:
         """Returns the checkpoint that is gone on from, or that is scored."""
-        return self._get(self.config, "ckpt_path")
+        return self.setting("ckpt_path")
 
     # Running -------------------------------------------------------------------------------------
 
@@ -206,7 +196,7 @@ class GANCLI(LightningCLI):
                 self.trainer,
                 model,
                 self.datamodule,
-                self._get(self.config, "seed_everything"),
+                self.setting("seed_everything"),
                 self.checkpoint,
                 self._changes,
             )

@@ -12,11 +12,17 @@ import torch
 from lightning.fabric.utilities.cloud_io import _is_local_file_protocol
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from lightning.pytorch.core.optimizer import do_nothing_closure
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from typing_extensions import override
+
+from lightning_gans.errors import InputError
 
 __all__ = [
+    "CommandLine",
+    "NumberedLogger",
     "do_nothing_closure",
     "given_hyperparameters",
     "is_local",
@@ -132,3 +138,47 @@ def wandb_settings(logger: WandbLogger, **settings: str) -> dict[str, str | None
 def wandb_run(logger: WandbLogger) -> Any:
     """Returns the run of a logger, None if it has not begun; ``experiment`` would begin it."""
     return logger._experiment
+
+
+class CommandLine(LightningCLI):
+    """LightningCLI with names for what a subclass needs of it."""
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Does nothing: Lightning would take the arguments of a checkpoint's model by itself."""
+
+    @override
+    def _set_seed(self) -> None:
+        """Seeds everything, which is where Lightning checks the seed.
+
+        Raises:
+            InputError: if it is out of range.
+        """
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise InputError(f"seed_everything: {error}") from error
+
+    def setting(self, key: str) -> Any:
+        """Returns a setting of the command that runs, as the parser has read it."""
+        return self._get(self.config, key)
+
+    def made(self, key: str) -> Any:
+        """Returns what was made from a setting."""
+        return self._get(self.config_init, key)
+
+    def parser_of(self, command: str) -> LightningArgumentParser:
+        """Returns the parser of a command, the only one that can write its configuration."""
+        return self._subcommand_parsers[command]
+
+
+class NumberedLogger(CSVLogger):
+    """CSVLogger whose subclass chooses the number of a new run."""
+
+    @override
+    def _get_next_version(self) -> int:
+        return self.new_version()
+
+    def new_version(self) -> int:
+        """Returns the number of a new run."""
+        return super()._get_next_version()
