@@ -6,7 +6,8 @@ from functools import partial
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import SMALL, MadeImages, fitted, fitting_data, small_ring
+from conftest import SMALL, MadeImages, fitted, fitting_data, quiet_trainer, small_ring
+from interrupted import assert_same
 from reference import CASES, GAMES, LOSSES, SEED, STRUCTURES, game, play, tolerance
 from torch.testing import assert_close
 
@@ -34,6 +35,19 @@ def assert_like_the_plain_loop(game, n_critic):
     expected = play(game, rounds=5, n_critic=n_critic, ranks=1)
     for key, value in expected.items():
         assert_close(model.state_dict()[key], value, rtol=0, atol=tolerance(game, key, 1e-12))
+    return model
+
+
+def assert_resumed_to_the_same_end(whole, game, n_critic):
+    stopped = fitted(game.model(n_critic), game.data(), max_steps=2, precision="64-true")
+    stopped.save_checkpoint("stopped.ckpt")
+    model = game.model(n_critic)
+    trainer = quiet_trainer(5, precision="64-true")
+    trainer.fit(model, game.data(), ckpt_path="stopped.ckpt", weights_only=True)
+    assert trainer.global_step == 5
+    assert_same(dict(model.state_dict()), dict(whole.state_dict()))
+    states = [[o.optimizer.state_dict() for o in m.optimizers()] for m in (model, whole)]
+    assert_same(*states)
 
 
 SAMPLE = {"GAN": set(KINDS), "CGAN": {"Hinge", "Wasserstein", "RelativisticPaired"}}
@@ -52,7 +66,9 @@ SAMPLE["ACGAN"] = SAMPLE["CVAEGAN"] = SAMPLE["CycleGAN"] = SAMPLE["CGAN"]
 def test_every_structure_takes_every_loss(structure, loss, monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
     played = game(structure, loss, ("R1", 0.4, 1))
-    assert_like_the_plain_loop(played, min(2, played.most_updates))
+    n_critic = min(2, played.most_updates)
+    whole = assert_like_the_plain_loop(played, n_critic)
+    assert_resumed_to_the_same_end(whole, played, n_critic)
 
 
 def test_every_variant_and_every_loss_is_compared():
