@@ -11,10 +11,18 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_gans.callbacks import Progress
 
-__all__ = ["Duel", "Instead"]
+__all__ = ["Duel", "Instead", "Watch"]
 
 
-class Duel(Callback):
+class Watch(Callback):
+    """A callback that adds nothing to a round but its own ``on_train_batch_end``."""
+
+    # Lightning calls each hook of each callback, in a context that takes microseconds.
+    on_train_batch_start = on_before_backward = on_after_backward = None
+    on_before_optimizer_step = None
+
+
+class Duel(Watch):
     """Lets bare loops play whenever a run has made some updates, and times them all.
 
     The turns alternate, so that a machine that slows down slows all of them down.

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from bare import Bare
+from duel import Watch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 from trained import write_results
@@ -78,7 +79,7 @@ class Nothing(Callback):
         return f"Nothing{self.number}"
 
 
-class Turns(Callback):
+class Turns(Watch):
     """Lets a bare loop play whenever the run has made some updates, and times both.
 
     Args:

@@ -106,7 +106,7 @@ class TermsModule(EvaluatedModule):
         for name, value in values.items():
             if self._round.rehearsing:
                 check_name_is_free("note", name, self._round.noted)
-            self._round.noted[name] = value.detach().mean()
+            self._round.noted[name] = (value.mean() if value.ndim > 0 else value).detach()
 
     def mean_over_processes(self, value: Tensor) -> Tensor:
         """Returns the mean of a tensor over all processes."""
