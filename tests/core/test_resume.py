@@ -1,4 +1,8 @@
-"""A run that was stopped anywhere and goes on is the run that was not stopped."""
+"""A run that was stopped anywhere and goes on is the run that was not stopped.
+
+That is a matter of the module, the callbacks and the loop, which are tried from Python here. What
+the command line adds is tried once, and with runs that are killed.
+"""
 
 import json
 import os
@@ -8,17 +12,167 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from conftest import SMALL_CVAE, Rows, small_ring
 from interrupted import assert_same, command, content, finish, rows, start, wait_for_row
 from made import fill, make_digits
 
-from lightning_gans.callbacks import AtomicCheckpointIO
+from datamodules import MNIST, ArrayData, ImageFolder
+from lightning_gans import ACGAN, CGAN, CVAEGAN, WGAN
+from lightning_gans.callbacks import AtomicCheckpointIO, Checkpoint, Evaluation, GeneratorEMA
 from lightning_gans.cli.main import main
+from lightning_gans.networks import MLPDiscriminator, MLPGenerator
+
+# From Python
+
+
+class Kill(Exception):  # noqa: N818
+    """Ends a run where SIGKILL would, as far as its checkpoints tell."""
+
+
+class Keeps(AtomicCheckpointIO):
+    """Keeps what the folder holds whenever ``last.ckpt`` is written, and ends the run at one."""
+
+    def __init__(self, stop: int | None) -> None:
+        self.stop = stop
+        self.kept: dict[int, Path] = {}
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None):
+        super().save_checkpoint(checkpoint, path, storage_options)
+        folder, update = Path(path).parent, checkpoint["global_step"]
+        if Path(path).name == "last.ckpt":
+            self.kept[update] = folder.with_name(f"{folder.name} at {update}")
+            shutil.copytree(folder, self.kept[update], dirs_exist_ok=True)  # the later of two
+            if update == self.stop:
+                raise Kill
+
+
+SMALL = {
+    "generator": partial(MLPGenerator, hidden=[8, 8], normalization=torch.nn.BatchNorm1d),
+    "discriminator": partial(MLPDiscriminator, hidden=[8]),
+}
+CLASSES = partial(small_ring, labels=True)
+ARRAY = partial(ArrayData, "points.npy")  # 90 rows to train on
+FOLDER = partial(  # 90 images to train on
+    ImageFolder, "photos", image_size=8, cache=False, num_workers=2, horizontal_flip=True
+)
+DIGITS = partial(MNIST, "digits")  # 60 images to train on
+
+
+@dataclass
+class Run:
+    """A run with all that has a state: BatchNorm, clipping, a schedule, an average, a best."""
+
+    n_critic: int
+    data: Callable[..., pl.LightningDataModule]
+    validate_every: int
+    save_every: int
+    trainer: dict[str, Any] = field(default_factory=dict)
+    model: Callable[..., Any] = field(default=partial(WGAN, **SMALL))
+    end: dict[str, Any] = field(default_factory=lambda: {"max_steps": 11})
+
+    def __call__(self, folder: str, *, begin: str | None = None, stop: int | None = None):
+        """Trains in a folder; returns the last update, rows, scores and what has been kept."""
+        data = self.data(batch_size=8, num_eval_samples=32)
+        model = self.model(
+            data_shape=data.data_shape,
+            n_critic=self.n_critic,
+            scheduler=partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=20),
+        )
+        keeps, logger, evaluation = Keeps(stop), Rows(), Evaluation()
+        where = str(Path(folder).resolve())
+        saver = Checkpoint("val/sliced_w", every_n_updates=self.save_every, dirpath=where)
+        trainer = pl.Trainer(
+            **{"max_epochs": -1, **self.end, **self.trainer},
+            accelerator="cpu",
+            logger=logger,
+            log_every_n_steps=2,
+            check_val_every_n_epoch=None,
+            val_check_interval=self.validate_every,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[evaluation, GeneratorEMA(), saver],
+            plugins=[keeps],
+        )
+        with suppress(Kill):
+            trainer.fit(model, data, ckpt_path=begin, weights_only=True)
+        logged = [
+            (step, {name: value for name, value in row.items() if "updates_per_s" not in name})
+            for step, row in logger.rows
+        ]
+        return trainer.global_step, logged, evaluation.scores, keeps.kept
+
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
+CLASSIFIED = {"num_classes": 8, **SMALL}
+BY_EPOCHS = {"max_steps": -1, "max_epochs": 2}
+RUNS = {
+    "as it is by default": Run(1, small_ring, 4, 3),
+    "many critic updates": Run(5, small_ring, 3, 6),
+    "epochs of 5 batches": Run(2, ARRAY, 6, 2),
+    "validation where epochs end": Run(2, ARRAY, 5, 5),
+    "two epochs": Run(2, ARRAY, 4, 1, end=BY_EPOCHS),
+    "decoded ahead by workers": Run(2, FOLDER, 6, 4),
+    "epochs of one batch": Run(5, DIGITS, 4, 3),
+    "loaders made again": Run(2, ARRAY, 4, 3, {"reload_dataloaders_every_n_epochs": 1}),
+    "double precision": Run(2, small_ring, 4, 3, {"precision": "64-true"}),
+    "half precision": Run(2, small_ring, 6, 4, {"precision": "bf16-mixed"}),
+    "CGAN": Run(2, CLASSES, 7, 5, model=partial(CGAN, **CLASSIFIED)),
+    "ACGAN": Run(2, CLASSES, 7, 5, model=partial(ACGAN, **CLASSIFIED)),
+    "CVAEGAN": Run(2, DIGITS, 7, 5, model=partial(CVAEGAN, **SMALL_CVAE)),
+}
+
+
+QUICK = "as it is by default", "epochs of 5 batches", "two epochs", "double precision"
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in RUNS])
+def test_from_every_checkpoint_to_the_next_it_is_the_run_that_was_not_stopped(name, monkeypatch):
+    """So it is from any to any. From the first one it goes on to the end, past all others."""
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    make_data()
+    run = RUNS[name]
+    last, logged, scores, whole = run("whole")
+    cadences = run.save_every, run.validate_every
+    assert whole.keys() == {last}.union(*(range(n, last, n) for n in cadences))
+    updates = sorted(whole)
+    for update, later in pairwise(updates):
+        stop = last if update == updates[0] else later
+        folder = f"from {update}"
+        shutil.copytree(whole[update], folder)
+        reached, rows_again, scores_again, written = run(
+            folder, begin=f"{folder}/last.ckpt", stop=None if stop == last else stop
+        )
+        assert reached == stop
+        assert rows_again == [(step, row) for step, row in logged if update < step <= stop]
+        assert written.keys() == {at for at in updates if update < at <= stop}
+        for at, path in written.items():
+            assert sorted(os.listdir(path)) == sorted(os.listdir(whole[at]))
+            for file in os.listdir(path):
+                states = [content(folder / file) for folder in (path, whole[at])]
+                assert_same(*states, f"from {update}, {file} at {at}: ")
+        assert stop != last or scores_again == scores
+
+
+def make_data():
+    np.save("points.npy", np.random.default_rng(0).normal(size=(100, 2)))
+    fill("photos", 100)
+    make_digits("digits")
+
+
+# From the command line
 
 
 @pytest.fixture
@@ -37,58 +191,31 @@ def written(monkeypatch, tmp_path):
     return found
 
 
-slow = partial(pytest.param, marks=pytest.mark.slow)
-
-ARRAY = ["ArrayData", "--data.path", "points.npy"]  # 90 rows to train on
-FOLDER = [
-    *("ImageFolder", "--data.path", "photos", "--data.image_size", "8", "--data.cache", "false"),
-    *("--data.num_workers", "2", "--data.horizontal_flip", "true"),  # 90 images to train on
-]
-CLASSES = ["GaussianRing", "--data.labels", "true"]
-DIGITS = ["MNIST", "--data.data_dir", "digits"]  # 60 images to train on
-BY_EPOCHS = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "2"]
+def test_from_the_command_line_rows_record_and_files_are_the_same_too(written, tmp_path):
+    """It goes on between two rows of the log."""
+    main(command(2, ["GaussianRing"], 4, 3))
+    whole = tmp_path / "runs" / "run" / "version_0"
+    expected = {update: content(path) for update, path in written.items()}
+    assert expected.keys() == {3, 4, 6, 8, 9, 11}
+    folder = tmp_path / "moved" / "version_0"
+    shutil.copytree(whole, folder)
+    torch.save(expected[3], folder / "checkpoints" / "last.ckpt")
+    written.clear()
+    main(["fit", "--ckpt_path", str(folder / "checkpoints" / "last.ckpt")])
+    assert rows(folder) == rows(whole)
+    assert written.keys() == {4, 6, 8, 9, 11}
+    for update, path in written.items():
+        assert_same(content(path), expected[update], f"at {update}: ")
+    best = [content(f / "checkpoints" / "best.ckpt") for f in (folder, whole)]
+    assert_same(*best)
+    record = json.loads((folder / "run.json").read_text())
+    assert record["resumed_at"] == [3]
+    assert record["status"] == "finished"
 
 
 @pytest.mark.parametrize(
-    ("n_critic", "data", "validate_every", "save_every", "more", "last"),
-    [
-        (1, ["GaussianRing"], 4, 3, [], 11),
-        slow(5, ["GaussianRing"], 3, 6, [], 11),
-        slow(2, ARRAY, 6, 2, [], 11),  # epochs of 5 batches
-        slow(2, ARRAY, 5, 5, [], 11),  # validation where epochs end
-        slow(2, ARRAY, 4, 1, BY_EPOCHS, 10),
-        slow(2, FOLDER, 6, 4, [], 11),  # decoded ahead by workers
-        slow(5, DIGITS, 4, 3, [], 11),  # epochs of one batch
-        slow(2, ARRAY, 4, 3, ["--trainer.reload_dataloaders_every_n_epochs", "1"], 11),
-        (2, ["GaussianRing"], 4, 3, ["--trainer.precision", "64-true"], 11),
-        slow(2, ["GaussianRing"], 6, 4, ["--trainer.precision", "bf16-mixed"], 11),
-        slow(2, ["GaussianRing"], 6, 4, ["--trainer.precision", "16-mixed"], 11),
-    ],
+    "precision", [slow("32-true"), "64-true", slow("bf16-mixed"), slow("16-mixed")]
 )
-def test_every_checkpoint_leads_to_the_same_end(
-    n_critic, data, validate_every, save_every, more, last, written, tmp_path
-):
-    assert_same_end(
-        command(n_critic, data, validate_every, save_every, *more),
-        {*range(save_every, last, save_every), *range(validate_every, last, validate_every)},
-        last,
-        written,
-        tmp_path,
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("variant", "data"), [("CGAN", CLASSES), ("ACGAN", CLASSES), ("CVAEGAN", DIGITS)]
-)
-def test_and_so_it_does_with_classes_and_more_networks(variant, data, written, tmp_path):
-    classes = "8" if data is CLASSES else "10"
-    model = ("--model", variant, "--model.num_classes", classes)
-    run = command(2, data, 7, 5, model=model)
-    assert_same_end(run, {5, 7, 10}, 11, written, tmp_path)
-
-
-@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed", "16-mixed"])
 def test_evaluate_repeats_the_scores_of_the_run(precision, tmp_path):
     main(command(2, ["GaussianRing"], 11, 11, "--trainer.precision", precision))
     run = tmp_path / "runs" / "run" / "version_0"
@@ -98,35 +225,15 @@ def test_evaluate_repeats_the_scores_of_the_run(precision, tmp_path):
     assert scores == json.loads((run / "run.json").read_text())["scores"]
 
 
-def assert_same_end(run, due, last, written, tmp_path):
-    np.save("points.npy", np.random.default_rng(0).normal(size=(100, 2)))
-    fill("photos", 100)
-    make_digits("digits")
-    main(run)
-    whole = tmp_path / "runs" / "run" / "version_0"
-    assert written.keys() == {*due, last}
-    expected = {update: content(path) for update, path in written.items()}
-    for update in sorted(due):
-        folder = tmp_path / "moved" / str(update) / "version_0"
-        shutil.copytree(whole, folder)
-        torch.save(expected[update], folder / "checkpoints" / "last.ckpt")
-        written.clear()
-        main(["fit", "--ckpt_path", str(folder / "checkpoints" / "last.ckpt")])
-        assert rows(folder) == rows(whole)
-        # Whatever it writes on its way is the same too, so it may be stopped again.
-        assert written.keys() == {later for later in expected if later > update}
-        for later, path in written.items():
-            assert_same(content(path), expected[later], f"from {update}, at {later}: ")
-        best = [content(f / "checkpoints" / "best.ckpt") for f in (folder, whole)]
-        assert_same(*best)
-        record = json.loads((folder / "run.json").read_text())
-        assert record["resumed_at"] == [update]
-        assert record["status"] == "finished"
+PHOTOS = [
+    *("ImageFolder", "--data.path", "photos", "--data.image_size", "8", "--data.cache", "false"),
+    *("--data.num_workers", "2", "--data.horizontal_flip", "true"),
+]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("data", "processes"), [(["GaussianRing"], 1), (["GaussianRing"], 2), (FOLDER, 1)]
+    ("data", "processes"), [(["GaussianRing"], 1), (["GaussianRing"], 2), (PHOTOS, 1)]
 )
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, processes, tmp_path):
     fill("photos", 100)
@@ -191,44 +298,46 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_there(tmp_path
     assert sorted(os.listdir(kept)) == ["last.ckpt"]
 
 
-def test_rows_that_cannot_be_written_are_told_with_their_file(tmp_path):
+@contextmanager
+def no_file_beyond(size):
+    """No file may become larger in here, as if the disk was full."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+def test_rows_that_cannot_be_written_are_told_with_their_file(capsys):
     run = command(1, ["GaussianRing"], 10_000, 10_000, "--trainer.max_steps", "400")
-    run += ["--trainer.log_every_n_steps", "1"]
-    script = Path(sys.executable).parent / "lightning-gans"
-    done = subprocess.run(
-        [script, *run],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000)),
-    )
-    assert done.returncode == 1
-    (line,) = (text for text in done.stderr.splitlines() if "error" in text)
+    with no_file_beyond(16_000), pytest.raises(SystemExit) as done:
+        main([*run, "--trainer.log_every_n_steps", "1"])
+    assert done.value.code == 1
+    printed = capsys.readouterr().err
+    (line,) = (text for text in printed.splitlines() if "error" in text)
     assert "metrics.csv could not be written: [Errno 27] File too large" in line
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in printed
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(tmp_path):
-    """No file may become larger than a checkpoint's half."""
+def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(tmp_path, capsys):
     run = command(1, ["GaussianRing"], 1000, 10, "--trainer.max_steps", "20")
     main(run)
     folder = tmp_path / "runs" / "run" / "version_0" / "checkpoints"
     before = (folder / "last.ckpt").read_bytes()
-    script = Path(sys.executable).parent / "lightning-gans"
-    limit = len(before) // 2
-    done = subprocess.run(
-        [script, "fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "40"],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    assert done.returncode == 1
-    line = done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    going_on = ["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "40"]
+    capsys.readouterr()
+    with no_file_beyond(len(before) // 2), pytest.raises(SystemExit) as done:
+        main(going_on)
+    assert done.value.code == 1
+    printed = capsys.readouterr()
+    line = printed.err.splitlines()[-1]
+    assert "Traceback" not in printed.err
     assert "last.ckpt could not be written, the checkpoint before it is kept: " in line
     assert "File too large" in line
-    assert "to go on: lightning-gans fit --ckpt_path" in done.stdout
+    assert "to go on: lightning-gans fit --ckpt_path" in printed.out
     assert (folder / "last.ckpt").read_bytes() == before
     assert sorted(os.listdir(folder)) == ["last.ckpt"]
-    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "40"])
+    main(going_on)
     assert content(folder / "last.ckpt")["global_step"] == 40
