@@ -1,9 +1,5 @@
 """Compiled losses against those that are not."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import lightning.pytorch as pl
 import pytest
 import torch
@@ -87,13 +83,10 @@ def test_a_loss_that_cannot_be_compiled_says_so_and_runs_without():
 
 
 @pytest.mark.slow
-def test_two_processes_compile_what_each_of_them_computes(tmp_path):
-    script = Path(__file__).parents[1] / "distributed" / "compile_losses.py"
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], check=True, timeout=300, capture_output=True
-    )
+@pytest.mark.in_two_processes("compile_losses")
+def test_two_processes_compile_what_each_of_them_computes(left_behind):
     for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt")
+        found = torch.load(left_behind / f"{rank}.pt")
         _, weights = found[False]
         compiled, compiled_weights = found[True]
         assert compiled == {"discriminator": True, "generator": True}

@@ -1,9 +1,6 @@
 """What one update costs, counted rather than timed."""
 
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
@@ -139,13 +136,10 @@ def test_a_row_of_logs_is_one_transfer(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_processes_send_the_gradients_of_who_plays_and_wait_for_nothing_else(tmp_path):
-    script = Path(__file__).parents[1] / "distributed" / "count_costs.py"
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], check=True, timeout=300, capture_output=True
-    )
+@pytest.mark.in_two_processes("count_costs")
+def test_two_processes_send_the_gradients_of_who_plays_and_wait_for_nothing_else(left_behind):
     for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt")
+        found = torch.load(left_behind / f"{rank}.pt")
         # One call for each update, with the gradients of the player whose turn it is.
         calls = {name: n for name, n in found["calls"].items() if name.startswith("c10d")}
         assert calls == {"c10d.allreduce_.default": 4 * (3 + 1)}

@@ -67,10 +67,9 @@ def test_two_processes_train_like_the_mean_of_their_gradients(case, trained):
     assert_like_the_reference(trained, case)
 
 
-def test_processes_that_lightning_starts_train_alike(tmp_path):
-    command = [sys.executable, str(SCRIPTS / "train_game.py"), str(tmp_path), "1", "WGANGP:3"]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
-    assert_like_the_reference(tmp_path, "WGANGP:3")
+@pytest.mark.in_two_processes("train_game")
+def test_processes_that_lightning_starts_train_alike(left_behind):
+    assert_like_the_reference(left_behind, "WGANGP:3")
 
 
 def test_every_variant_loss_and_regularizer_is_among_the_games():
@@ -87,18 +86,16 @@ def test_the_reference_itself_tells_processes_apart():
     assert any((one[key] - two[key]).abs().max() > 1e-4 for key in one)
 
 
-def test_only_one_process_downloads():
-    command = [sys.executable, str(SCRIPTS / "download_once.py")]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
-    assert len(Path("downloads.txt").read_text().splitlines()) == 1
+@pytest.mark.in_two_processes("download_once")
+def test_only_one_process_downloads(left_behind):
+    assert len((left_behind / "downloads.txt").read_text().splitlines()) == 1
 
 
-def test_points_are_scored_in_two_processes_as_in_one(tmp_path):
+@pytest.mark.in_two_processes("score_points")
+def test_points_are_scored_in_two_processes_as_in_one(left_behind):
     """The same samples are generated, and none is counted by one process only."""
-    command = [sys.executable, str(SCRIPTS / "score_points.py"), str(tmp_path)]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
     alone = scores(1)
-    both = torch.load(tmp_path / "4100.pt")
+    both = torch.load(left_behind / "4100.pt")
     assert {"reconstruction_mse", "mean_sample_mse", "reconstruction_fidelity"} <= both[0].keys()
     for found, expected in zip(both, (alone.scores, alone.floors), strict=True):
         assert found.keys() == expected.keys()
@@ -113,10 +110,9 @@ def test_points_are_scored_in_two_processes_as_in_one(tmp_path):
         assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_images_are_scored_in_two_processes_as_in_one(tmp_path):
-    command = [sys.executable, str(SCRIPTS / "score_images.py"), str(tmp_path)]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
-    ranks = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
+@pytest.mark.in_two_processes("score_images")
+def test_images_are_scored_in_two_processes_as_in_one(left_behind):
+    ranks = [torch.load(left_behind / f"rank{rank}.pt") for rank in range(2)]
     assert [len(rank["fake"]) for rank in ranks] == [21, 20]
     assert not torch.equal(ranks[0]["fake"][:20], ranks[1]["fake"])
     expected = {}

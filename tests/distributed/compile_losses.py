@@ -1,16 +1,12 @@
 """Trains two processes with and without compiled losses; saves what each of them ended with."""
 
-import sys
 from functools import partial
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 
 import lightning.pytorch as pl
 import torch
 from conftest import SMALL, small_ring
-from test_compiled import Compilations
+from core.test_compiled import Compilations
 from torch.optim import SGD
 
 from lightning_gans import WGANGP
@@ -20,8 +16,7 @@ NETWORKS = {**SMALL, "discriminator": partial(MLPDiscriminator, hidden=[600, 600
 """DDP sends the gradients of this discriminator in two parts, between which it would be split."""
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
+def main(folder: Path) -> None:
     found = {}
     for compiled in (False, True):
         pl.seed_everything(0)
@@ -41,4 +36,4 @@ if __name__ == "__main__":
         )
         trainer.fit(model, small_ring())
         found[compiled] = noted.found, [p.detach() for p in model.parameters()]
-    torch.save(found, Path(sys.argv[1]) / f"{trainer.global_rank}.pt")
+    torch.save(found, folder / f"{trainer.global_rank}.pt")

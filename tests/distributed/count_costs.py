@@ -1,10 +1,7 @@
 """Counts what an update makes two processes wait for and send; saves what each of them found."""
 
-import sys
 from collections import Counter
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lightning.pytorch as pl
 import torch
@@ -33,17 +30,18 @@ class Counts(TorchDispatchMode):
 
 
 class Costs(pl.Callback):
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.counts = Counts()
         self.sent = 0
         self.sizes: list[int] = []
 
     def on_train_start(self, trainer, module) -> None:  # type: ignore[no-untyped-def]
-        usual = distributed.all_reduce
+        self.usual = distributed.all_reduce
 
         def noted(tensor, *arguments, **options):  # type: ignore[no-untyped-def]
             self.sent += tensor.nbytes
-            return usual(tensor, *arguments, **options)
+            return self.usual(tensor, *arguments, **options)
 
         distributed.all_reduce = noted
 
@@ -61,11 +59,13 @@ class Costs(pl.Callback):
         elif trainer.global_step == 3 + COUNTED:
             self.counts.__exit__(None, None, None)
             found = {"sent": self.sent, "sizes": self.sizes, "calls": dict(self.counts.calls)}
-            torch.save(found, Path(sys.argv[1]) / f"{trainer.global_rank}.pt")
+            torch.save(found, self.folder / f"{trainer.global_rank}.pt")
+
+    def on_train_end(self, *_) -> None:  # type: ignore[no-untyped-def]
+        distributed.all_reduce = self.usual
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
+def main(folder: Path) -> None:
     pl.seed_everything(0)
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -74,6 +74,6 @@ if __name__ == "__main__":
         log_every_n_steps=100,
         logger=False,
         limit_val_batches=0,
-        callbacks=[Checkpoint(dirpath=sys.argv[1]), Progress(), Costs()],
+        callbacks=[Checkpoint(dirpath=str(folder)), Progress(), Costs(folder)],
     )
     trainer.fit(WGANGP(n_critic=3, **SMALL), small_ring())

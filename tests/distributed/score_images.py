@@ -1,10 +1,7 @@
 """Scores generated digits in two processes with unequal shares; saves what each saw and found."""
 
-import sys
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lightning.pytorch as pl
 import torch
@@ -37,8 +34,7 @@ class Outputs(pl.Callback):
         self.fake.append(outputs["fake"])
 
 
-def main(folder: str) -> None:
-    torch.set_num_threads(1)
+def main(folder: Path) -> None:
     pl.seed_everything(0)
     data = MadeImages((1, 28, 28), number=100, num_eval_samples=41)
     data.eval_batch_size = 10  # 21 and 20 images: three batches and two
@@ -59,8 +55,4 @@ def main(folder: str) -> None:
         "floors": evaluation.floors,
         "num_samples": evaluation.num_samples,
     }
-    torch.save(found, Path(folder) / f"rank{trainer.global_rank}.pt")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    torch.save(found, folder / f"rank{trainer.global_rank}.pt")

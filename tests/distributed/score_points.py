@@ -1,9 +1,6 @@
 """Scores generated points in as many processes as there are to be; saves what was found."""
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lightning.pytorch as pl
 import torch
@@ -41,7 +38,6 @@ def scores(devices: int) -> Evaluation:
     return evaluation
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
+def main(folder: Path) -> None:
     found = scores(2)
-    torch.save((found.scores, found.floors), Path(sys.argv[1]) / f"{found.num_samples}.pt")
+    torch.save((found.scores, found.floors), folder / f"{found.num_samples}.pt")

@@ -11,9 +11,8 @@ import torch
 from reference import GAMES, SEED
 
 
-def main(folder: str, nodes: str, *cases: str) -> None:
-    torch.set_num_threads(1)
-    for case in cases:
+def main(folder: str | Path, nodes: str = "1", *cases: str) -> None:
+    for case in cases or ["WGANGP:3"]:
         name, n_critic = case.split(":")
         pl.seed_everything(SEED, verbose=False)
         model = GAMES[name].model(int(n_critic))
@@ -37,4 +36,5 @@ def main(folder: str, nodes: str, *cases: str) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main(*sys.argv[1:])
