@@ -1,6 +1,7 @@
 """Two processes never train in the folder of one run."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,6 +18,9 @@ from lightning_gans.cli import locks
 from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.main import main
 from lightning_gans.errors import InputError, RunError
+
+FORK = multiprocessing.get_context("fork")
+"""Makes processes that have imported everything."""
 
 
 @pytest.fixture(params=["with flock", "without"])
@@ -98,19 +102,20 @@ def test_a_process_that_nobody_has_waited_for_is_dead(tmp_path):
 
 def test_children_that_outlive_a_process_do_not_keep_the_folder(tmp_path):
     """Workers that decode images inherit the locked file, and live on for seconds."""
-    program = (
-        "import os, sys, time, pathlib; from lightning_gans.cli.locks import RunLock\n"
-        "RunLock(pathlib.Path('.')).acquire()\n"
-        "pid = os.fork()\n"
-        "if pid: print(pid, flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
-    child = int(process.stdout.readline())
+    reader, writer = FORK.Pipe()
+
+    def train():
+        RunLock(tmp_path).acquire()
+        child = os.fork()
+        if child:
+            writer.send(child)
+        signal.pause()
+
+    process = FORK.Process(target=train)
+    process.start()
+    child = reader.recv()
     process.kill()
-    process.wait()
+    process.join()
     try:
         lock = RunLock(tmp_path)
         lock.acquire()
@@ -209,20 +214,25 @@ def test_a_file_that_was_removed_by_hand_stops_nothing(soon, monkeypatch, tmp_pa
 def test_of_many_that_come_at_once_one_takes_the_folder(left, file_system, tmp_path):
     if left:
         leave(tmp_path, pid=dead())
-    program = (
-        "import sys, time, pathlib; from lightning_gans.cli import locks\n"
-        f"locks.fcntl = locks.fcntl if {file_system == 'with flock'} else None\n"
-        "while time.time() < float(sys.argv[1]): pass\n"
-        "try: locks.RunLock(pathlib.Path('.')).acquire()\n"
-        "except locks.InputError: sys.exit(2)\n"
-        "time.sleep(2)\n"
-    )
-    moment = str(time.time() + 2.5)
-    processes = [
-        subprocess.Popen([sys.executable, "-c", program, moment], cwd=tmp_path) for _ in range(6)
-    ]
-    codes = sorted(process.wait() for process in processes)
-    assert codes == [0, 2, 2, 2, 2, 2]
+    coming, going = FORK.Barrier(6), FORK.Barrier(6)
+
+    def come():
+        lock = RunLock(tmp_path)
+        coming.wait(60)
+        try:
+            lock.acquire()
+            code = 0
+        except InputError:
+            code = 2
+        going.wait(60)  # whoever has the folder lives until all have asked
+        os._exit(code)
+
+    processes = [FORK.Process(target=come) for _ in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(process.exitcode for process in processes) == [0, 2, 2, 2, 2, 2]
 
 
 # Through the command line
