@@ -41,22 +41,25 @@ def assert_defaults(used, asked):
             assert value == (list(default) if isinstance(default, tuple) else default), name
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_it_trains_scores_and_draws(path):
-    shrunk = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
-    if yaml.safe_load(path.read_text())["data"]["class_path"] in ("MNIST", "CIFAR10"):
-        shrunk += ["--data.batch_size", "4"]
+def trained(path, updates, *flags):
+    """Trains on a few made samples; returns the folder of the run."""
     make_digits("data")
     make_photos("data", each=20)
-    if path.stem.endswith("_folder"):
-        fill("images")
-        shrunk += ["--data.batch_size", "4"]
-    main(["fit", "--config", str(path), *shrunk, "--data.num_eval_samples", "32"])
+    fill("images")
+    number = ["--trainer.max_steps", str(updates), "--trainer.val_check_interval", str(updates)]
+    main(["fit", "--config", str(path), *number, "--data.num_eval_samples", "32", *flags])
     (folder,) = Path("runs").glob("*/version_0")
+    return folder
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_trains_and_scores(path):
+    brief = ["--data.batch_size", "2", "--model.n_critic", "1", "--pictures.enabled", "false"]
+    folder = trained(path, 1, *brief)
     assert folder.parent.name == path.stem
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished"
-    assert record["updates"] == 2
+    assert record["updates"] == 1
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["checkpoint"]["monitor"].removeprefix("val/") in record["scores"]
     for player in ("generator", "discriminator"):
@@ -64,6 +67,19 @@ def test_it_trains_scores_and_draws(path):
             config["model"]["init_args"][player],
             yaml.safe_load(path.read_text())["model"]["init_args"][player],
         )
+    assert (folder / "checkpoints" / "best.ckpt").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_plays_whole_rounds_and_draws(path):
+    """With its own number of updates of the discriminator, and its own batches of points."""
+    data = yaml.safe_load(path.read_text())["data"]["class_path"]
+    images = data in ("MNIST", "CIFAR10", "ImageFolder")
+    folder = trained(path, 2, *(["--data.batch_size", "4"] if images else []))
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["updates"] == 2
     for name in ("checkpoints/best.ckpt", "figures/training.gif", "samples/0000002.png"):
         assert (folder / name).is_file()
 
