@@ -140,6 +140,15 @@ def refused(capsys, *arguments):
 COMMANDS = ["fit", "validate", "sample", "interpolate", "evaluate", "export"]
 
 
+def each_with_each(firsts, seconds):
+    """Returns all pairs, of which one of each first is quick: each second has its share of them."""
+    return [
+        pytest.param(first, second, marks=() if i % len(seconds) == k else pytest.mark.slow)
+        for i, first in enumerate(firsts)
+        for k, second in enumerate(seconds)
+    ]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_pickle_is_not_run(plain, command, honest, capsys):
@@ -376,8 +385,8 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("place", TEXTS)
-def test_control_characters_of_a_file_never_reach_the_terminal(place, honest, capsys):
+@pytest.mark.parametrize(("place", "command"), each_with_each(TEXTS, COMMANDS))
+def test_control_characters_of_a_file_never_reach_the_terminal(place, command, honest, capsys):
     state = read_checkpoint(honest)
     inner = state
     for key in place.split("/"):
@@ -392,13 +401,12 @@ def test_control_characters_of_a_file_never_reach_the_terminal(place, honest, ca
     except ValueError as error:
         said = str(error)
     assert said.replace(file, "").isprintable()
-    for command in COMMANDS:
-        more = ["--trainer.max_steps", "4"] if command == "fit" else []
-        with contextlib.suppress(SystemExit):
-            main([command, "--ckpt_path", file, *more])
-        printed = capsys.readouterr()
-        shown = (printed.out + printed.err).replace("\n", "")
-        assert not set("\x1b\x07\x9b\u202e") & set(shown), shown
+    more = ["--trainer.max_steps", "4"] if command == "fit" else []
+    with contextlib.suppress(SystemExit):
+        main([command, "--ckpt_path", file, *more])
+    printed = capsys.readouterr()
+    shown = (printed.out + printed.err).replace("\n", "")
+    assert not set("\x1b\x07\x9b\u202e") & set(shown), shown
 
 
 def test_what_is_said_is_no_markup(capsys):
@@ -517,22 +525,19 @@ def endless(kind):
     return value
 
 
-@pytest.mark.parametrize(
-    "place", ["hyper_parameters/n_critic", "config/model", "config/trainer", "loops"]
-)
-@pytest.mark.parametrize(
-    "value",
-    [
-        deep(1200, "dict"),
-        deep(1200, "list"),
-        endless("a list that holds itself"),
-        endless("ten times the same, sixty levels deep"),
-    ],
-    ids=["dicts", "lists", "cycle", "laughs"],
-)
-def test_what_is_nested_without_end_is_refused(place, value, honest, capsys):
+PLACES = ["hyper_parameters/n_critic", "config/model", "config/trainer", "loops"]
+NESTED = {
+    "dicts": deep(1200, "dict"),
+    "lists": deep(1200, "list"),
+    "cycle": endless("a list that holds itself"),
+    "laughs": endless("ten times the same, sixty levels deep"),
+}
+
+
+@pytest.mark.parametrize(("place", "what"), each_with_each(PLACES, NESTED))
+def test_what_is_nested_without_end_is_refused(place, what, honest, capsys):
     state = read_checkpoint(honest)
-    set_in(state, place, value)
+    set_in(state, place, NESTED[what])
     sys.setrecursionlimit(20_000)
     try:
         torch.save(state, "bad.ckpt")
