@@ -55,6 +55,8 @@ def trained(path, updates, *flags):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_trains_and_scores(path):
     brief = ["--data.batch_size", "2", "--model.n_critic", "1", "--pictures.enabled", "false"]
+    if path.stem.endswith("_folder"):  # whose networks grow with the image
+        brief += ["--data.image_size", "16"]
     folder = trained(path, 1, *brief)
     assert folder.parent.name == path.stem
     record = json.loads((folder / "run.json").read_text())

@@ -141,7 +141,7 @@ COMMANDS = ["fit", "validate", "sample", "interpolate", "evaluate", "export"]
 
 
 def each_with_each(firsts, seconds):
-    """Returns all pairs, of which one of each first is quick: each second has its share of them."""
+    """Returns all pairs, of which one of each first is quick, with each second in its turn."""
     return [
         pytest.param(first, second, marks=() if i % len(seconds) == k else pytest.mark.slow)
         for i, first in enumerate(firsts)
