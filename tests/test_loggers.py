@@ -22,6 +22,7 @@ RUN = [
     *("--trainer.log_every_n_steps", "2", "--trainer.val_check_interval", "3"),
     *("--pictures.every_n_updates", "3"),
 ]
+NO_PICTURES = ["--pictures.enabled", "false"]
 ROOT = Path(__file__).parents[1]
 FOLDER = Path("runs/run/version_0")
 PICTURES = {
@@ -102,7 +103,7 @@ def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_
 
 def test_alarms_are_alerts_of_the_wandb_run():
     alarms = ["--trainer.callbacks+=Alarms", "--trainer.callbacks.diversity", "1e6"]
-    main([*RUN, *alarms, "--trainer.logger", "WandB"])
+    main([*RUN, *alarms, *NO_PICTURES, "--trainer.logger", "WandB"])
     wandb.finish()
     wandb.teardown()
     (path,) = (FOLDER / "wandb").glob("offline-run-*/*.wandb")
@@ -114,7 +115,7 @@ def test_alarms_are_alerts_of_the_wandb_run():
 def test_a_wandb_run_is_named_grouped_summed_up_and_continued(capsys):
     about = ["--trainer.logger.group", "rings", "--trainer.logger.tags", "[a,b]"]
     about += ["--trainer.logger.job_type", "train", "--trainer.logger.offline", "true"]
-    main([*RUN, "--trainer.logger", "WandB", *about])
+    main([*RUN, *NO_PICTURES, "--trainer.logger", "WandB", *about])
     wandb.finish()
     main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "9"])
     wandb.finish()

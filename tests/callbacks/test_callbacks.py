@@ -209,7 +209,7 @@ def test_arguments_of_an_average_out_of_range_are_refused(arguments, message):
 
 
 def test_a_generator_with_spectral_norm_is_served_with_norm_1(tmp_path):
-    """The vectors of the power method are those of the weights that move on."""
+    """The vectors of the power method are those of the weights that move on, here by much."""
     torch.manual_seed(0)
 
     def generator():
@@ -217,16 +217,16 @@ def test_a_generator_with_spectral_norm_is_served_with_norm_1(tmp_path):
         norm = parametrizations.spectral_norm
         return nn.Sequential(norm(first), nn.ReLU(), norm(second))
 
-    adam = partial(GANAdam, lr=2e-3, beta1=0.0, beta2=0.9)
-    average, saver = GeneratorEMA(0.999), Checkpoint(dirpath=str(tmp_path))
+    adam = partial(GANAdam, lr=2e-2, beta1=0.0, beta2=0.9)
+    average, saver = GeneratorEMA(0.98), Checkpoint(dirpath=str(tmp_path))
     model = WGANGP(**{**SMALL, "generator": generator()}, n_critic=1, optimizer_g=adam)
     fitted(
         model,
-        max_steps=2000,
+        max_steps=200,
         enable_checkpointing=True,
         callbacks=[average, saver],
         limit_val_batches=1,
-        val_check_interval=2000,
+        val_check_interval=200,
         check_val_every_n_epoch=None,
     )
     networks = {"generator": generator(), "discriminator": SMALL["discriminator"]}
@@ -589,7 +589,7 @@ def test_the_total_of_endless_data_is_unknown():
         loader,
         max_steps=-1,
         max_epochs=1,
-        max_time={"seconds": 1},
+        max_time={"milliseconds": 50},
         callbacks=[Progress()],
         enable_progress_bar=True,
     )
