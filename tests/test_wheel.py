@@ -1,5 +1,6 @@
 """The wheel, built and installed where nothing of the checkout is in reach."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,14 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+IN_TURN = """
+import json, sys
+import datamodules, lightning_gans
+from lightning_gans.cli.main import main
+print(lightning_gans, datamodules)
+for command in json.loads(sys.argv[1]):
+    main(command)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +72,15 @@ def test_it_trains_samples_and_exports_from_another_folder(wheel, tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    where = run(
-        "python", "-c", "import lightning_gans, datamodules; print(lightning_gans, datamodules)"
-    )
-    assert where.count(str(site)) == 2
     assert "wgan_gp_ring_tuned" in run("lightning-gans", "list")
     brief = ["--trainer.max_steps", "2", "--data.num_eval_samples", "32", "--data.batch_size", "8"]
-    run("lightning-gans", "fit", "--config", "gan_ring", *brief)
-    run("lightning-gans", "sample", "--ckpt_path", "runs/gan_ring", "--out", "samples.npy")
-    run("lightning-gans", "export", "--ckpt_path", "runs/gan_ring")
+    checkpoint = ["--ckpt_path", "runs/gan_ring"]
+    commands = [
+        ["fit", "--config", "gan_ring", *brief],
+        ["sample", *checkpoint, "--out", "samples.npy"],
+        ["export", *checkpoint],
+    ]
+    where, *_ = run("python", "-c", IN_TURN, json.dumps(commands)).splitlines()
+    assert where.count(str(site)) == 2
     for made in ("runs/gan_ring/version_0/run.json", "samples.npy", "generator.safetensors"):
         assert (tmp_path / made).is_file()
