@@ -5,10 +5,10 @@
 
 ``batch`` fits time per update = a + b x batch to a WGAN-GP and to the bare loop of `Bare`.
 ``long`` trains the smallest workload for 10,000 updates and watches time and memory.
-``processes`` trains with one process and with two. ``photos`` tells for how long DCGAN's training
-waits for the JPEGs of a folder that two workers decode, and what decoding costs by itself.
-``tutorial`` times the network pair of `configs/lsgan_mnist.yaml`. ``results/scaling.json`` keeps
-what was found.
+``processes`` trains (a) and (d) of speed.py in one process and in two, beside the least that two
+could take. ``photos`` tells for how long DCGAN's training waits for the JPEGs of a folder that two
+workers decode, and what decoding costs by itself. ``tutorial`` times the network pair of
+`configs/lsgan_mnist.yaml`. ``results/scaling.json`` keeps what was found.
 """
 
 import argparse
@@ -20,23 +20,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+import yaml
 from duel import Duel
 from memory import resident_memory
 from PIL import Image
-from speed import WORKLOADS, fit, part
+from speed import WORKLOADS, config, fit, part
+from torch import distributed
 from trained import RESULTS, ROOT, write_results
 
 from datamodules import ImageFolder
 from lightning_gans import DCGAN
 from lightning_gans.cli.environment import code_version, machine, versions
+from lightning_gans.core.reduction import GradientReduction
 
 BATCHES = {"tiny": (64, 128, 256, 512, 1024), "toy": (64, 128, 256)}
 """Batch sizes of a critic update, for two of the workloads of speed.py."""
@@ -111,13 +116,14 @@ KEEPS_MEMORY = {
 """Lets glibc keep freed memory, in place of giving it back and asking for it again."""
 
 
-def updates_per_s(config: str, *flags: str, environment: dict[str, str] | None = None) -> float:
+def updates_per_s(
+    config: Path | str, *flags: str, environment: dict[str, str] | None = None
+) -> float:
     """Returns the updates a second that a run of the command line logs."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(ROOT / "cli.py"), "fit"]
-        command += ["--config", str(ROOT / "configs" / f"{config}.yaml")]
+        command = [sys.executable, str(ROOT / "cli.py"), "fit", "--config", str(config)]
         command += ["--trainer.default_root_dir", folder, "--trainer.accelerator", "cpu"]
-        command += ["--trainer.limit_val_batches", "0", "--pictures.every_n_updates", "0"]
+        command += ["--trainer.limit_val_batches", "0", "--pictures.enabled", "false"]
         variables = {**os.environ, **(environment or {})}
         subprocess.run([*command, *flags], check=True, capture_output=True, env=variables)
         (log,) = Path(folder).rglob("metrics.csv")
@@ -126,16 +132,77 @@ def updates_per_s(config: str, *flags: str, environment: dict[str, str] | None =
     return median(rates[1:])
 
 
+def reduce_alone(rank: int, players: list[tuple[int, list[torch.Size]]], folder: str) -> None:
+    """Sends the gradients of rounds between two processes, and writes the seconds of each.
+
+    Args:
+        rank: of the process.
+        players: updates of each in a round, and the shapes of its parameters.
+        folder: where the processes find each other, and the first one writes.
+    """
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    reductions = []
+    for updates, shapes in players:
+        parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter)
+        reductions.append((updates, GradientReduction("player", parameters)))
+    seconds = []
+    for _ in range(40):
+        start = time.perf_counter()
+        for updates, reduction in reductions:
+            for _ in range(updates):
+                reduction(())
+        seconds.append(time.perf_counter() - start)
+    distributed.destroy_process_group()
+    if rank == 0:
+        Path(folder, "seconds.json").write_text(json.dumps(seconds))
+
+
 def processes(given: argparse.Namespace) -> dict[str, Any]:
-    """Returns the updates a second of one process and of two, each with a batch of its own."""
-    found: dict[int, list[float]] = {1: [], 2: []}
-    flags = ["--trainer.max_steps", "60", "--trainer.log_every_n_steps", "10"]
-    flags += ["--data.data_dir", given.data_dir]
-    for _ in range(2):
-        for number, rates in found.items():
-            devices = ["--trainer.devices", str(number)]
-            rates.append(updates_per_s("wgan_gp_mnist", *devices, *flags))
-    return {str(number): median(rates) for number, rates in found.items()}
+    """Returns what a round takes in two processes, beside what it takes at least.
+
+    That is the time of a round in two processes that know nothing of each other, and the time in
+    which each player's own gradients are sent.
+    """
+    found = {}
+    for name, updates in {"mlp_mnist": 200, "conv_mnist": 20}.items():
+        workload = WORKLOADS[name]
+        model: Any = fit(workload, given, 1).model
+        players = [
+            (each, [p.shape for p in network.parameters()])
+            for each, network in ((model.n_critic, model.discriminator), (1, model.generator))
+        ]
+        sizes = [sum(shape.numel() for shape in shapes) for _, shapes in players]
+        flags = ["--trainer.max_steps", str(updates)]
+        flags += ["--trainer.log_every_n_steps", str(updates // 10)]
+        seconds: dict[str, list[float]] = {
+            key: [] for key in ("alone", "independent", "gradients", "together")
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "workload.yaml"
+            path.write_text(yaml.safe_dump(config(workload, given.data_dir, compiled=False)))
+            run = partial(updates_per_s, path, *flags, environment={"OMP_NUM_THREADS": "1"})
+            for turn in range(3):
+                seconds["alone"].append(1 / run())
+                with ThreadPoolExecutor(2) as pool:
+                    both = [pool.submit(run) for _ in range(2)]
+                    seconds["independent"].append(1 / mean(one.result() for one in both))
+                own = Path(folder) / str(turn)
+                own.mkdir()
+                torch.multiprocessing.spawn(reduce_alone, (players, str(own)), nprocs=2)
+                seconds["gradients"].append(median(json.loads((own / "seconds.json").read_text())))
+                seconds["together"].append(1 / run("--trainer.devices", "2"))
+        sent = sum(each * size for size, (each, _) in zip(sizes, players, strict=True))
+        parts = {key: median(values) for key, values in seconds.items()}
+        found[name] = {
+            "seconds": seconds,
+            "share_of_limit": parts["together"] / (parts["independent"] + parts["gradients"]),
+            "bytes_a_round": 4 * sent,
+            "bytes_a_round_of_all_gradients": 4 * sum(sizes) * (model.n_critic + 1),
+        }
+    return found
 
 
 class Waiting(pl.Callback):
@@ -216,9 +283,9 @@ def tutorial(given: argparse.Namespace) -> dict[str, Any]:
     """Returns the milliseconds of a round of the least-squares GAN, batch 32."""
     flags = ["--trainer.max_steps", "100", "--trainer.log_every_n_steps", "20"]
     flags += ["--data.data_dir", given.data_dir]
+    lsgan = ROOT / "configs" / "lsgan_mnist.yaml"
     pairs = [
-        [updates_per_s("lsgan_mnist", *flags, environment=e) for e in ({}, KEEPS_MEMORY)]
-        for _ in range(2)
+        [updates_per_s(lsgan, *flags, environment=e) for e in ({}, KEEPS_MEMORY)] for _ in range(2)
     ]
     return {
         "ms_per_update": 1000 / median(usual for usual, _ in pairs),
@@ -252,11 +319,14 @@ def table(found: dict[str, Any]) -> list[str]:
             f"in the middle, {seconds[-1]:.2f} s for the last; memory {mib[0]:.0f} MiB, "
             f"{mib[len(mib) // 2]:.0f} MiB, {mib[-1]:.0f} MiB"
         )
-    if "processes" in found:
-        one, two = found["processes"]["1"], found["processes"]["2"]
+    for name, run in found.get("processes", {}).items():
+        ms = {key: 1000 * median(values) for key, values in run["seconds"].items()}
         lines.append(
-            f"wgan_gp_mnist: {one:.2f} updates/s in one process, {two:.2f} in two with twice the "
-            f"samples, {2 * two / one:.2f} times the samples"
+            f"{name}: {ms['alone']:.1f} ms a round in one process, {ms['independent']:.1f} ms in "
+            f"each of two that know nothing of each other, {ms['gradients']:.1f} ms to send the "
+            f"gradients; {ms['together']:.1f} ms in two, {run['share_of_limit']:.2f} of that; "
+            f"{run['bytes_a_round'] / 1e6:.1f} MB a round, all gradients would be "
+            f"{run['bytes_a_round_of_all_gradients'] / 1e6:.1f} MB"
         )
     if "photos" in found:
         run = found["photos"]
