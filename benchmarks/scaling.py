@@ -167,7 +167,7 @@ def processes(given: argparse.Namespace) -> dict[str, Any]:
     which each player's own gradients are sent.
     """
     found = {}
-    for name, updates in {"mlp_mnist": 200, "conv_mnist": 20}.items():
+    for name, updates in {"mlp_mnist": 100, "conv_mnist": 10}.items():
         workload = WORKLOADS[name]
         model: Any = fit(workload, given, 1).model
         players = [
@@ -184,7 +184,7 @@ def processes(given: argparse.Namespace) -> dict[str, Any]:
             path = Path(folder) / "workload.yaml"
             path.write_text(yaml.safe_dump(config(workload, given.data_dir, compiled=False)))
             run = partial(updates_per_s, path, *flags, environment={"OMP_NUM_THREADS": "1"})
-            for turn in range(3):
+            for turn in range(2):
                 seconds["alone"].append(1 / run())
                 with ThreadPoolExecutor(2) as pool:
                     both = [pool.submit(run) for _ in range(2)]
