@@ -1,9 +1,12 @@
-"""Data from a user's own array file."""
+"""Data from a user's own array, in memory or in a file."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_only
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
@@ -16,26 +19,42 @@ LARGEST = 1e9
 
 
 class ArrayData(VectorData):
-    """Rows of a NumPy file, shape (N, d).
+    """Rows of an array, shape (N, d), in memory or in a NumPy file. They are read as float32.
 
     A twentieth of the rows, 2 at least and ``num_eval_samples`` at most, is held out to validate,
     and as many to test on. Training reads the other rows in an endless chain of random
     permutations: each process reads its own share and over one pass every row is read once.
 
     Args:
-        path: a .npy file with a floating-point or integer array of shape (N, d), N at least 20.
+        path: a .npy file with a floating-point or integer array of shape (N, d), N at least 20; in
+            Python also the array or tensor itself.
         batch_size: rows of one discriminator update and process, at least 1.
         num_eval_samples: largest number of rows in each evaluation set, at least 2.
 
     Raises:
         ValueError: if the file is missing or not such an array, or a value is not finite.
+
+    Example:
+        >>> data = ArrayData(np.random.default_rng(0).normal(size=(1000, 3)))
+        >>> data.data_shape
+        (3,)
     """
 
-    def __init__(self, path: str, batch_size: int = 256, num_eval_samples: int = 10_000) -> None:
+    def __init__(
+        self,
+        path: str | NDArray[Any] | Tensor,
+        batch_size: int = 256,
+        num_eval_samples: int = 10_000,
+    ) -> None:
         super().__init__(batch_size, num_eval_samples)
-        if not path:
+        if isinstance(path, np.ndarray | Tensor):
+            rows = _rows(np.asarray(torch.as_tensor(path).cpu()), "the array")
+            if path.dtype in (np.float64, torch.float64):
+                rank_zero_only(print)("ArrayData casts the float64 array to float32.")
+        elif path:
+            rows = _rows(_read(Path(path)), str(path))
+        else:
             raise ValueError("path must name a .npy file, got ''.")
-        rows = _read(Path(path))
         order = torch.randperm(len(rows), generator=generator_for(0, EVALUATION_DATA, 0))
         held_out = min(num_eval_samples, max(2, len(rows) // 20))
         self.num_eval_samples = held_out
@@ -71,8 +90,8 @@ def _is_file(path: Path) -> bool:
         raise ValueError(f"path: {path} cannot be read: {error}") from error
 
 
-def _read(path: Path) -> Tensor:
-    """Returns the rows of a file in single precision."""
+def _read(path: Path) -> NDArray[Any]:
+    """Returns the array in a file."""
     if not _is_file(path):
         raise ValueError(f"path: there is no file {path}.")
     try:
@@ -81,27 +100,35 @@ def _read(path: Path) -> Tensor:
         raise ValueError(
             f"path: {path} is not a whole .npy file of numbers, as numpy.save writes it."
         ) from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"path: {path} must hold one array, got an archive.")
+    return array
+
+
+def _rows(array: NDArray[Any], name: str) -> Tensor:
+    """Returns the rows of an array in single precision, if training can use them.
+
+    Args:
+        array: numbers.
+        name: of the array in messages.
+    """
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise ValueError(
-            f"path: {path} must hold one numeric array of shape (N, d), got "
-            + (
-                f"{array.dtype} of shape {array.shape}."
-                if isinstance(array, np.ndarray)
-                else "an archive."
-            )
+            f"path: {name} must be a numeric array of shape (N, d), got {array.dtype} of shape "
+            f"{array.shape}."
         )
     if array.shape[0] < 20 or array.shape[1] < 1:
-        raise ValueError(f"path: {path} needs at least 20 rows and a column, got {array.shape}.")
+        raise ValueError(f"path: {name} needs at least 20 rows and a column, got {array.shape}.")
     rows = torch.from_numpy(array.astype(np.float32))
     bad = (~rows.isfinite()).any(1).nonzero().flatten()
     if len(bad):
         raise ValueError(
-            f"path: {len(bad)} rows of {path} hold NaN or infinite values, the first is row "
+            f"path: {len(bad)} rows of {name} hold NaN or infinite values, the first is row "
             f"{int(bad[0])} (counted from 0)."
         )
     if rows.abs().max() > LARGEST:
         raise ValueError(
-            f"path: a value of {path} is as large as {float(rows.abs().max()):.3g}, whose square "
+            f"path: a value of {name} is as large as {float(rows.abs().max()):.3g}, whose square "
             f"may overflow in training. Scale the data to values below {LARGEST:.0e}."
         )
     return rows

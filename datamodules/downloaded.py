@@ -30,7 +30,8 @@ class DownloadedImages(ImageData):
     state that was chosen by validation. The floor takes as many training images.
 
     Args:
-        data_dir: folder above the dataset's own, as torchvision's ``root``.
+        data_dir: folder above the dataset's own, as torchvision's ``root``; if it is not given,
+            that of the environment variable ``LIGHTNING_GANS_DATA``, or else ``data``.
         value_range: see `ImageData`.
         horizontal_flip: see `ImageData`.
         batch_size: see `ImageData`.
@@ -50,14 +51,14 @@ class DownloadedImages(ImageData):
 
     def __init__(
         self,
-        data_dir: str = "data",
+        data_dir: str | None = None,
         value_range: tuple[float, float] = (-1.0, 1.0),
         horizontal_flip: bool = False,
         batch_size: int = 64,
         num_eval_samples: int = 10_000,
     ) -> None:
         super().__init__(self.shape, value_range, horizontal_flip, batch_size, num_eval_samples)
-        self.data_dir = Path(data_dir)
+        self.data_dir = Path(data_dir or os.environ.get("LIGHTNING_GANS_DATA") or "data")
 
     @abstractmethod
     def files(self) -> list[Path]:

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
-from lightning_gans.core.network_checks import HALF, check_generator
+from lightning_gans.core.network_checks import HALF, check_generator, check_label
 from lightning_gans.core.players import Batch, Samples
 from lightning_gans.core.priors import Prior, latents_at
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.networks import evaluation_mode
+from lightning_gans.networks.shapes import check_sizes
 
 __all__ = ["LatentModule"]
 
@@ -78,12 +79,27 @@ class LatentModule(AdversarialModule):
         return self.generate(latent, labels)
 
     @torch.no_grad()
-    def sample(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents to samples as `generate` does, with the generator in evaluation mode.
+    def sample(self, latent: Tensor | int, labels: Tensor | int | None = None) -> Tensor:
+        """Returns samples, shape (N, ...), made with the generator in evaluation mode.
 
         Half precision would round the samples to steps that scores and pictures can see: it is
         left out, and the result is in single precision or better.
+
+        Args:
+            latent: latents, shape (N, Z), or N: that many are drawn then.
+            labels: as for `generate`, or one class for all samples. A model with classes that is
+                given only N draws them, all equally likely.
+
+        Raises:
+            ValueError: if N is below 1, or there is no such class.
         """
+        if isinstance(latent, int):
+            check_sizes(latent=latent)
+            labels = self.sample_labels(latent) if labels is None else labels
+            latent = self.sample_latent(latent)
+        if isinstance(labels, int):
+            check_label(labels, self.num_classes)
+            labels = torch.full((len(latent),), labels, device=latent.device)
         with (
             evaluation_mode(self.generator),
             torch.autocast(latent.device.type, enabled=False),

@@ -17,6 +17,7 @@ __all__ = [
     "check_augment",
     "check_discriminator",
     "check_generator",
+    "check_label",
     "check_logits",
     "check_outputs",
     "check_range",
@@ -78,6 +79,19 @@ def check_discriminator(
             f"{name}: it cannot read samples of shape {tuple(fake.shape[1:])}, which the "
             f"generator makes{_with(labels)}: {error}"
         ) from error
+
+
+def check_label(label: int, num_classes: int | None) -> None:
+    """Refuses a class that a model does not generate.
+
+    Args:
+        label: the class.
+        num_classes: the model's, None if it has none.
+    """
+    if num_classes is None:
+        raise ValueError(f"labels: the model has no classes, got {label}. Leave labels out.")
+    if not 0 <= label < num_classes:
+        raise ValueError(f"labels must be from 0 to {num_classes - 1}, got {label}.")
 
 
 def _with(labels: Tensor | None) -> str:

@@ -607,3 +607,15 @@ def test_a_model_in_double_precision_samples_from_any_latents():
     samples = model.double().sample(z)
     assert samples.dtype == torch.float64
     assert torch.equal(samples, model.sample(z.double()))
+
+
+def test_a_number_of_samples_draws_its_latents():
+    model = GAN(**SMALL)
+    torch.manual_seed(1)
+    samples = model.sample(5)
+    torch.manual_seed(1)
+    assert torch.equal(samples, model.sample(model.sample_latent(5)))
+    with pytest.raises(ValueError, match="latent must be at least 1, got 0"):
+        model.sample(0)
+    with pytest.raises(ValueError, match=r"the model has no classes, got 1\. Leave labels out"):
+        model.sample(5, labels=1)

@@ -196,9 +196,23 @@ def test_integers_become_floats_and_the_range_is_the_data_s():
     assert data.training_batch(0, 0, 4, 0, 1).dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_an_array_in_memory_is_served_like_its_file(kind, capsys):
+    array = np.random.default_rng(0).normal(size=(60, 3))
+    given, written = ArrayData(kind(array), batch_size=8), ArrayData(saved(array), batch_size=8)
+    assert capsys.readouterr().out == "ArrayData casts the float64 array to float32.\n"
+    assert given.value_range == written.value_range
+    for draw in (lambda d: d.training_batch(0, 3, 8, 0, 1), lambda d: d.evaluation_set(0)):
+        assert torch.equal(draw(given), draw(written))
+    ArrayData(kind(array.astype(np.float32)))
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: np.zeros((30, 2, 2)), r"the array must be a numeric array of shape \(N, d\)"),
+        (lambda: torch.full((30, 2), float("inf")), "30 rows of the array hold NaN or infinite"),
         (lambda: "nothing.npy", "there is no file nothing.npy"),
         (lambda: saved(np.zeros(30)), r"of shape \(N, d\), got float64 of shape \(30,\)"),
         (lambda: saved(np.zeros((19, 2))), r"at least 20 rows and a column, got \(19, 2\)"),

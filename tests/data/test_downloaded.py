@@ -105,6 +105,13 @@ def test_a_download_that_fails_says_what_is_missing_and_leaves_nothing(monkeypat
     assert not Path("fresh").exists()
 
 
+def test_the_environment_names_the_folder_that_is_not_given(monkeypatch):
+    assert MNIST().data_dir == Path("data")
+    monkeypatch.setenv("LIGHTNING_GANS_DATA", "shared/images")
+    assert MNIST().data_dir == Path("shared/images")
+    assert MNIST("elsewhere").data_dir == Path("elsewhere")
+
+
 def test_reading_without_the_files_names_them():
     with pytest.raises(ValueError, match="data_dir: elsewhere/MNIST/raw/train-images-idx3-ubyte"):
         MNIST("elsewhere").setup()

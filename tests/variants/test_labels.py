@@ -357,6 +357,21 @@ def test_pictures_have_a_row_for_each_class_of_the_same_latents(tmp_path):
     assert not torch.equal(z[0], z[1])
 
 
+def test_samples_are_drawn_of_one_class_or_of_all():
+    model = CGAN(**SMALL, num_classes=4)
+    z = model.sample_latent(6)
+    expected = model.sample(z, torch.full((6,), 3))
+    assert torch.equal(model.sample(z, 3), expected)
+    torch.manual_seed(2)
+    drawn = model.sample(6)
+    torch.manual_seed(2)
+    labels = model.sample_labels(6)
+    assert labels.unique().numel() > 1
+    assert torch.equal(drawn, model.sample(model.sample_latent(6), labels))
+    with pytest.raises(ValueError, match="labels must be from 0 to 3, got 4"):
+        model.sample(6, labels=4)
+
+
 def test_real_samples_beside_generated_ones_are_of_their_class():
     """Class 2 has fewer than are wanted, class 3 has none."""
     real = Batch(torch.arange(7.0)[:, None], torch.tensor([0, 1, 2, 0, 1, 2, 0]))
