@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lightning_gans.core.players import Record as Record
     from lightning_gans.core.players import Samples as Samples
     from lightning_gans.loading import load as load
+    from lightning_gans.trainer import Trainer as Trainer
     from lightning_gans.variants import *  # noqa: F403
 
     __all__: list[str]
@@ -34,6 +35,7 @@ _HOMES = {
     "Player": "lightning_gans.core.players",
     "Record": "lightning_gans.core.players",
     "Samples": "lightning_gans.core.players",
+    "Trainer": "lightning_gans.trainer",
     "load": "lightning_gans.loading",
 }
 """Modules of the names that are no variants."""

@@ -1,9 +1,11 @@
 """Pictures of a GAN in training: samples, the discriminator's level sets, curves, an animation."""
 
 import csv
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from typing_extensions import override
@@ -32,7 +34,8 @@ class Pictures(Callback):
     the level sets of points that are asked for by class are those of class 0.
 
     The picture before the first update has the number 0. The axes and grey levels follow the
-    ``value_range`` of the data module, [-1, 1] if it has none.
+    ``value_range`` of the data module. If it has none, images are taken to be in [-1, 1], and the
+    axes follow the first batch.
 
     Args:
         every_n_updates: generator updates between two pictures; 0 draws at the end only.
@@ -67,6 +70,7 @@ class Pictures(Callback):
         self._drawn_at = -1
         data: Any = getattr(trainer, "datamodule", None)
         self._range = range_of(data)
+        self._follows_batch = getattr(data, "value_range", None) is None
         self._real = None
         if hasattr(data, "floor_dataloader"):
             batch = next(iter(data.val_dataloader()))
@@ -79,8 +83,20 @@ class Pictures(Callback):
         assert isinstance(pl_module, AdversarialModule)
         if self._real is None:
             self._real = pl_module.read_batch(batch)
+        if self._follows_batch:
+            self._follow(pl_module, self._real)
         if trainer.global_step == 0 and self._drawn_at < 0 and self.every_n_updates > 0:
             self._draw(trainer, pl_module)
+
+    def _follow(self, model: AdversarialModule, record: Record) -> None:
+        """Takes the axes of points and vectors from the first batch; checkpoints keep them."""
+        self._follows_batch = False
+        values = [x.flatten() for x in record.tensors() if x.is_floating_point() and x.ndim == 2]
+        if model.value_range is None and values:
+            low, high = (limit.item() for limit in torch.cat(values).aminmax())
+            if isfinite(low) and isfinite(high):  # or else training refuses the batch
+                model.value_range = (low, high)
+        self._range = model.value_range or self._range
 
     @override
     def on_train_batch_end(

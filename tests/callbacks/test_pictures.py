@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import OneZeroPattern
 from lightning_gans import GAN, WGAN
-from lightning_gans.callbacks import GeneratorEMA, Pictures
+from lightning_gans.callbacks import GeneratorEMA, Pictures, drawing
 from lightning_gans.core.priors import NormalPrior
 
 
@@ -46,6 +46,22 @@ def test_points_are_drawn_over_level_sets_at_the_cadence_and_at_the_end():
     ]
     with Image.open("run/figures/training.gif") as animation:
         assert animation.n_frames == 4
+
+
+def test_axes_follow_the_first_batch_if_no_data_module_knows_better(monkeypatch):
+    limits = []
+    level_sets = drawing.level_sets
+
+    def watch(score, fake, real, value_range, **arguments):
+        limits.append(value_range)
+        return level_sets(score, fake, real, value_range, **arguments)
+
+    monkeypatch.setattr(drawing, "level_sets", watch)
+    rows = torch.linspace(-7, 120, 64).reshape(32, 2)
+    model = GAN(**SMALL)
+    drawn(model, DataLoader(rows, batch_size=32), max_steps=2)
+    assert limits == [(-7.0, 120.0)] * 2
+    assert model.value_range == (-7.0, 120.0)
 
 
 def test_no_cadence_draws_the_end_only():
