@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 __all__ = ["GANAdam"]
 
@@ -51,3 +52,12 @@ class GANAdam(torch.optim.Adam):
             on_cpu = all(p.device.type == "cpu" and p.is_floating_point() for p in group["params"])
             if on_cpu and group["fused"] is None:
                 group["fused"] = True
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Loads a state, perhaps that of another device, whose ``fused`` does not count."""
+        saved, own = state_dict["param_groups"], self.param_groups
+        if len(saved) == len(own):  # or else PyTorch refuses the state
+            groups = [{**a, "fused": b["fused"]} for a, b in zip(saved, own, strict=True)]
+            state_dict = {**state_dict, "param_groups": groups}
+        super().load_state_dict(state_dict)

@@ -210,3 +210,19 @@ def test_a_group_of_parameters_keeps_what_it_says_of_itself():
     optimizer = GANAdam([{"params": weight, "fused": False}, {"params": bias}], beta1=0)
     assert [group["fused"] for group in optimizer.param_groups] == [False, True]
     assert [group["betas"] for group in optimizer.param_groups] == [(0.0, 0.999)] * 2
+
+
+def test_a_loaded_state_leaves_the_kernel_as_it_was_chosen():
+    """It may be that of a run on another device, whose kernel does not fit this one."""
+    weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
+    for weight in weights:
+        weight.grad = torch.arange(3.0)
+    there, here = GANAdam(weights[:1], lr=0.1), GANAdam(weights[1:], fused=False)
+    there.step()
+    here.load_state_dict(there.state_dict())
+    (group,) = here.param_groups
+    assert group["fused"] is None
+    assert group["lr"] == 0.1
+    assert torch.equal(here.state[weights[1]]["exp_avg"], there.state[weights[0]]["exp_avg"])
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        GANAdam([{"params": weight} for weight in weights]).load_state_dict(there.state_dict())
