@@ -228,16 +228,28 @@ class Evaluation(Callback):
         """Prints the scores of the last evaluation beside their floors, on the main process."""
         if not (trainer.is_global_zero and self.scores):
             return
+        console = Console(markup=False, emoji=False)  # names may stem from a file
+        drawn = console.encoding.lower().startswith("utf")
         table = Table(title=f"Scores of {self.num_samples:,} generated samples", box=SIMPLE_HEAD)
-        table.add_column("score", no_wrap=True)
-        table.add_column("generated", justify="right")
-        table.add_column("real data", justify="right")
-        table.add_column("best")
-        table.add_column("what it is")
-        for name, value in self.scores.items():
-            floor = f"{self.floors[name]:.4g}" if name in self.floors else "-"
-            table.add_row(name, f"{value:.6g}", floor, better(name), meaning(name))
-        Console(markup=False, emoji=False).print(table)  # names may stem from a file
+        for heading in ("score", "generated", "real data", "better", "meaning"):
+            table.add_column(heading, no_wrap=heading != "meaning")
+        generated = _aligned(list(self.scores.values()))
+        floors = _aligned([self.floors.get(name) for name in self.scores])
+        for name, *numbers in zip(self.scores, generated, floors, strict=True):
+            word, arrow = BETTER[better(name)]
+            table.add_row(name, *numbers, f"{arrow} {word}" if drawn else word, meaning(name))
+        console.print(table)
+
+
+BETTER = {"low": ("lower", "\u2193"), "high": ("higher", "\u2191"), "same": ("as real", "=")}
+"""What the table says of a score, in words and as a sign."""
+
+
+def _aligned(values: Sequence[float | None]) -> list[str]:
+    """Returns numbers of 4 digits with their points in one column, and a dash for none."""
+    texts = ["-" if value is None else f"{value:.4g}" for value in values]
+    heads = [text.partition(".")[0] for text in texts]
+    return [" " * (max(map(len, heads)) - len(h)) + t for h, t in zip(heads, texts, strict=True)]
 
 
 def _key(score: str, comparison: str) -> str:
