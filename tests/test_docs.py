@@ -3,18 +3,21 @@
 import os
 import re
 import shlex
+import shutil
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import pytest
 import shown
 import yaml
-from made import fill
+from made import fill, make_digits
 
-from lightning_gans.cli.catalogue import configs
+from lightning_gans.cli.catalogue import configs, configs_folder
 from lightning_gans.cli.main import main
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 
 
@@ -30,9 +33,10 @@ def commands(page):
 
 
 def write_examples():
-    """Writes the modules that docs/variants.md shows; each begins with its name."""
+    """Writes the modules that the pages name; each of docs/variants.md begins with its name."""
     for name, source in shown.sources().items():
         Path(f"{name}.py").write_text(source)
+    Path("my_gan.py").write_text("from lightning_gans import GAN\n\nclass MyGAN(GAN): pass\n")
 
 
 ENGLISH = [page for page in PAGES if ".zh." not in page.name]  # the others have the same commands
@@ -45,7 +49,7 @@ def test_every_command_that_trains_is_understood(page, capsys):
     write_examples()
     for line in commands(page):
         arguments = shlex.split(line, comments=True)[1:]
-        if arguments[0] != "fit" or "--ckpt_path" in arguments:
+        if arguments[:1] != ["fit"] or "--ckpt_path" in arguments:
             continue
         if arguments[:-1] == ["fit", "--config"]:
             assert arguments[-1] in configs()  # each of which is trained from elsewhere
@@ -56,6 +60,60 @@ def test_every_command_that_trains_is_understood(page, capsys):
             main(arguments)
         assert done.value.code == 0, line
         capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
+    """Shrunk by flags: only whether they are accepted is of interest here."""
+    shutil.copytree(configs_folder(), "configs")
+    np.save("points.npy", np.random.default_rng(0).normal(size=(100, 3)))
+    write_examples()
+    make_digits("data")
+    fill("photos")
+    lines = [line for block in code(DOCS / "commands.md", "bash") for line in block.splitlines()]
+    assert len(lines) == 17
+    for line in lines:
+        command = shlex.split(line, comments=True)[1:]
+        if command[:1] == ["fit"]:
+            steps = "4" if "--ckpt_path" in command else "2"
+            command = [part if part != "60000" else steps for part in command]
+            command += ["--trainer.max_steps", steps, "--trainer.val_check_interval", "2"]
+            command += ["--pictures.every_n_updates", "0", "--data.num_eval_samples", "32"]
+            if "MNIST" in command or "photos" in command:
+                command += ["--data.batch_size", "4"]
+        main(command)
+    printed = capsys.readouterr().out
+    assert printed.count("real beside generated samples") == 10
+    assert "MNIST: 60 images to train on" in printed
+    assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in printed
+    for made in ("samples.png", "samples.npy", "way.gif", "scores.json", "generator.onnx"):
+        assert Path(made).is_file()
+
+
+def test_settings_in_the_table_are_accepted():
+    """Those of all rows at once; what is a row's second choice comes with the next command."""
+    page = (DOCS / "commands.md").read_text()
+    rows = re.findall(r"^\| [a-zA-Z0-9&/' ]+ \| (`.*`) \|$", page, re.MULTILINE)
+    choices = [re.findall(r"`(--[^`]+)`", row) for row in rows]
+    assert sum(map(len, choices)) == 10
+    run = ["fit", "--model", "GAN", "--data", "GaussianRing", "--print_config"]
+    for flags in zip_longest(*choices, fillvalue=""):
+        with pytest.raises(SystemExit) as done:
+            main([*run, *shlex.split(" ".join(flags))])
+        assert done.value.code == 0, flags
+
+
+def test_the_gallery_and_the_benchmarks_show_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import gallery
+
+    pages = dict(gallery.written())
+    assert list(pages) == ["gallery.md", "benchmarks.md"]
+    for name, text in pages.items():
+        assert text == (DOCS / name).read_text(), "run python benchmarks/gallery.py"
+    for config in configs():
+        assert f"| `{config}`<br>" in pages["gallery.md"]
+    assert len(gallery.papers()) == 11
 
 
 def test_the_jobs_for_clusters_are_understood(monkeypatch, capsys):
