@@ -1,0 +1,33 @@
+# Score samples with a metric of your own, and keep the checkpoint that it likes best.
+#
+#     python own_metric.py [updates]
+import sys
+
+import lightning.pytorch as pl
+from datamodules import GaussianRing
+from lightning_gans import WGANGP
+from lightning_gans.callbacks import Checkpoint, Evaluation, Progress
+from lightning_gans.metrics import SlicedWasserstein
+from lightning_gans.metrics.base import SampleMetric, Score
+
+updates = int(sys.argv[1]) if sys.argv[1:] else 2000
+
+
+class MeanDistance(SampleMetric):
+    """The distance between the mean of the generated samples and the mean of the real ones."""
+
+    about = (Score("mean_distance", "distance between the means", best="low", shown=True),)
+
+    def compute(self):
+        real, fake = self.collected()  # shape (N, d) each
+        return {"mean_distance": (real.mean(0) - fake.mean(0)).norm()}
+
+
+pl.seed_everything(0)
+evaluation = Evaluation([MeanDistance(), SlicedWasserstein()])
+callbacks = [evaluation, Checkpoint("val/mean_distance"), Progress()]
+trainer = pl.Trainer(max_steps=updates, accelerator="cpu", callbacks=callbacks)
+trainer.fit(WGANGP(data_shape=(2,), n_critic=2), GaussianRing(batch_size=128))
+print(f"score {evaluation.scores['mean_distance']:.4f}")
+print(f"real data {evaluation.floors['mean_distance']:.4f}")
+print(f"best checkpoint {trainer.checkpoint_callback.best_model_path}")

@@ -1,0 +1,10 @@
+# Activates the environment of a job. Every script in this folder reads it.
+# Set VENV to your virtual environment; for conda, put `conda activate NAME` here instead.
+VENV="${VENV:-$SLURM_SUBMIT_DIR/.venv}"
+source "$VENV/bin/activate"
+
+# Threads of each process. One is fastest for small networks.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
+
+# Compute nodes often have no network: record W&B runs there, and upload them later.
+export WANDB_MODE="${WANDB_MODE:-offline}"
