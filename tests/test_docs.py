@@ -118,13 +118,16 @@ def test_the_gallery_and_the_benchmarks_show_the_results(monkeypatch):
 
 def test_the_jobs_for_clusters_are_understood(monkeypatch, capsys):
     fill("photos")
+    jobs = [DOCS / "examples" / "slurm" / f"{name}.sh" for name in ("single", "seeds", "requeue")]
+    torchrun, shown = code(DOCS / "clusters.md", "bash")[1:]
+    assert shown == jobs[-1].read_text()
     for name, value in (("SLURM_NNODES", "2"), ("SLURM_ARRAY_TASK_ID", "3")):
         monkeypatch.setenv(name, value)  # not a whole job: Lightning would look for its machines
-    scripts = "\n".join(code(DOCS / "clusters.md", "bash")).replace("\\\n", " ")
+    scripts = "\n".join([torchrun, *(path.read_text() for path in jobs)]).replace("\\\n", " ")
     launched = re.findall(
         r"^(?:srun|torchrun) .*?(?:lightning-gans|lightning_gans) (.*)", scripts, re.M
     )
-    assert len(launched) == 3
+    assert len(launched) == 4
     for line in launched:
         with pytest.raises(SystemExit) as done:
             main([*shlex.split(os.path.expandvars(line)), "--print_config"])
