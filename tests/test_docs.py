@@ -83,7 +83,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
                 command += ["--data.batch_size", "4"]
         main(command)
     printed = capsys.readouterr().out
-    assert printed.count("real beside generated samples") == 10
+    assert printed.count("real beside generated samples") == 9
     assert "MNIST: 60 images to train on" in printed
     assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in printed
     for made in ("samples.png", "samples.npy", "way.gif", "scores.json", "generator.onnx"):

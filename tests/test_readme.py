@@ -35,7 +35,7 @@ def test_the_python_example_runs_as_it_stands():
     names = {}
     exec(compile(example, "README.md", "exec"), names)
     assert names["samples"].shape == (64, 2)
-    assert names["trainer"].global_step == 1000
+    assert names["trainer"].global_step == 2000
     assert names["callbacks"][0].scores["w1"] < 0.5
     assert Path(names["trainer"].log_dir, "figures", "training.gif").is_file()
 

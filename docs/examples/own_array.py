@@ -8,6 +8,7 @@ import numpy as np
 from datamodules import ArrayData
 from lightning_gans import WGANGP
 from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
+from lightning_gans.regularizers import GradientPenalty
 
 updates = int(sys.argv[1]) if sys.argv[1:] else 2000
 
@@ -19,7 +20,7 @@ np.save("points.npy", points)
 
 pl.seed_everything(0)
 data = ArrayData("points.npy", batch_size=128)
-model = WGANGP(data_shape=data.data_shape, n_critic=2)
+model = WGANGP(data_shape=data.data_shape, n_critic=2, penalty=GradientPenalty(0.1))
 callbacks = [Evaluation(), Pictures(), Checkpoint("val/sliced_w"), Progress()]
 trainer = pl.Trainer(max_steps=updates, accelerator="cpu", callbacks=callbacks)
 trainer.fit(model, data)

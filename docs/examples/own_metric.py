@@ -9,6 +9,7 @@ from lightning_gans import WGANGP
 from lightning_gans.callbacks import Checkpoint, Evaluation, Progress
 from lightning_gans.metrics import SlicedWasserstein
 from lightning_gans.metrics.base import SampleMetric, Score
+from lightning_gans.regularizers import GradientPenalty
 
 updates = int(sys.argv[1]) if sys.argv[1:] else 2000
 
@@ -27,7 +28,8 @@ pl.seed_everything(0)
 evaluation = Evaluation([MeanDistance(), SlicedWasserstein()])
 callbacks = [evaluation, Checkpoint("val/mean_distance"), Progress()]
 trainer = pl.Trainer(max_steps=updates, accelerator="cpu", callbacks=callbacks)
-trainer.fit(WGANGP(data_shape=(2,), n_critic=2), GaussianRing(batch_size=128))
+model = WGANGP(data_shape=(2,), n_critic=2, penalty=GradientPenalty(0.1))
+trainer.fit(model, GaussianRing(batch_size=128))
 print(f"score {evaluation.scores['mean_distance']:.4f}")
 print(f"real data {evaluation.floors['mean_distance']:.4f}")
 print(f"best checkpoint {trainer.checkpoint_callback.best_model_path}")
