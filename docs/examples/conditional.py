@@ -1,6 +1,6 @@
 # Train a conditional GAN, then generate samples of the classes you choose.
 #
-#     python conditional.py [updates]
+#     python conditional.py [updates [samples to score]]
 import sys
 
 import lightning.pytorch as pl

@@ -22,7 +22,13 @@ pl.seed_everything(0)
 data = ArrayData("points.npy", batch_size=128)
 model = WGANGP(data_shape=data.data_shape, n_critic=2, penalty=GradientPenalty(0.1))
 callbacks = [Evaluation(), Pictures(), Checkpoint("val/sliced_w"), Progress()]
-trainer = pl.Trainer(max_steps=updates, accelerator="cpu", callbacks=callbacks)
+trainer = pl.Trainer(
+    max_steps=updates,
+    check_val_every_n_epoch=None,  # with None, val_check_interval counts updates:
+    val_check_interval=500,  # an epoch of a small array has only a few
+    accelerator="cpu",
+    callbacks=callbacks,
+)
 trainer.fit(model, data)
 
 generated = model.sample(model.sample_latent(1000)).numpy()

@@ -1,6 +1,6 @@
 # Train with a loss of your own. Every model takes it.
 #
-#     python own_loss.py [updates]
+#     python own_loss.py [updates [samples to score]]
 import sys
 
 import lightning.pytorch as pl
