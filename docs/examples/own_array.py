@@ -6,23 +6,22 @@ import sys
 import lightning.pytorch as pl
 import numpy as np
 from datamodules import ArrayData
-from lightning_gans import WGANGP
-from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
+from lightning_gans import WGANGP, Trainer
+from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures
 from lightning_gans.regularizers import GradientPenalty
 
 updates = int(sys.argv[1]) if sys.argv[1:] else 2000
 
-# Replace these points with your own. The file may hold any numbers of shape (N, d).
+# Replace these points with your own: any array of numbers of shape (N, d).
 draw = np.random.default_rng(0)
 angle = draw.uniform(0, np.pi, 2000)
 points = np.stack([np.cos(angle), np.sin(angle)], 1) + draw.normal(0, 0.05, (2000, 2))
-np.save("points.npy", points)
 
 pl.seed_everything(0)
-data = ArrayData("points.npy", batch_size=128)
+data = ArrayData(points, batch_size=128)
 model = WGANGP(data_shape=data.data_shape, n_critic=2, penalty=GradientPenalty(0.1))
-callbacks = [Evaluation(), Pictures(), Checkpoint("val/sliced_w"), Progress()]
-trainer = pl.Trainer(
+callbacks = [Evaluation(), Pictures(), Checkpoint("val/sliced_w")]
+trainer = Trainer(
     max_steps=updates,
     check_val_every_n_epoch=None,  # with None, val_check_interval counts updates:
     val_check_interval=500,  # an epoch of a small array has only a few
@@ -31,6 +30,6 @@ trainer = pl.Trainer(
 )
 trainer.fit(model, data)
 
-generated = model.sample(model.sample_latent(1000)).numpy()
+generated = model.sample(1000).numpy()
 np.save("generated.npy", generated)
 print(f"generated.npy holds {len(generated)} rows; the pictures are in {trainer.log_dir}")

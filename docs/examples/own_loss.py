@@ -5,8 +5,8 @@ import sys
 
 import lightning.pytorch as pl
 from datamodules import GaussianRing
-from lightning_gans import GAN
-from lightning_gans.callbacks import Evaluation, Progress
+from lightning_gans import GAN, Trainer
+from lightning_gans.callbacks import Evaluation
 from lightning_gans.losses import AdversarialLoss
 from lightning_gans.regularizers import R1
 from torch.nn.functional import logsigmoid
@@ -29,6 +29,6 @@ class Smoothed(AdversarialLoss):
 pl.seed_everything(0)
 model = GAN(data_shape=(2,), loss=Smoothed, regularizers=[R1(0.1)])
 evaluation = Evaluation()
-trainer = pl.Trainer(max_steps=updates, accelerator="cpu", callbacks=[evaluation, Progress()])
+trainer = Trainer(max_steps=updates, accelerator="cpu", callbacks=[evaluation])
 trainer.fit(model, GaussianRing(batch_size=128, num_eval_samples=samples))
 print(evaluation.scores)

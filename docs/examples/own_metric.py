@@ -5,8 +5,8 @@ import sys
 
 import lightning.pytorch as pl
 from datamodules import GaussianRing
-from lightning_gans import WGANGP
-from lightning_gans.callbacks import Checkpoint, Evaluation, Progress
+from lightning_gans import WGANGP, Trainer
+from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.metrics import SlicedWasserstein
 from lightning_gans.metrics.base import SampleMetric, Score
 from lightning_gans.regularizers import GradientPenalty
@@ -26,8 +26,8 @@ class MeanDistance(SampleMetric):
 
 pl.seed_everything(0)
 evaluation = Evaluation([MeanDistance(), SlicedWasserstein()])
-callbacks = [evaluation, Checkpoint("val/mean_distance"), Progress()]
-trainer = pl.Trainer(max_steps=updates, accelerator="cpu", callbacks=callbacks)
+callbacks = [evaluation, Checkpoint("val/mean_distance")]
+trainer = Trainer(max_steps=updates, accelerator="cpu", callbacks=callbacks)
 model = WGANGP(data_shape=(2,), n_critic=2, penalty=GradientPenalty(0.1))
 trainer.fit(model, GaussianRing(batch_size=128))
 print(f"score {evaluation.scores['mean_distance']:.4f}")

@@ -5,8 +5,8 @@ import sys
 
 import lightning.pytorch as pl
 from datamodules import GaussianRing
-from lightning_gans import GAN, load
-from lightning_gans.callbacks import Checkpoint, Progress
+from lightning_gans import GAN, Trainer, load
+from lightning_gans.callbacks import Checkpoint
 from lightning_gans.core.priors import NormalPrior
 from torch import nn
 
@@ -33,9 +33,9 @@ def networks():
 
 pl.seed_everything(0)
 model = GAN(**networks())
-trainer = pl.Trainer(max_steps=updates, accelerator="cpu", callbacks=[Checkpoint(), Progress()])
+trainer = Trainer(max_steps=updates, accelerator="cpu", callbacks=[Checkpoint()])
 trainer.fit(model, GaussianRing(batch_size=128))
 
 # A checkpoint holds weights, not code. Give `load` new networks to put the weights into.
 again = load(trainer.checkpoint_callback.last_model_path, **networks())
-print(again.sample(again.sample_latent(4)))
+print(again.sample(4))

@@ -6,7 +6,7 @@ import sys
 import lightning.pytorch as pl
 import torch
 from datamodules import GaussianRing
-from lightning_gans import WGANGP
+from lightning_gans import WGANGP, Trainer
 from lightning_gans.callbacks import Checkpoint
 
 updates = int(sys.argv[1]) if sys.argv[1:] else 1000
@@ -17,7 +17,7 @@ def train(name, max_steps, checkpoint=None):
     pl.seed_everything(0)
     model = WGANGP(data_shape=(2,), n_critic=2)
     callbacks = [Checkpoint(dirpath=name)]
-    trainer = pl.Trainer(max_steps=max_steps, accelerator="cpu", logger=False, callbacks=callbacks)
+    trainer = Trainer(max_steps=max_steps, accelerator="cpu", logger=False, callbacks=callbacks)
     trainer.fit(model, GaussianRing(batch_size=128), ckpt_path=checkpoint)
     return model
 

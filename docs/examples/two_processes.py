@@ -5,17 +5,17 @@ import sys
 
 import lightning.pytorch as pl
 from datamodules import GaussianRing
-from lightning_gans import WGANGP
-from lightning_gans.callbacks import Checkpoint, Progress
+from lightning_gans import WGANGP, Trainer
+from lightning_gans.callbacks import Checkpoint
 
 
 def main(updates):
     pl.seed_everything(0)
-    trainer = pl.Trainer(
+    trainer = Trainer(
         max_steps=updates,
         accelerator="cpu",  # "gpu" for two GPUs
         devices=2,
-        callbacks=[Checkpoint(), Progress()],
+        callbacks=[Checkpoint()],
     )
     # Each process reads batches of 128, so that an update sees 256 samples.
     trainer.fit(WGANGP(data_shape=(2,), n_critic=2), GaussianRing(batch_size=128))
