@@ -5,9 +5,9 @@
 
 ``run`` takes names of configurations, ``--seed`` and ``--jobs``; it keeps what it finds already
 trained. ``table`` puts the runs it finds into ``results/images.json``, beside those that are there
-from before, and their last samples into ``docs/images/gallery``; it prints the table and the
-gallery of all of them for the README. Beside the scores at the end the table has that of the
-untrained generator. Configurations that need a folder of images read ``--photos``, in place of
+from before, and their last samples into ``docs/images/gallery``; it prints the tables. Beside the
+scores at the end they have that of the untrained generator. ``benchmarks/gallery.py`` writes them
+into the pages. Configurations that need a folder of images read ``--photos``, in place of
 CIFAR-10 too.
 """
 
@@ -100,19 +100,6 @@ def table(runs: dict[str, dict[str, Any]], columns: dict[str, int]) -> list[str]
     return lines
 
 
-def gallery(found: dict[str, dict[str, Any]], columns: int = 5) -> list[str]:
-    """Returns the pictures of all runs with what they took, as a table in HTML."""
-    lines = ["<table>"]
-    for number, (config, run) in enumerate(found.items()):
-        lines += ["<tr>"] * (number % columns == 0)
-        took = f"{run['updates']:,} updates, {run['wall_time_s'] / 60:.0f} min"
-        picture = f'<img src="docs/images/gallery/{config}.png" width="150" alt="{config}">'
-        lines.append(f"<td>{picture}<br><code>{config}</code><br>{took}</td>")
-        lines += ["</tr>"] * (number % columns == columns - 1)
-    lines += ["</tr>"] * (len(found) % columns != 0)
-    return [*lines, "</table>"]
-
-
 def draw(run: Path, target: Path) -> None:
     """Makes a small picture of a run's last samples: the upper left quarter, or of each class."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +150,7 @@ def main() -> None:
         for names in (DIGITS, BY_CLASS)
     )
     both = [*table(digits, COLUMNS), "", *table(by_class, COLUMNS_BY_CLASS)]
-    print("\n".join([*both, "", *gallery(found)]))
+    print("\n".join(both))
 
 
 if __name__ == "__main__":

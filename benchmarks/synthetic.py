@@ -4,8 +4,8 @@
     python benchmarks/synthetic.py table    # the table of what has been run
 
 ``run`` takes names of configurations, ``--seeds`` and ``--jobs``; it keeps what it finds already
-trained. ``table`` prints Markdown and writes ``results/synthetic.json``, from which the table in
-the README is taken.
+trained. ``table`` prints Markdown and writes ``results/synthetic.json``, from which
+``benchmarks/gallery.py`` writes the table of docs/benchmarks.md.
 """
 
 import argparse
