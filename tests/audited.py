@@ -67,7 +67,7 @@ HARMFUL: dict[str, dict[str, Any]] = {
     "lightning.pytorch.callbacks.ModelCheckpoint": {"dirpath": "../pwned"},
     "lightning.pytorch.loggers.CSVLogger": {"save_dir": "../pwned"},
     "lightning.pytorch.profilers.SimpleProfiler": {"dirpath": "../pwned", "filename": "x"},
-    "lightning_gans.cli.parser.import_modules": {"names": ["evil"]},
+    "lightning_gans.cli.modules.import_modules": {"names": ["evil"]},
     "lightning_gans.cli.main.main": {"arguments": ["list"]},
     "lightning_gans.metrics.digits.digit_judge": {},
     "torch.fx.graph_module.reduce_graph_module": {

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["FORMATS", "config_path", "configs", "configs_folder", "data", "variants"]
+__all__ = ["ENDINGS", "FORMATS", "config_path", "configs", "configs_folder", "data", "variants"]
 
 FORMATS = ("safetensors", "onnx")
 """Of exported generators."""
+ENDINGS = (".yaml", ".yml", ".json")
+"""Of files of settings."""
 
 PACKAGE = Path(__file__).parents[1]
 

@@ -207,7 +207,7 @@ def _run(given: Sequence[str]) -> None:
     elif command == "completion":
         _print_completion(parser, **arguments)
     else:
-        from lightning_gans.cli.parser import import_modules
+        from lightning_gans.cli.modules import import_modules
 
         import_modules(arguments.get("allow", ()))
         module = import_module(f"lightning_gans.cli.commands.{command}")

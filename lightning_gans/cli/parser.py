@@ -1,46 +1,17 @@
 """What the parser of jsonargparse is told to do otherwise than by itself."""
 
-import os
 import re
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 from jsonargparse import _common, _typehints, set_parsing_settings
 
-from lightning_gans.errors import InputError
+from lightning_gans.cli.catalogue import ENDINGS
 
-__all__ = ["import_modules", "look_here", "mended", "reason_in", "trusting"]
+__all__ = ["mended", "reason_in", "trusting"]
 
 PARSER: Any = _typehints
-ENDINGS = (".yaml", ".yml", ".json")
-"""Of files of settings."""
-
-
-def look_here() -> None:
-    """Lets Python find the user's own classes in the working directory, behind all else.
-
-    The folder may be a download with a torch.py in it, or with a package that another one would
-    import if it was there: so this is done only if the user names classes.
-    """
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-
-
-def import_modules(names: Sequence[str]) -> None:
-    """Imports the modules that classes of the user's own are in.
-
-    Raises:
-        InputError: if there is no such module.
-    """
-    for name in names:
-        look_here()
-        try:
-            import_module(name)
-        except Exception as error:  # whatever the module does
-            raise InputError(f"import: {name!r} cannot be imported: {error}.") from error
 
 
 def reason_in(message: str) -> str:

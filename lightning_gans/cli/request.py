@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from lightning_gans.cli.catalogue import config_path, configs, configs_folder
-from lightning_gans.cli.parser import ENDINGS, import_modules, look_here
-from lightning_gans.cli.runs import checkpoint_in, find_checkpoint, run_of, unfinished
+from lightning_gans.cli.catalogue import ENDINGS, config_path, configs, configs_folder
+from lightning_gans.cli.finding import checkpoint_in, find_checkpoint, run_of, unfinished
+from lightning_gans.cli.modules import import_modules, look_here
 from lightning_gans.errors import InputError, printable
 
 __all__ = [

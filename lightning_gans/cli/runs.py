@@ -7,7 +7,6 @@ where, and ``checkpoints``, ``samples`` and ``figures`` hold what their names sa
 import csv
 import json
 import os
-import re
 import shlex
 import time
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from typing_extensions import override
 from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.environment import code_version, machine, versions
+from lightning_gans.cli.finding import run_of
 from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.processes import give_time
 from lightning_gans.cli.screen import say
@@ -36,85 +36,10 @@ from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import replacing
 
-__all__ = [
-    "RunLogger",
-    "RunRecord",
-    "checkpoint_in",
-    "find_checkpoint",
-    "run_of",
-    "unfinished",
-]
+__all__ = ["CONFIG_KEY", "RunLogger", "RunRecord"]
 
 CONFIG_KEY = "config"
 """Key of the run's configuration in the package's record of a checkpoint."""
-
-
-def find_checkpoint(root: Path, name: str, which: str) -> Path:
-    """Returns the newest run's checkpoint of a name.
-
-    Args:
-        root: folder of all runs.
-        name: of the run.
-        which: "last" or "best".
-
-    Raises:
-        FileNotFoundError: if no run of this name has one.
-    """
-    for run in _newest_first(root / name):
-        if (run / "checkpoints" / f"{which}.ckpt").is_file():
-            return run / "checkpoints" / f"{which}.ckpt"
-    raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
-
-
-def unfinished(root: Path, name: str) -> Path | None:
-    """Returns the last checkpoint of a name's newest run, or None if that has written none.
-
-    Args:
-        root: folder of all runs.
-        name: of the run.
-    """
-    for run in _newest_first(root / name)[:1]:
-        path = run / "checkpoints" / "last.ckpt"
-        return path if path.is_file() else None
-    return None
-
-
-def checkpoint_in(path: Path, first: str = "best") -> Path:
-    """Returns the checkpoint that a path stands for.
-
-    Args:
-        path: a file, or the folder of a run or of all runs of a name, of which the newest counts.
-        first: which checkpoint of a run is taken, "best" or "last"; the other one, if there is no
-            such.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
-    if path.is_file():
-        return path
-    for run in (path, *_newest_first(path)):
-        for which in (first, "last" if first == "best" else "best"):
-            if (run / "checkpoints" / f"{which}.ckpt").is_file():
-                return run / "checkpoints" / f"{which}.ckpt"
-    what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
-    raise FileNotFoundError(f"There is no {what} at {path}.")
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    found = [
-        (int(match[1]), path)
-        for path in folder.glob("version_*")
-        if (match := re.fullmatch(r"version_(\d+)", path.name))
-    ]
-    return [path for _, path in sorted(found, reverse=True)]
-
-
-def run_of(checkpoint: Path) -> Path | None:
-    """Returns the run folder whose last checkpoint it is, so that the run can go on, or None."""
-    folder = checkpoint.resolve().parent.parent
-    is_last = checkpoint.name == "last.ckpt" and checkpoint.parent.name == "checkpoints"
-    is_run = re.fullmatch(r"version_\d+", folder.name) and (folder / "config.yaml").is_file()
-    return folder if is_last and is_run else None
 
 
 class _Rows:

@@ -28,6 +28,7 @@ import lightning_gans.variants  # noqa: F401  likewise
 from datamodules.folder import UnreadableImageError
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder
+from lightning_gans.cli.finding import run_of
 from lightning_gans.cli.hints import SECTIONS, with_hint
 from lightning_gans.cli.messages import introduce, sum_up, tell_how_to_go_on
 from lightning_gans.cli.parser import mended, reason_in, trusting
@@ -41,7 +42,7 @@ from lightning_gans.cli.request import (
     config_file,
     is_whole,
 )
-from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, run_of
+from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.divergence import DivergenceError

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_gans.callbacks.drawing import Picture, overview
-from lightning_gans.cli.runs import checkpoint_in
+from lightning_gans.cli.finding import checkpoint_in
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export

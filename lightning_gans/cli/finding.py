@@ -1,0 +1,74 @@
+"""Which checkpoint is meant by a path, or by the name of a run."""
+
+import re
+from pathlib import Path
+
+__all__ = ["checkpoint_in", "find_checkpoint", "run_of", "unfinished"]
+
+
+def find_checkpoint(root: Path, name: str, which: str) -> Path:
+    """Returns the newest run's checkpoint of a name.
+
+    Args:
+        root: folder of all runs.
+        name: of the run.
+        which: "last" or "best".
+
+    Raises:
+        FileNotFoundError: if no run of this name has one.
+    """
+    for run in _newest_first(root / name):
+        if (run / "checkpoints" / f"{which}.ckpt").is_file():
+            return run / "checkpoints" / f"{which}.ckpt"
+    raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
+
+
+def unfinished(root: Path, name: str) -> Path | None:
+    """Returns the last checkpoint of a name's newest run, or None if that has written none.
+
+    Args:
+        root: folder of all runs.
+        name: of the run.
+    """
+    for run in _newest_first(root / name)[:1]:
+        path = run / "checkpoints" / "last.ckpt"
+        return path if path.is_file() else None
+    return None
+
+
+def checkpoint_in(path: Path, first: str = "best") -> Path:
+    """Returns the checkpoint that a path stands for.
+
+    Args:
+        path: a file, or the folder of a run or of all runs of a name, of which the newest counts.
+        first: which checkpoint of a run is taken, "best" or "last"; the other one, if there is no
+            such.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    if path.is_file():
+        return path
+    for run in (path, *_newest_first(path)):
+        for which in (first, "last" if first == "best" else "best"):
+            if (run / "checkpoints" / f"{which}.ckpt").is_file():
+                return run / "checkpoints" / f"{which}.ckpt"
+    what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
+    raise FileNotFoundError(f"There is no {what} at {path}.")
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    found = [
+        (int(match[1]), path)
+        for path in folder.glob("version_*")
+        if (match := re.fullmatch(r"version_(\d+)", path.name))
+    ]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """Returns the run folder whose last checkpoint it is, so that the run can go on, or None."""
+    folder = checkpoint.resolve().parent.parent
+    is_last = checkpoint.name == "last.ckpt" and checkpoint.parent.name == "checkpoints"
+    is_run = re.fullmatch(r"version_\d+", folder.name) and (folder / "config.yaml").is_file()
+    return folder if is_last and is_run else None
