@@ -1,9 +1,8 @@
 """What there is to choose from, read from the sources: to import PyTorch would take seconds."""
 
-import ast
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
+
+from lightning_gans.cli import sources
 
 __all__ = ["ENDINGS", "FORMATS", "config_path", "configs", "configs_folder", "data", "variants"]
 
@@ -49,44 +48,28 @@ def configs() -> dict[str, str]:
 
 def variants() -> dict[str, str]:
     """Returns the names of the GANs, and what each is."""
-    return _public([PACKAGE / "core" / "gan.py", *sorted((PACKAGE / "variants").glob("*.py"))])
+    return _texts("lightning_gans.variants")
 
 
 def data() -> dict[str, str]:
     """Returns the names of the data modules that come along, and what each is."""
-    spec = find_spec("datamodules")
-    assert spec is not None
-    assert spec.origin is not None
-    files = sorted(Path(spec.origin).parent.glob("*.py"))
-    bases = {
-        node.name: [base.id for base in node.bases if isinstance(base, ast.Name)]
-        for node in _classes(files)
+    return {
+        name: text
+        for name, text in _texts("datamodules").items()
+        if not text.startswith("Base ") and _serves(name)
     }
 
-    def serves(name: str) -> bool:
-        return name == "StreamData" or any(map(serves, bases.get(name, [])))
 
-    found = _public(files)
-    return {n: text for n, text in found.items() if serves(n) and not text.startswith("Base ")}
-
-
-def _public(files: list[Path]) -> dict[str, str]:
-    """Returns the classes that a package's ``__init__.py`` exports, and what each is."""
-    (package,) = (path for path in files if path.name == "__init__.py")
-    (names,) = (
-        ast.literal_eval(node.value)
-        for node in ast.parse(package.read_text()).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    )
-    found = {node.name: _first_sentence(ast.get_docstring(node) or "") for node in _classes(files)}
-    return {name: found[name] for name in sorted(names, key=str.lower)}
+def _serves(name: str) -> bool:
+    found = sources.find("datamodules", name)
+    return found is not None and any(cls.name == "StreamData" for cls in found.lineage())
 
 
-def _classes(files: list[Path]) -> Iterator[ast.ClassDef]:
-    for path in files:
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef):
-                yield node
+def _texts(module: str) -> dict[str, str]:
+    """Returns the classes that a module exports, and what each is."""
+    found = (sources.find(module, name) for name in sources.exported(module))
+    classes = sorted(filter(None, found), key=lambda cls: cls.name.lower())
+    return {cls.name: _first_sentence(cls.text) for cls in classes}
 
 
 def _first_sentence(text: str) -> str:

@@ -1,9 +1,27 @@
 """Which checkpoint is meant by a path, or by the name of a run."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["checkpoint_in", "find_checkpoint", "run_of", "unfinished"]
+from lightning_gans.cli.hints import likely, nearest
+from lightning_gans.errors import InputError
+
+__all__ = ["checkpoint_in", "explained", "find_checkpoint", "run_of", "unfinished"]
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Blames the checkpoint that is asked for where it is not found or cannot be opened.
+
+    Raises:
+        InputError: in the place of an OSError or a ValueError.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise InputError(f"ckpt_path: {error}") from error
 
 
 def find_checkpoint(root: Path, name: str, which: str) -> Path:
@@ -17,7 +35,10 @@ def find_checkpoint(root: Path, name: str, which: str) -> Path:
     Raises:
         FileNotFoundError: if no run of this name has one.
     """
-    for run in _newest_first(root / name):
+    runs = _newest_first(root / name)
+    if not runs:
+        raise FileNotFoundError(f"There is no run {name} in {root}{likely(name, _names(root))}")
+    for run in runs:
         if (run / "checkpoints" / f"{which}.ckpt").is_file():
             return run / "checkpoints" / f"{which}.ckpt"
     raise FileNotFoundError(f"No run in {root / name} has a checkpoint {which}.ckpt.")
@@ -54,7 +75,14 @@ def checkpoint_in(path: Path, first: str = "best") -> Path:
             if (run / "checkpoints" / f"{which}.ckpt").is_file():
                 return run / "checkpoints" / f"{which}.ckpt"
     what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
-    raise FileNotFoundError(f"There is no {what} at {path}.")
+    near = nearest(path.name, _names(path.parent))
+    hint = f": did you mean {path.with_name(near)}?" if near not in (None, path.name) else "."
+    raise FileNotFoundError(f"There is no {what} at {path}{hint}")
+
+
+def _names(root: Path) -> list[str]:
+    """Returns the names of the runs in a folder."""
+    return sorted({path.parent.name for path in root.glob("*/version_*")})
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +17,7 @@ from typing_extensions import override
 
 from lightning_gans import __version__
 from lightning_gans.cli import catalogue
+from lightning_gans.cli.hints import likely
 from lightning_gans.cli.processes import tell
 from lightning_gans.errors import InputError, RunError, one_line
 
@@ -33,6 +33,8 @@ TRAINING = {
 """Commands that know their own arguments; to ask them takes seconds."""
 SHORT = ("sample", "interpolate", "evaluate", "export", "list", "completion")
 """Commands whose arguments are known here."""
+MEANT = {"train": "fit", "training": "fit", "resume": "fit", "generate": "sample"}
+"""What commands of these names would be."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -167,9 +169,7 @@ def _check_command(given: str) -> None:
         return
     if given.startswith("-"):
         raise InputError(f"a command comes first, not {given}: {', '.join(known)}.")
-    near = get_close_matches(given, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
-    raise InputError(f"there is no command {given}: {hint}")
+    raise InputError(f"there is no command {given}{likely(MEANT.get(given, given), known)}")
 
 
 def _check_text(text: str) -> None:
@@ -189,6 +189,9 @@ def _run(given: Sequence[str]) -> None:
     parser = _parser()
     _check_command(given[0] if given else "--help")
     if given and given[0] in TRAINING:
+        from lightning_gans.cli.mistakes import check
+
+        check(given)
         from lightning_gans.cli.training import run
 
         run(list(given))
@@ -207,8 +210,13 @@ def _run(given: Sequence[str]) -> None:
     elif command == "completion":
         _print_completion(parser, **arguments)
     else:
+        from lightning_gans.cli.mistakes import check, check_checkpoints
         from lightning_gans.cli.modules import import_modules
 
+        paths = arguments["ckpt_path"]
+        check_checkpoints(paths if isinstance(paths, list) else [paths])
+        if command == "evaluate" and not arguments.get("allow"):
+            check(["validate", *flags])
         import_modules(arguments.get("allow", ()))
         module = import_module(f"lightning_gans.cli.commands.{command}")
         getattr(module, command)(**arguments)

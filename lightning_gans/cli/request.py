@@ -5,7 +5,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 
 from lightning_gans.cli.catalogue import ENDINGS, config_path, configs, configs_folder
 from lightning_gans.cli.finding import checkpoint_in, find_checkpoint, run_of, unfinished
+from lightning_gans.cli.hints import nearest
 from lightning_gans.cli.modules import import_modules, look_here
 from lightning_gans.errors import InputError, printable
 
@@ -55,9 +55,11 @@ class Request:
     Attributes:
         command: one of `COMMANDS`.
         arguments: what follows it, files first, so that flags win over them in any order.
+        flags: what of it are flags, but for those of files and modules.
         modules: that are imported, since the user asks for it.
-        words: what the user says of each setting, where it could be the path of a class, as pairs
-            of the key, without ``class_path`` and ``init_args``, and the text.
+        said: the settings that the user says in files and flags, as pairs of the key, without
+            ``class_path`` and ``init_args``, and the value; the last is the strongest.
+        words: those of them that are text, and could be the path of a class.
 
     Args:
         arguments: the command and what follows it.
@@ -86,11 +88,12 @@ class Request:
             self._configs = [config_path(DEMO)]
         by_files = [said for path in self._configs for said in _in_file(path)]
         self._files = dict([*_in_file(configs_folder() / "default.yaml"), *by_files])
-        self._said = [*by_files, *by_flags]  # by the user; the last is the strongest
+        self.said = [*by_files, *by_flags]
         files = [part for path in self._configs for part in ("--config", str(path))]
+        self.flags = flags
         self.arguments = [*files, *flags]
         self.modules: list[str] = found.modules
-        said = ((key.replace("+", ""), value) for key, value in self._said)
+        said = ((key.replace("+", ""), value) for key, value in self.said)
         self.words = {(key, value) for key, value in said if isinstance(value, str)}
         if any(re.fullmatch(PATH, text) for _, text in self.words):
             look_here()
@@ -165,7 +168,7 @@ class Request:
         if self.command == "fit":
             return saved
         parts = {k: saved[k] for k in ("seed_everything", "model", "data", "evaluation")}
-        asked = dict(self._said).get("data")
+        asked = dict(self.said).get("data")
         if isinstance(asked, str) and class_name(asked) != class_name(saved["data"]["class_path"]):
             del parts["data"]  # settings of one class mean something else in another
         trainer = {k: saved["trainer"].get(k) for k in ("callbacks", "precision")}
@@ -179,7 +182,7 @@ class Request:
         run = run_of(checkpoint)
         root = settings.get("trainer", {}).get("default_root_dir")
         own = isinstance(root, str) and run is not None and Path(root).resolve() == run.parents[1]
-        said = dict(self._said)
+        said = dict(self.said)
         left_out = [key for key in REPLACED if _short(key) in said]
         left_out += [] if own else ["trainer.default_root_dir"]
         for key in left_out:
@@ -206,7 +209,7 @@ class Request:
         new = dict(_leaves({key: given.get(key) for key in saved}))
         fixed = ("model.class_path", *(f"model.init_args.{name}" for name in networks))
         fixed += FIXED_BY_TRAINING if self.command == "fit" else ()
-        said = {key.replace("+", "") for key, _ in self._said}
+        said = {key.replace("+", "") for key, _ in self.said}
         changes = []
         for key in dict.fromkeys((*old, *new)):
             is_told = key in old or _short(key) in said
@@ -300,8 +303,8 @@ def _in_file(path: Path) -> list[tuple[str, Any]]:
     except OSError as error:
         raise InputError(f"config: it cannot be read: {error.strerror}: {path}") from error
     if not exists:
-        near = get_close_matches(path.stem, configs(), 1)
-        hint = f": did you mean {near[0]}?" if near else "; lightning-gans list names them."
+        near = nearest(path.stem, configs())
+        hint = f": did you mean {near}?" if near else "; lightning-gans list names them."
         raise InputError(f"config: there is no file and no configuration {path}{hint}")
     try:
         content = yaml.safe_load(path.read_text())

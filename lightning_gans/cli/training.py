@@ -26,10 +26,11 @@ from typing_extensions import override
 import datamodules  # noqa: F401  so that its classes are found by name
 import lightning_gans.variants  # noqa: F401  likewise
 from datamodules.folder import UnreadableImageError
+from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder
-from lightning_gans.cli.finding import run_of
-from lightning_gans.cli.hints import SECTIONS, with_hint
+from lightning_gans.cli.finding import explained, run_of
+from lightning_gans.cli.hints import with_hint
 from lightning_gans.cli.messages import introduce, sum_up, tell_how_to_go_on
 from lightning_gans.cli.parser import mended, reason_in, trusting
 from lightning_gans.cli.processes import OtherProcessFailed, fail_together
@@ -55,6 +56,13 @@ from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
 
 __all__ = ["GANCLI", "checked_settings", "prepare", "run"]
 
+SECTIONS = {
+    "progress": Progress,
+    "evaluation": Evaluation,
+    "pictures": Pictures,
+    "checkpoint": Checkpoint,
+}
+"""Callbacks of every run, by the key of their settings."""
 DATA_HEADING = "The data, of which lightning-gans list has the classes"
 """In place of the beginning of Lightning's docstring."""
 
@@ -368,13 +376,11 @@ def _read_origin(request: Request) -> _Origin:
     Raises:
         InputError: if it cannot be opened, or its settings name what they may not.
     """
-    try:
+    with explained():
         path = request.checkpoint()
         if path is None:
             return _Origin()
         state = read_checkpoint(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"ckpt_path: {error}") from error
     saved, updates = state.get(CONFIG_KEY), state.get("global_step", 0)
     if not (saved is None or is_whole(saved)) or not isinstance(updates, int):
         raise InputError(f"ckpt_path: the settings in {path} are damaged.")

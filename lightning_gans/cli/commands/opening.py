@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_gans.callbacks.drawing import Picture, overview
-from lightning_gans.cli.finding import checkpoint_in
+from lightning_gans.cli.finding import checkpoint_in, explained
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export
@@ -92,15 +92,13 @@ def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) ->
     Raises:
         InputError: if it cannot be opened, or has no averaged weights.
     """
-    try:
+    with explained():
         file = checkpoint_in(path)
         if weights is not None and is_export(file):
             raise InputError(f"weights: {file} is an export, which has one set of weights only.")
         if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
         model = load_trusting(Trust(allow), file, averaged=weights != "raw")
-    except (OSError, ValueError) as error:
-        raise InputError(f"ckpt_path: {error}") from error
     if path.is_dir():
         say(f"made with {file}")
     return model

@@ -1,0 +1,161 @@
+"""What the sources say of classes and their settings: to import PyTorch would take seconds."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["ClassSource", "Setting", "exported", "find", "settings"]
+
+ROOTS = ("datamodules", "lightning", "lightning_gans")
+"""Packages that are read; what a class takes over from others is left out."""
+
+
+@dataclass(frozen=True)
+class ClassSource:
+    """A class as it is written.
+
+    Attributes:
+        node: its syntax tree.
+        module: where it is defined.
+    """
+
+    node: ast.ClassDef
+    module: str
+
+    @property
+    def name(self) -> str:
+        """The name of the class."""
+        return self.node.name
+
+    @property
+    def text(self) -> str:
+        """The docstring."""
+        return ast.get_docstring(self.node) or ""
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether the class itself leaves something to its subclasses."""
+        return any(
+            isinstance(node, ast.FunctionDef)
+            and "abstractmethod" in map(ast.unparse, node.decorator_list)
+            for node in self.node.body
+        )
+
+    def lineage(self) -> Iterator["ClassSource"]:
+        """Yields the class and those that it derives from."""
+        yield self
+        for base in self.node.bases:
+            found = find(self.module, ast.unparse(base))
+            if found is not None:
+                yield from found.lineage()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An argument of a class.
+
+    Attributes:
+        name: of the argument.
+        kind: the annotation, as it is written.
+        default: likewise; None if a value has to be given.
+        text: what the docstring says of it.
+        owner: the class that has it.
+    """
+
+    name: str
+    kind: str
+    default: str | None
+    text: str
+    owner: ClassSource
+
+
+def _file(module: str) -> Path:
+    root, *parts = module.split(".")
+    spec = find_spec(root)  # of the package only: to find more would import it
+    assert spec is not None
+    assert spec.origin is not None
+    path = Path(spec.origin).parent.joinpath(*parts)
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_file(module).read_text(encoding="utf-8"))
+
+
+def exported(module: str) -> list[str]:
+    """Returns the names in the ``__all__`` of a module."""
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in _tree(module).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    return names
+
+
+def find(module: str, name: str) -> ClassSource | None:
+    """Returns the class that a name stands for in a module, or None if it is not in `ROOTS`."""
+    for node in _tree(module).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return ClassSource(node, module)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ROOTS:
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return find(str(node.module), alias.name)
+    return None
+
+
+def settings(cls: ClassSource) -> dict[str, Setting]:
+    """Returns the arguments of a class, its own first, then those it passes to its bases."""
+    found: dict[str, Setting] = {}
+    fixed: set[str] = set()  # what a class decides for its bases
+    for source in cls.lineage():
+        init = next((n for n in source.node.body if getattr(n, "name", "") == "__init__"), None)
+        if not isinstance(init, ast.FunctionDef):
+            continue
+        texts = _texts(source)
+        for argument, default in _arguments(init.args):
+            if argument.arg not in fixed:
+                kind = "" if argument.annotation is None else ast.unparse(argument.annotation)
+                value = None if default is None else ast.unparse(default)
+                text = texts.get(argument.arg, "")
+                setting = Setting(argument.arg, kind, value, text, source)
+                found.setdefault(argument.arg, setting)
+        if init.args.kwarg is None:
+            break
+        calls = (node for node in ast.walk(init) if isinstance(node, ast.Call))
+        passing = (call for call in calls if ast.unparse(call.func) == "super().__init__")
+        fixed.update(str(keyword.arg) for call in passing for keyword in call.keywords)
+    return found
+
+
+def _arguments(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """Yields the arguments but for ``self``, each with its default."""
+    required = len(arguments.args) - len(arguments.defaults)
+    defaults = [*(None for _ in range(required)), *arguments.defaults]
+    yield from [*zip(arguments.args, defaults, strict=True)][1:]
+    yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+
+
+def _texts(cls: ClassSource) -> dict[str, str]:
+    """Returns what a docstring says of the arguments; "see `X`" becomes what X says of them."""
+    section = re.search(r"^Args:\n((?: +.*\n?|\n)+)", cls.text, re.MULTILINE)
+    texts = {}
+    for entry in re.split(r"^ {4}(?=\S)", section[1] if section else "", flags=re.MULTILINE)[1:]:
+        name, _, text = entry.partition(":")
+        seen = re.match(r"see `(\w+)`", text := " ".join(text.split()))
+        known = _texts(other) if seen and (other := _named(cls, seen[1])) else {}
+        if seen and name in known:
+            text = known[name].removesuffix(".") + text[seen.end() :]
+        texts[name] = text
+    return texts
+
+
+def _named(cls: ClassSource, name: str) -> ClassSource | None:
+    """Returns the class that a docstring names: a base, or what is imported beside the class."""
+    bases = (base for base in cls.lineage() if base.name == name)
+    return next(bases, None) or find(cls.module, name)
