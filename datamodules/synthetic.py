@@ -187,6 +187,10 @@ class PacGANRing(GaussianRing):
     References:
         PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2018),
         section 4.1, https://arxiv.org/abs/1712.04086
+
+    Args:
+        batch_size: see `StreamData`.
+        num_eval_samples: see `StreamData`.
     """
 
     def __init__(self, batch_size: int = 256, num_eval_samples: int = 10_000) -> None:
@@ -241,6 +245,10 @@ class PacGANGrid(GaussianGrid):
     References:
         PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2018),
         section 4.1, https://arxiv.org/abs/1712.04086
+
+    Args:
+        batch_size: see `StreamData`.
+        num_eval_samples: see `StreamData`.
     """
 
     def __init__(self, batch_size: int = 256, num_eval_samples: int = 10_000) -> None:

@@ -10,6 +10,8 @@ from lightning_gans.cli import catalogue
 from lightning_gans.cli.sources import Setting, exported, find, settings
 
 __all__ = [
+    "CHOSEN",
+    "HOMES",
     "SECTIONS",
     "likely",
     "nearest",
@@ -39,6 +41,7 @@ HOMES = (
     *("lightning_gans.optimizers", "lightning_gans.callbacks", "lightning_gans.loggers"),
     "datamodules",
 )
+"""Modules that the classes are exported from which a name is enough for."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

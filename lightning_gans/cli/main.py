@@ -6,6 +6,7 @@ errors in the short commands are there at once.
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -189,12 +190,7 @@ def _run(given: Sequence[str]) -> None:
     parser = _parser()
     _check_command(given[0] if given else "--help")
     if given and given[0] in TRAINING:
-        from lightning_gans.cli.mistakes import check
-
-        check(given)
-        from lightning_gans.cli.training import run
-
-        run(list(given))
+        _train(list(given))
         return
     asked, flags = parser.parse_known_args(given)
     arguments = vars(asked)
@@ -220,6 +216,25 @@ def _run(given: Sequence[str]) -> None:
         import_modules(arguments.get("allow", ()))
         module = import_module(f"lightning_gans.cli.commands.{command}")
         getattr(module, command)(**arguments)
+
+
+def _train(given: list[str]) -> None:
+    """Does what one of the commands asks for that know their own arguments."""
+    from lightning_gans.cli.mistakes import check
+    from lightning_gans.cli.short_help import FULL, asked_help
+
+    is_full = FULL in given
+    if is_full:
+        rest = [part for part in given if part != FULL]
+        names_class = any(re.match(r"--.*\.help\b", part) for part in rest)
+        given = rest if names_class else [*rest, "--help"]
+    elif (text := asked_help(given, TRAINING[given[0]])) is not None:
+        print(text)
+        return
+    check(given)
+    from lightning_gans.cli.training import run
+
+    run(given)
 
 
 def _print_completion(parser: _Parser, shell: str) -> None:

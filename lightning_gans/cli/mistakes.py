@@ -98,9 +98,10 @@ def _classes(request: Request, section: str) -> list[str]:
 
 def _check_classes(request: Request) -> None:
     for key, text in request.said:
+        section = key.removesuffix(".help")
         is_name = isinstance(text, str) and text.isidentifier()
-        if key in CHOSEN and is_name and text not in CHOSEN[key][1]():
-            raise InputError(no_class(key, text))
+        if section in CHOSEN and is_name and text not in CHOSEN[section][1]():
+            raise InputError(no_class(section, text))
 
 
 def _check_flags(request: Request) -> None:

@@ -603,9 +603,9 @@ def test_an_error_in_the_middle_of_training_keeps_its_traceback(monkeypatch):
         main(RUN)
 
 
-def test_help_names_every_argument(capsys):
+def test_full_help_names_every_argument(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["fit", "--help"])
+        main(["fit", "--help=full"])
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
     for argument in ("--model", "--data", "--name", "--checkpoint.monitor", "--ckpt_path"):
@@ -631,14 +631,14 @@ def test_only_the_parser_of_the_command_is_built(command, description, monkeypat
         lambda cli, parser: built.append(parser) or add_arguments(cli, parser),
     )
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([command, "--help=full"])
     assert description in capsys.readouterr().out
     assert len(built) == 1
 
 
 def test_help_to_prepare_data_names_the_classes(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["prepare", "--help"])
+        main(["prepare", "--help=full"])
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
     assert "The data, of which lightning-gans list has the classes:" in printed

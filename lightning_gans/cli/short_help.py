@@ -1,0 +1,247 @@
+"""Help on the commands that train and score, read from the sources; the parser's has it all."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import Any
+
+import yaml
+
+from lightning_gans.cli.catalogue import configs_folder
+from lightning_gans.cli.hints import CHOSEN, HOMES, SECTIONS, section_settings
+from lightning_gans.cli.sources import ClassSource, Setting, exported, find, settings
+
+__all__ = ["FULL", "TRAINER", "asked_help", "shown_default"]
+
+FULL = "--help=full"
+"""Asks for the help of the parser."""
+TRAINER = {
+    "max_steps": "generator updates in all",
+    "max_time": "ends the run after DD:HH:MM:SS",
+    "val_check_interval": "generator updates between two validations",
+    "limit_val_batches": "batches of a validation, if not all",
+    "log_every_n_steps": "generator updates between two rows of metrics.csv",
+    "accelerator": "auto, cpu, gpu or mps",
+    "devices": "how many, such as 2, or which, such as [0,1]",
+    "num_nodes": "machines",
+    "strategy": "of several processes, such as ddp",
+    "precision": "32-true, bf16-mixed, 16-mixed or 64-true",
+    "deterministic": "true for the same numbers in every run on a GPU",
+    "logger": "TensorBoard or WandB, beside metrics.csv",
+    "callbacks": "further ones: --trainer.callbacks+=GeneratorEMA",
+    "profiler": "simple or pytorch, to see where the time goes",
+    "fast_dev_run": "batches to try everything with; nothing is kept",
+    "default_root_dir": "folder of all runs",
+}
+"""Those settings of Lightning's trainer that matter most."""
+OF_TRAINING = (
+    *("max_steps", "max_time", "val_check_interval", "log_every_n_steps", "logger"),
+    *("fast_dev_run", "deterministic", "default_root_dir"),
+)
+"""Those of them that mean nothing where nothing is trained."""
+MADE = ("lightning_gans.networks", "lightning_gans.optimizers")
+"""Where the classes are that a model makes: it gives what has no default."""
+PARTS = {
+    "GeneratorSource": ("lightning_gans.networks", "Generator$"),
+    "DiscriminatorSource": ("lightning_gans.networks", "(Discriminator|Critic)$"),
+    "EncoderSource": ("lightning_gans.networks", "Encoder$"),
+    "LossSource": ("lightning_gans.losses", "^AdversarialLoss$"),
+    "Regularizer": ("lightning_gans.regularizers", "^Regularizer$"),
+    "Prior": ("lightning_gans.core.priors", "^Prior$"),
+    "^nn.Module": ("lightning_gans.augment", "^Augmentation$"),
+    "Optimizer": ("lightning_gans.optimizers", "^GANAdam$"),
+    "Metric": ("lightning_gans.metrics", "^RecordMetric$"),
+    "StreamData": ("datamodules", "^StreamData$"),
+}
+"""Where the classes are that a setting takes, by what its annotation has, and how they or their
+bases are called."""
+OTHERS = {
+    "Optimizer": ("torch.optim.RMSprop", "torch.optim.SGD"),
+    "LRScheduler": ("torch.optim.lr_scheduler.LinearLR",),
+    "Module": (),
+}
+"""Classes of others that it takes, for example."""
+
+
+def asked_help(arguments: Sequence[str], about: str) -> str | None:
+    """Returns the help that a command line asks for, or None if it asks for none that is here.
+
+    Args:
+        arguments: the command and what follows it.
+        about: what the command does.
+    """
+    command, *rest = arguments
+    for flag, following in pairwise([*rest, ""]):
+        asked = re.fullmatch(r"--([\w.]+)\.help(?:=(.*))?", flag)
+        if asked is not None:
+            cls = _known_class(asked[1], asked[2] or following)
+            return None if cls is None else _of_class(command, asked[1], cls)
+    return _of_command(command, about) if {"-h", "--help"} & {*rest} else None
+
+
+def _known_class(key: str, path: str) -> ClassSource | None:
+    """Returns the class that a name or a path stands for, if it comes along."""
+    package, _, name = path.rpartition(".")
+    if package.partition(".")[0] not in ("", "datamodules", "lightning_gans"):
+        return None
+    homes = [CHOSEN[key][0]] if key in CHOSEN else HOMES
+    if key in CHOSEN and name not in CHOSEN[key][1]():
+        return None
+    return next((find(home, name) for home in homes if name in exported(home)), None)
+
+
+def _of_class(command: str, key: str, cls: ClassSource) -> str:
+    """Returns the help on a class in the place of a setting."""
+    lines = [f"usage: lightning-gans {command} --{key} {cls.name} [--{key}.SETTING VALUE ...]"]
+    lines += ["", *_wrapped(cls.text.split("\n\n")[0]), "", "settings:"]
+    owner = None
+    for setting in settings(cls).values():
+        if setting.default is None and cls.module.startswith(MADE):
+            continue
+        if owner not in (None, setting.owner.name):
+            lines += ["", f"settings that come from {setting.owner.name}:"]
+        owner = setting.owner.name
+        lines += _lines(f"--{key}.{setting.name}", setting, shown_default(setting.default))
+    if key == "model":
+        text = (
+            "The settings of a part follow its name, such as --model.generator.hidden [64,64]; "
+            f"lightning-gans {command} --model.generator.help MLPGenerator lists them. In the "
+            "place of any class goes one of your own, by its path."
+        )
+        lines += ["", *_wrapped(text)]
+    if key in CHOSEN:
+        full = f"lightning-gans {command} --{key}.help {cls.name} {FULL}"
+        lines += ["", *_wrapped(f"{full} has the parser's own help.")]
+    return "\n".join(lines)
+
+
+def _of_command(command: str, about: str) -> str:
+    """Returns the help on a command."""
+    about = f"{about[0].upper()}{about[1:]}."
+    lines = [f"usage: lightning-gans {command} [--FLAG VALUE ...]", "", *_wrapped(about), ""]
+    for flag, text in _general(command):
+        lines += [f"  {flag}", *_wrapped(text, 6)]
+    if command != "prepare":
+        defaults: dict[str, Any] = yaml.safe_load(
+            (configs_folder() / "default.yaml").read_text(encoding="utf-8")
+        )
+        for section in SECTIONS:
+            shown = {key: str(value) for key, value in defaults.get(section, {}).items()}
+            if section == "trainer":
+                lines += _of_trainer(command, shown)
+            elif command == "fit" or section == "evaluation":
+                lines += _of_section(section, shown)
+    end = f"lightning-gans {command} {FULL} has all flags."
+    return "\n".join([*lines, "", *_wrapped(end)])
+
+
+def _general(command: str) -> Iterator[tuple[str, str]]:
+    """Yields the flags of no section, each with what it is."""
+    is_fit, config = command == "fit", "such as the name of a configuration that comes along"
+    for section, text in (("model", "the GAN"), ("data", "the data")):
+        if section == "data" or command != "prepare":
+            named = f"{text}: {', '.join(CHOSEN[section][1]())}"
+            own = "" if command == "prepare" else ", or a class of your own by its path"
+            helped = f"lightning-gans {command} --{section}.help CLASS lists its settings."
+            yield f"--{section} CLASS", f"{named}{own}. {helped}"
+    if command == "prepare":
+        return
+    yield "-c, --config FILE", f"settings, {config}: lightning-gans list names them."
+    yield "--name NAME", "of the run and its folder; that of the configuration if it is not given."
+    if is_fit:
+        text = (
+            "the checkpoint or run folder to resume from; or last or best of the runs of --name; "
+        )
+        text += "or auto, which resumes the newest of them if there is one."
+    else:
+        text = "a checkpoint or run folder; or best or last of the runs of --name. It brings the "
+        text += "model, the data and their settings along."
+    yield "--ckpt_path PATH", text
+    yield "--seed_everything N", "decides all random numbers (default: 0)."
+    yield "--import MODULE", "a module with classes of your own, found by their names then."
+    yield "--print_config", "prints all settings with their values, and ends."
+
+
+def _of_trainer(command: str, defaults: Mapping[str, str]) -> Iterator[str]:
+    """Yields the lines on the trainer."""
+    yield from ["", "Lightning's trainer, those settings that matter most:"]
+    known = section_settings("trainer")
+    for name, text in TRAINER.items():
+        if command == "fit" or name not in OF_TRAINING:
+            default = defaults.get(name, shown_default(known[name].default))
+            end = "" if default == "null" else f" (default: {default})"
+            yield from _wrapped(f"{text}{end}", 31, f"  --trainer.{name:<18} ")
+
+
+def _of_section(section: str, defaults: Mapping[str, str]) -> Iterator[str]:
+    """Yields the lines on a callback that every run has."""
+    cls = find(*SECTIONS[section])
+    assert cls is not None
+    yield from ["", *_wrapped(cls.text.split("\n\n")[0].rstrip(".") + ":")]
+    for name, setting in section_settings(section).items():
+        default = defaults.get(name, shown_default(setting.default))
+        yield from _lines(f"--{section}.{name}", setting, default)
+
+
+def _lines(flag: str, setting: Setting, default: str | None) -> list[str]:
+    """Returns the lines on a setting: its flag, type and default, and what it is."""
+    kind = re.sub(r"Literal\[(.*)\]", lambda found: found[1].replace(", ", " | "), setting.kind)
+    kind, text = kind.replace("None", "null").replace("'", ""), setting.text
+    word = next((word for word in (*PARTS, *OTHERS) if re.search(word, kind)), None)
+    if word is not None:
+        kind, text = "CLASS", f"{text} {_choices(word)}"
+    is_list = word is not None and "Sequence" in setting.kind
+    flag = f"{flag}+={kind}" if is_list else f"{flag} {kind}"
+    value = "required" if default is None else f"default: {default}"
+    return [f"  {flag} ({value})", *_wrapped(text, 6)]
+
+
+def _choices(word: str) -> str:
+    """Returns the classes that a setting takes, in words."""
+    names = []
+    if word in PARTS:
+        module, pattern = PARTS[word]
+        for cls in (find(module, name) for name in sorted(exported(module), key=str.lower)):
+            if cls is None or cls.is_abstract or cls.text.startswith("Base "):
+                continue
+            if any(re.search(pattern, base.name) for base in cls.lineage()):
+                names.append(cls.name)
+    names += OTHERS.get(word, ())
+    return f"Such as {', '.join(names)}." if names else ""
+
+
+def shown_default(source: str | None) -> str | None:
+    """Returns a default as a flag would have it.
+
+    Args:
+        source: as the source has it.
+    """
+    if source is None:
+        return None
+    made = re.fullmatch(r"lambda (\w+): (\w+)\(\1, (.*)\)", source)
+    if made is not None:
+        return f"{made[2]}({made[3]})"
+    try:
+        value = ast.literal_eval(source)
+    except ValueError:  # a class
+        return re.sub(r"^nn\.", "torch.nn.", source)
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(
+        list(value) if isinstance(value, tuple) else value, default_flow_style=True
+    ).split("\n")[0]
+
+
+def _wrapped(text: str, indent: int = 0, begin: str = "") -> list[str]:
+    plain = " ".join(text.replace("`", "").split())
+    return wrap(
+        plain,
+        min(get_terminal_size().columns, 99),
+        initial_indent=begin or " " * indent,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
