@@ -160,7 +160,7 @@ def with_hint(message: str) -> str:
     if found := re.search(r"there is no class (\w+)$", message):
         return message + _hint(found[1], (name for home in HOMES for name in exported(home)))
     if found := re.search(r"class_path '([\w.]+)': Option '(\w+)' is not accepted$", message):
-        return message + _hint(found[2], _arguments(found[1]))
+        return _not_accepted(found[1], found[2])
     if found := re.search(r"unrecognized arguments: --([\w.]+)", message):
         return no_flag(found[1])
     return message
@@ -169,6 +169,15 @@ def with_hint(message: str) -> str:
 def _hint(name: str, known: Iterable[str]) -> str:
     near = nearest(name, known)
     return f": did you mean {near}?" if near not in (None, name) else ""
+
+
+def _not_accepted(owner: str, name: str) -> str:
+    package, _, plain = owner.rpartition(".")
+    for section, (module, known) in CHOSEN.items():
+        if package in ("lightning_gans", module) and plain in known():
+            return no_setting(section, plain, name, section_settings(section, [plain]))
+    shown = plain if package.startswith("lightning_gans") else owner
+    return f"{shown} has no setting {name}{_hint(name, _arguments(owner)) or '.'}"
 
 
 def _arguments(owner: str) -> Iterable[str]:

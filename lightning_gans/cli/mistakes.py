@@ -33,6 +33,11 @@ FLAGS = (
 """Beginnings of all flags of the commands that train and score."""
 KNOWN = ("datamodules", "lightning", "lightning_gans", "torch", "torchmetrics", "torchvision")
 """Packages that define no models and data beyond those that are listed."""
+BASES = (
+    ("lightning_gans.core.module", "AdversarialModule"),
+    ("lightning.pytorch", "LightningDataModule"),
+)
+"""Module and name of the bases of all models and data."""
 BESIDE_SETTINGS = ("help", "dict_kwargs")
 """What may follow the key of a class beside its settings."""
 
@@ -46,16 +51,17 @@ def check(arguments: Sequence[str]) -> None:
     Raises:
         InputError: if there is no such configuration, checkpoint, run, class, setting or flag.
     """
-    command, *rest = arguments
-    if rest and not rest[0].startswith("-"):
-        raise InputError(f"{command} reads flags only, not {rest[0]}{_flag_for(rest[0])}")
     request = Request([*arguments])
-    if not _names_own(request):
+    word = next(iter(request.flags), "-")  # of those after a flag it may be the value
+    if not word.startswith("-"):
+        raise InputError(f"{request.command} reads flags only, not {word}{_flag_for(word)}")
+    is_ours = not (_names_own(request) or _has_own())
+    if is_ours:
         _check_classes(request)
         _check_flags(request)
     with explained():
         checkpoint = request.checkpoint()
-    if not _names_own(request):
+    if is_ours:
         _check_settings(request, checkpoint)
 
 
@@ -86,6 +92,18 @@ def _names_own(request: Request) -> bool:
     """Tells whether the user names modules that may define classes of their own."""
     roots = {name.partition(".")[0] for name in request.named()}.difference(KNOWN)
     return bool(request.modules) or any(map(_is_there, roots))
+
+
+def _has_own() -> bool:
+    """Tells whether a program that calls the command line has defined classes of its own."""
+    waiting = [getattr(sys.modules.get(module), name, None) for module, name in BASES]
+    while waiting:
+        cls = waiting.pop()
+        if cls is not None:
+            if cls.__module__.partition(".")[0] not in KNOWN:
+                return True
+            waiting += cls.__subclasses__()
+    return False
 
 
 def _is_there(package: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch import LightningDataModule
 
+from lightning_gans import GAN
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.hints import SECTIONS, section_settings
 from lightning_gans.cli.mistakes import FLAGS, check
@@ -49,6 +50,7 @@ MISTAKES = [
     (["train"], "there is no command train: did you mean fit?"),
     (["fit", "gan_ring"], "fit reads flags only, not gan_ring. Use --config gan_ring."),
     (["fit", "gan_rng"], "fit reads flags only, not gan_rng: did you mean --config gan_ring?"),
+    ([*RING, "WGANGP"], "fit reads flags only, not WGANGP. Use --model WGANGP."),
     (["fit", "WGANGP"], "fit reads flags only, not WGANGP. Use --model WGANGP."),
     (["fit", "own.yaml"], "fit reads flags only, not own.yaml. Use --config own.yaml."),
     (["validate", "runs/ring"], "validate reads flags only, not runs/ring. Use --ckpt_path runs/"),
@@ -143,6 +145,13 @@ def test_what_the_parser_may_accept_is_left_to_it(arguments):
     )
     Path("data.yaml").write_text("{class_path: GaussianRing, init_args: {sd: 0.1}}")
     check(["fit", *arguments])
+
+
+def test_classes_of_a_program_that_calls_the_command_line_are_left_to_the_parser():
+    class Mine(GAN):
+        """Known by its name as soon as it is defined."""
+
+    check(["fit", "--model", Mine.__name__, "--model.own", "1", "--data", "GaussianRing"])
 
 
 def test_no_other_class_could_be_chosen_by_its_name():

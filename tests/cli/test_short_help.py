@@ -165,13 +165,13 @@ def test_full_help_is_the_parsers(capsys):
 
 
 def test_a_class_of_ones_own_has_the_parsers_help(tmp_path, capsys):
-    (tmp_path / "my_gan.py").write_text(
+    (tmp_path / "helped_gan.py").write_text(
         "from lightning_gans import GAN\n\n\nclass MyGAN(GAN):\n"
         "    def __init__(self, *, own: int = 3, **kwargs):\n"
         "        super().__init__(**kwargs)\n"
     )
     with pytest.raises(SystemExit) as stopped:
-        main(["fit", "--model.help", "my_gan.MyGAN"])
+        main(["fit", "--model.help", "helped_gan.MyGAN"])
     assert stopped.value.code == 0
     assert "--model.own OWN" in capsys.readouterr().out
 
