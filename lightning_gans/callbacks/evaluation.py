@@ -237,7 +237,7 @@ class Evaluation(Callback):
         floors = _aligned([self.floors.get(name) for name in self.scores])
         for name, *numbers in zip(self.scores, generated, floors, strict=True):
             word, arrow = BETTER[better(name)]
-            table.add_row(name, *numbers, f"{arrow} {word}" if drawn else word, meaning(name))
+            table.add_row(name, *numbers, arrow if drawn else word, meaning(name))
         console.print(table)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from lightning.pytorch import LightningDataModule, Trainer
 
 from lightning_gans.cli.screen import say
@@ -46,10 +47,11 @@ def introduce(
         name: sum(parameter.numel() for parameter in network.parameters())
         for name, network in model.named_children()
     }
+    device = trainer.strategy.root_device.type
     parameters = " + ".join(f"{size:,} ({name})" for name, size in sizes.items() if size > 0)
     say(
         f"{type(model).__name__} on {type(data).__name__}, {parameters} parameters, "
-        f"{ranks} x {trainer.strategy.root_device.type}, seed {seed}"
+        f"{ranks} x {device}{_threads(device)}, seed {seed}"
     )
     batch_size = getattr(data, "batch_size", None)
     if batch_size is not None and ranks > 1:
@@ -61,6 +63,11 @@ def introduce(
         say(f"going on from {checkpoint}")
     for change in changes:
         say(f"changed from the checkpoint: {change}")
+
+
+def _threads(device: str) -> str:
+    number = torch.get_num_threads()
+    return f" with {number} thread{'s' * (number > 1)}" if device == "cpu" else ""
 
 
 def sum_up(trainer: Trainer, folder: Path) -> None:

@@ -26,7 +26,8 @@ from lightning_gans.errors import InputError
 __all__ = ["FLAGS", "check", "check_checkpoints"]
 
 FLAGS = (
-    *("config", "help", "import", "print_config", "seed_everything", "name", "model", "data"),
+    *("config", "help", "import", "print_config", "seed_everything", "name", "threads"),
+    *("model", "data"),
     *("ckpt_path", "weights_only", "verbose", "return_predictions"),
     *SECTIONS,
 )

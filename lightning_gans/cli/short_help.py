@@ -160,6 +160,11 @@ def _general(command: str) -> Iterator[tuple[str, str]]:
         text = "a checkpoint or run folder; or best or last of the runs of --name. It brings the "
         text += "model, the data and their settings along."
     yield "--ckpt_path PATH", text
+    yield (
+        "--threads N",
+        "on the CPU; by default those of the run that is resumed, or OMP_NUM_THREADS, or one for "
+        "small networks and all cores for large ones.",
+    )
     yield "--seed_everything N", "decides all random numbers (default: 0)."
     yield "--import MODULE", "a module with classes of your own, found by their names then."
     yield "--print_config", "prints all settings with their values, and ends."

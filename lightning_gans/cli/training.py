@@ -1,12 +1,11 @@
 """The commands that train and score: ``lightning-gans {fit,validate,test,predict,prepare}``."""
 
 import argparse
-import logging
+import os
 import re
 import shutil
 import signal
 import sys
-import warnings
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -45,6 +44,12 @@ from lightning_gans.cli.request import (
 )
 from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord
 from lightning_gans.cli.screen import say
+from lightning_gans.cli.threads import (
+    check_threads,
+    choose_threads,
+    recorded_threads,
+    use_threads,
+)
 from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.lightning_compat import CommandLine
@@ -53,6 +58,7 @@ from lightning_gans.core.trust import Trust, known_paths
 from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
+from lightning_gans.trainer import Trainer, silence_notices
 
 __all__ = ["GANCLI", "checked_settings", "prepare", "run"]
 
@@ -95,6 +101,7 @@ class GANCLI(CommandLine):
         super().__init__(
             AdversarialModule,
             LightningDataModule,
+            trainer_class=Trainer,
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=None,
@@ -115,6 +122,12 @@ class GANCLI(CommandLine):
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, help="Name of the run and of its folder.")
+        parser.add_argument(
+            "--threads",
+            type=int | None,
+            help="Threads on the CPU. A resumed run has those that it had; else OMP_NUM_THREADS "
+            "tells them, or the size of the networks.",
+        )
         for key, callback in SECTIONS.items():
             parser.add_lightning_class_args(callback, key)
         (parser.groups or {})["data"].title = DATA_HEADING
@@ -134,6 +147,7 @@ class GANCLI(CommandLine):
             flags = ["--config", file] if file else []
             self.config = parser.parse_args([request.command, *flags, *request.arguments])
             config = self.config[request.command]
+            check_threads(config.threads)
             if request.command == "fit":
                 check_trainer(config.trainer)
                 request.check_place(origin.path)
@@ -160,13 +174,27 @@ class GANCLI(CommandLine):
             super().instantiate_classes()
         except Exception as error:  # what settings lead to is anyone's guess
             raise InputError(str(_reason(error))) from error
+        self._set_threads()
+
+    def _set_threads(self) -> None:
+        """Uses as many threads as the user says, or the resumed run had, or the networks need."""
+        if self.trainer.strategy.root_device.type != "cpu":
+            return
+        before = recorded_threads(Path(self.checkpoint)) if self.checkpoint else None
+        threads = self.setting("threads") or before
+        if threads is None and "OMP_NUM_THREADS" not in os.environ:
+            threads = choose_threads(self.model, self.datamodule, self.trainer.num_devices)
+        if threads is not None:
+            use_threads(threads)
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
         self._record = RunRecord(self.config_dump, sys.argv)
         self.trainer_defaults["callbacks"] = [self._record]
-        return super().instantiate_trainer(**kwargs)
+        trainer: Any = super().instantiate_trainer(**kwargs)
+        assert isinstance(trainer, Trainer)
+        return trainer
 
     def _loggers(self) -> list[Logger] | bool:
         """Returns ``metrics.csv`` first, and what the user asks for beside it."""
@@ -413,6 +441,7 @@ def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:
         "model": AdversarialModule,
         "data": LightningDataModule,
         "name": str | None,
+        "threads": int | None,
         "seed_everything": bool | int | None,
     }
     checked = {}
@@ -500,11 +529,7 @@ def run(arguments: list[str]) -> GANCLI | None:
         InputError: if something the user gave cannot be used.
         RunError: if the run is stopped on its way by what it comes to, or by a broken image.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
-    # Rows are logged all the same: updates are counted over epochs.
-    warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
+    silence_notices()
     try:
         with mended():
             if arguments[0] != "prepare":

@@ -90,8 +90,8 @@ class HistogramDivergence(SampleMetric):
 
     about = (
         Score("kl", "KL(real, generated), nats"),
-        Score("js", "Jensen-Shannon, at most 0.693"),
-        Score("cross_entropy", "of fake for real cells, nats"),
+        Score("js", "JS, nats, at most 0.693"),
+        Score("cross_entropy", "of real cells, nats"),
     )
 
     @classmethod

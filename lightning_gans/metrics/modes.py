@@ -55,7 +55,7 @@ class ModeCoverage(RecordMetric):
     total: Tensor
 
     about = (
-        Score("modes", "found by high-quality samples", best="high", shown=True),
+        Score("modes", "among high-quality samples", best="high", shown=True),
         Score("modes_pacgan", "hit by one of 2,500 samples", best="high"),
         Score("high_quality", "share within 3 sd of a mode", best="high", shown=True),
         Score("reverse_kl", "unevenness over modes, nats"),

@@ -393,7 +393,7 @@ def test_the_table_sets_scores_beside_floors(capsys):
     printed = capsys.readouterr().out
     assert "Scores of 64 generated samples" in printed
     (line,) = [line for line in printed.splitlines() if line.strip().startswith("modes ")]
-    assert line.split()[2:5] == ["8", "\u2191", "higher"]
+    assert line.split()[2:5] == ["8", "\u2191", "among"]
 
 
 # Checkpoints

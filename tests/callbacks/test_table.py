@@ -8,15 +8,15 @@ from lightning_gans.callbacks import Evaluation
 SCORES = {"modes": 8.0, "high_quality": 0.97, "w1": 0.0627465, "fd_digits": 1234.5, "mine": 2e-7}
 FLOORS = {"modes": 8.0, "w1": 0.15}
 TABLE = """
-  score          generated     real data   better     meaning
- ───────────────────────────────────────────────────────────────────────────────────
-  modes              8         8           ↑ higher   found by high-quality samples
-  high_quality       0.97      -           ↑ higher   share within 3 sd of a mode
-  w1                 0.06275   0.15        ↓ lower    exact W1, of 2,048 at most
-  fd_digits       1234         -           ↓ lower    Frechet, digits' judge
-  mine           2e-07         -           ↓ lower
+  score          generated     real data   better   meaning
+ ───────────────────────────────────────────────────────────────────────────────
+  modes              8         8           ↑        among high-quality samples
+  high_quality       0.97      -           ↑        share within 3 sd of a mode
+  w1                 0.06275   0.15        ↓        exact W1, of 2,048 at most
+  fd_digits       1234         -           ↓        Frechet, digits' judge
+  mine           2e-07         -           ↓
 """
-ASCII = "| w1           |     0.06275 | 0.15      | lower  | exact W1, of 2,048 at most    |"
+ASCII = "| w1           |     0.06275 | 0.15      | lower  | exact W1, of 2,048 at most  |"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
