@@ -3,8 +3,5 @@
 VENV="${VENV:-$SLURM_SUBMIT_DIR/.venv}"
 source "$VENV/bin/activate"
 
-# Threads of each process. One is fastest for small networks.
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
-
 # Compute nodes often have no network: record W&B runs there, and upload them later.
 export WANDB_MODE="${WANDB_MODE:-offline}"
