@@ -6,6 +6,7 @@ Each function raises a ValueError that names the argument, what it is and what i
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -30,6 +31,7 @@ __all__ = [
     "check_schedulers",
     "check_terms",
     "warn_of_batch_statistics",
+    "warn_of_emulated_bf16",
     "warn_of_loaders",
 ]
 
@@ -239,6 +241,26 @@ def warn_of_batch_statistics(model: nn.Module, trainer: Trainer) -> None:
         rank_zero_warn(
             "A network has BatchNorm layers, whose statistics each process computes on its own "
             "share of the batch. On GPUs, sync_batchnorm=True shares them."
+        )
+
+
+def warn_of_emulated_bf16(trainer: Trainer, processor: Path = Path("/proc/cpuinfo")) -> None:
+    """Warns of bf16 on a CPU that has no instructions for it, where it is slower than fp32.
+
+    Args:
+        trainer: of the model.
+        processor: where Linux tells what the CPU can do.
+    """
+    if trainer.precision != "bf16-mixed" or trainer.strategy.root_device.type != "cpu":
+        return
+    try:
+        words = set(processor.read_text().split())
+    except OSError:
+        return
+    if not words & {"avx512_bf16", "amx_bf16", "bf16"}:
+        rank_zero_warn(
+            "precision: this CPU has no bf16 instructions, so bf16-mixed takes several times as "
+            "long as single precision. Use --trainer.precision 32-true."
         )
 
 

@@ -15,6 +15,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import GAN, LSGAN, WGAN, WGANGP, DivergenceError, Player, Samples
+from lightning_gans.core.checks import warn_of_emulated_bf16
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator
 from lightning_gans.regularizers import GradientPenalty
@@ -619,3 +620,23 @@ def test_a_number_of_samples_draws_its_latents():
         model.sample(0)
     with pytest.raises(ValueError, match=r"the model has no classes, got 1\. Leave labels out"):
         model.sample(5, labels=1)
+
+
+@pytest.mark.parametrize(
+    ("precision", "flags", "warns"),
+    [
+        ("bf16-mixed", "avx2 avx512f", True),
+        ("bf16-mixed", "avx2 avx512_bf16", False),
+        ("bf16-mixed", None, False),
+        ("32-true", "avx2 avx512f", False),
+    ],
+)
+def test_half_precision_without_instructions_for_it_is_warned_of(
+    precision, flags, warns, tmp_path, recwarn
+):
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    trainer = quiet_trainer(1, precision=precision)
+    warn_of_emulated_bf16(trainer, tmp_path / "cpuinfo")
+    found = ["no bf16 instructions" in str(warning.message) for warning in recwarn]
+    assert any(found) == warns
