@@ -35,8 +35,7 @@ class ArrayData(VectorData):
         ValueError: if the file is missing or not such an array, or a value is not finite.
 
     Example:
-        >>> data = ArrayData(np.random.default_rng(0).normal(size=(1000, 3)))
-        >>> data.data_shape
+        >>> ArrayData(torch.rand(1000, 3)).data_shape
         (3,)
     """
 

@@ -314,8 +314,12 @@ def main() -> None:
         print(json.dumps(control(watch)))
         return
 
-    # What honest files bring about; twice, since the first time imports what is needed.
+    # What honest files bring about, and one with a slip that is refused; twice, since the first
+    # time imports what is needed.
     Path("fair.ckpt").write_bytes(Path(good).read_bytes())
+    slip = read_checkpoint(good)
+    slip["config"]["model"]["init_args"]["n_critic"] = -1
+    torch.save(slip, "slip.ckpt")
     usual: set[Any] = set()
     for watch.called in (None, usual):
         watch.found.clear()
@@ -323,6 +327,7 @@ def main() -> None:
             quietly(load, "good.safetensors")
             for command in commands("fair.ckpt"):
                 assert quietly(run, command) == "done", command
+            assert quietly(run, ["fit", "--ckpt_path", "slip.ckpt"]) == "refused 2"
     assert not watch.found, watch.found
     watch.called = None
     unusual = [name for name in names if not usual.intersection(codes_of(find(name)))]

@@ -281,7 +281,7 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
         (["interpolate", "--out", "a.npy"], "out: 'a.npy' must end in .png or .gif."),
         (["evaluate", "--out", "a.csv"], "out: 'a.csv' must end in .json."),
         (["evaluate", "--trainer.limit_val_batches", "0"], "nothing was scored"),
-        (["evaluate", "--data.sd", "1"], "Option 'sd' is not accepted"),
+        (["evaluate", "--data.sd", "1"], "MNIST has no setting sd"),
         (["export", "--format", "pickle"], "argument --format: invalid choice: 'pickle'"),
         (["export", "--out", "a.png"], "out: 'a.png' must end in .safetensors."),
         (["export", "--format", "onnx", "--out", "a.safetensors"], "must end in .onnx."),
