@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import wandb
 from made import fill
 
 from lightning_gans.cli.main import main
@@ -76,6 +77,8 @@ def test_an_exported_generator_is_used_without_this_package(monkeypatch, capsys)
 def test_a_run_is_recorded_for_wandb_without_a_network(capsys):
     (fit,) = commands("wandb_offline.sh", "2")
     main([*fit[1:], "--data.num_eval_samples", "32", "--pictures.enabled", "false"])
+    wandb.finish()  # as the end of the process does
+    wandb.teardown()
     upload = (EXAMPLES / "wandb_offline.sh").read_text().splitlines()[-1].removeprefix("# ")
     assert upload in capsys.readouterr().out
     assert list(Path().glob(upload.split()[-1]))
