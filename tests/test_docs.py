@@ -164,7 +164,7 @@ def test_what_is_shown_trains_and_is_opened_again(capsys):
     main(shlex.split(sample)[1:])
     assert Path("samples.png").is_file()
     main([*shlex.split(further)[1:], "--trainer.max_steps", "4"])
-    assert "going on from" in capsys.readouterr().out
+    assert "resuming from" in capsys.readouterr().out
 
 
 LENGTHS = {"infogan": 40, "pacgan": 20, "cyclegan": 70}

@@ -25,7 +25,7 @@ from lightning_gans.errors import InputError, RunError, one_line
 __all__ = ["main"]
 
 TRAINING = {
-    "fit": "train a GAN, or go on with a run; without any setting, train the demo's",
+    "fit": "train a GAN, or resume a run; without any setting, train the demo",
     "validate": "score a checkpoint on the validation data",
     "test": "score a checkpoint on the test data",
     "predict": "generate as many samples as the validation data has, into an array file",

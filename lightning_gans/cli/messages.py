@@ -10,7 +10,7 @@ from lightning_gans.cli.screen import say
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.loggers import WandB
 
-__all__ = ["introduce", "sum_up", "tell_how_to_go_on"]
+__all__ = ["print_header", "print_resume_hint", "print_summary"]
 
 LEFT_BEHIND = {
     "figures/real_and_generated.png": "real beside generated samples",
@@ -18,13 +18,13 @@ LEFT_BEHIND = {
     "figures/training.gif": "the training as an animation",
     "figures/curves.png": "losses",
     "metrics.csv": "every logged value",
-    "checkpoints/best.ckpt": "the best state",
-    "checkpoints/last.ckpt": "the last state",
+    "checkpoints/best.ckpt": "best checkpoint",
+    "checkpoints/last.ckpt": "last checkpoint",
 }
 """What is worth a look in the folder of a run."""
 
 
-def introduce(
+def print_header(
     trainer: Trainer,
     model: AdversarialModule,
     data: LightningDataModule,
@@ -60,7 +60,7 @@ def introduce(
             f"{ranks * batch_size:,} real samples; the learning rates are left as they are"
         )
     if checkpoint:
-        say(f"going on from {checkpoint}")
+        say(f"resuming from {checkpoint}")
     for change in changes:
         say(f"changed from the checkpoint: {change}")
 
@@ -70,7 +70,7 @@ def _threads(device: str) -> str:
     return f" with {number} thread{'s' * (number > 1)}" if device == "cpu" else ""
 
 
-def sum_up(trainer: Trainer, folder: Path) -> None:
+def print_summary(trainer: Trainer, folder: Path) -> None:
     """Says what a finished run leaves in its folder, and how to train longer."""
     for name, what in LEFT_BEHIND.items():
         if (folder / name).exists():
@@ -85,11 +85,11 @@ def sum_up(trainer: Trainer, folder: Path) -> None:
             say(f"to upload it to W&B: {command}")
 
 
-def tell_how_to_go_on(trainer: Trainer, folder: Path, note: str = "") -> None:
+def print_resume_hint(trainer: Trainer, folder: Path, note: str = "") -> None:
     """Says where a run was stopped, why if a note tells, and what continues it."""
     say(f"stopped after {trainer.global_step:,} updates")
     if note:
         say(note)
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
-        say(f"to go on: lightning-gans fit --ckpt_path {last}")
+        say(f"resume with: lightning-gans fit --ckpt_path {last}")

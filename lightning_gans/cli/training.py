@@ -30,7 +30,7 @@ from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.finding import explained, run_of
 from lightning_gans.cli.hints import with_hint
-from lightning_gans.cli.messages import introduce, sum_up, tell_how_to_go_on
+from lightning_gans.cli.messages import print_header, print_resume_hint, print_summary
 from lightning_gans.cli.parser import mended, reason_in, trusting
 from lightning_gans.cli.processes import OtherProcessFailed, fail_together
 from lightning_gans.cli.request import (
@@ -229,7 +229,7 @@ class GANCLI(CommandLine):
         if self.trainer.is_global_zero:
             self._make_folder()
             self._take_folder()
-            introduce(
+            print_header(
                 self.trainer,
                 model,
                 self.datamodule,
@@ -241,23 +241,23 @@ class GANCLI(CommandLine):
             self._run_guarded(model, **kwargs)
         except (InputError, RunError, OtherProcessFailed):
             if model.has_trained:
-                self._tell_how_to_go_on()
+                self._print_resume_hint()
             else:
                 self._leave_no_trace()
             raise
         except Preempted as end:
             if end.number != signal.SIGINT:
                 self._mark_preempted()
-            self._tell_how_to_go_on(end.note)
+            self._print_resume_hint(end.note)
             raise
         except SystemExit:  # how Lightning ends a run that is interrupted
-            self._tell_how_to_go_on()
+            self._print_resume_hint()
             raise
         finally:
             if self._run is not None:
                 self._run.give_back()
         if self._run is not None and self.trainer.is_global_zero:
-            sum_up(self.trainer, Path(self._run.log_dir))
+            print_summary(self.trainer, Path(self._run.log_dir))
 
     def validate(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the validation data."""
@@ -374,9 +374,9 @@ class GANCLI(CommandLine):
                 logger.experiment.mark_preempting()
 
     @rank_zero_only
-    def _tell_how_to_go_on(self, note: str = "") -> None:
+    def _print_resume_hint(self, note: str = "") -> None:
         if self._run is not None:
-            tell_how_to_go_on(self.trainer, Path(self._run.log_dir), note)
+            print_resume_hint(self.trainer, Path(self._run.log_dir), note)
 
 
 @dataclass(frozen=True)

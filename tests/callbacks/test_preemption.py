@@ -115,7 +115,7 @@ def test_told_to_stop_it_writes_its_state_first_and_goes_on_exactly(number, whol
     stopped = content(folder / "checkpoints" / "last.ckpt")["global_step"]
     assert 30 <= stopped < 200
     assert f"stopped after {stopped} updates" in printed
-    assert "to go on: lightning-gans fit --ckpt_path runs/run/version_0/checkpoints/" in printed
+    assert "resume with: lightning-gans fit --ckpt_path runs/run/version_0/checkpoints/" in printed
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == f"stopped: {number.name}"
     assert record["updates"] == stopped

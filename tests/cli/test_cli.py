@@ -708,7 +708,7 @@ def test_the_folder_of_a_run_stands_for_a_checkpoint_in_it(capsys):
     main(["validate", "--ckpt_path", "runs/run"])
     assert "scores of runs/run/version_0/checkpoints/best.ckpt" in capsys.readouterr().out
     main(["fit", "--ckpt_path", "runs/run/version_0", "--trainer.max_steps", "4"])
-    assert "going on from runs/run/version_0/checkpoints/last.ckpt" in capsys.readouterr().out
+    assert "resuming from runs/run/version_0/checkpoints/last.ckpt" in capsys.readouterr().out
     assert state()["global_step"] == 4
 
 

@@ -72,7 +72,7 @@ def test_what_stops_a_run_is_told_once(ranks, launcher, monkeypatch, tmp_path):
     if not launcher:  # torchrun's own process has a traceback
         assert "Traceback" not in done.stderr
         assert done.returncode == 1
-        assert "to go on: lightning-gans fit --ckpt_path" in done.stdout
+        assert "resume with: lightning-gans fit --ckpt_path" in done.stdout
         assert not (tmp_path / "runs" / "run" / "version_0" / "lock").exists()
 
 

@@ -338,7 +338,7 @@ def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(tmp_pat
     assert "Traceback" not in printed.err
     assert "last.ckpt could not be written, the checkpoint before it is kept: " in line
     assert "File too large" in line
-    assert "to go on: lightning-gans fit --ckpt_path" in printed.out
+    assert "resume with: lightning-gans fit --ckpt_path" in printed.out
     assert (folder / "last.ckpt").read_bytes() == before
     assert sorted(os.listdir(folder)) == ["last.ckpt"]
     main(going_on)
