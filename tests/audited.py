@@ -327,7 +327,8 @@ def main() -> None:
             quietly(load, "good.safetensors")
             for command in commands("fair.ckpt"):
                 assert quietly(run, command) == "done", command
-            assert quietly(run, ["fit", "--ckpt_path", "slip.ckpt"]) == "refused 2"
+            *_, refused, _, _ = commands("slip.ckpt")
+            assert quietly(run, refused) == "refused 2"
     assert not watch.found, watch.found
     watch.called = None
     unusual = [name for name in names if not usual.intersection(codes_of(find(name)))]
