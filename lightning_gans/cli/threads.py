@@ -15,10 +15,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from lightning_gans.cli.finding import run_of
 from lightning_gans.errors import InputError
 
-__all__ = ["available_cores", "check_threads", "choose_threads", "recorded_threads", "use_threads"]
+__all__ = [
+    "available_cores",
+    "check_threads",
+    "choose_threads",
+    "recorded_threads",
+    "threads_of_environment",
+    "use_threads",
+]
 
 WORTHWHILE = 2**24
 """Multiplications of a layer, on one batch, from which on several threads pay."""
@@ -52,14 +58,19 @@ def check_threads(threads: int | None) -> None:
 
 def recorded_threads(checkpoint: Path) -> int | None:
     """Returns the threads of the run that a checkpoint belongs to, if its record tells them."""
-    run = run_of(checkpoint)
     try:
-        threads = (
-            json.loads((run / "run.json").read_bytes())["machine"]["threads"] if run else None
-        )
+        record = json.loads((checkpoint.resolve().parent.parent / "run.json").read_bytes())
+        threads = record["machine"]["threads"]
     except (OSError, RecursionError, ValueError, KeyError, TypeError):
         return None  # a damaged record is told of later
     return threads if type(threads) is int and 1 <= threads <= MOST else None
+
+
+def threads_of_environment() -> int | None:
+    """Returns the number that ``OMP_NUM_THREADS`` gives, if it is one."""
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    number = int(text) if text.isdecimal() and len(text) < 5 else 0
+    return number if 1 <= number <= MOST else None
 
 
 def choose_threads(model: nn.Module, data: Any, processes: int) -> int:
@@ -82,7 +93,14 @@ def choose_threads(model: nn.Module, data: Any, processes: int) -> int:
     return max(1, available_cores() // processes) if work >= WORTHWHILE else 1
 
 
-def use_threads(threads: int) -> None:
-    """Computes with some threads; processes that are started from here do so too."""
+def use_threads(threads: int, processes: int) -> None:
+    """Computes with some threads.
+
+    Args:
+        threads: of each process.
+        processes: of the run on this machine. Those that Lightning starts read the environment,
+            where it would put a number of its own.
+    """
     torch.set_num_threads(threads)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if processes > 1:
+        os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -1,7 +1,6 @@
 """The commands that train and score: ``lightning-gans {fit,validate,test,predict,prepare}``."""
 
 import argparse
-import os
 import re
 import shutil
 import signal
@@ -48,6 +47,7 @@ from lightning_gans.cli.threads import (
     check_threads,
     choose_threads,
     recorded_threads,
+    threads_of_environment,
     use_threads,
 )
 from lightning_gans.core.checkpointing import read_checkpoint
@@ -180,12 +180,14 @@ class GANCLI(CommandLine):
         """Uses as many threads as the user says, or the resumed run had, or the networks need."""
         if self.trainer.strategy.root_device.type != "cpu":
             return
-        before = recorded_threads(Path(self.checkpoint)) if self.checkpoint else None
-        threads = self.setting("threads") or before
-        if threads is None and "OMP_NUM_THREADS" not in os.environ:
-            threads = choose_threads(self.model, self.datamodule, self.trainer.num_devices)
-        if threads is not None:
-            use_threads(threads)
+        processes = self.trainer.num_devices
+        threads = (
+            self.setting("threads")
+            or (recorded_threads(Path(self.checkpoint)) if self.checkpoint else None)
+            or threads_of_environment()
+            or choose_threads(self.model, self.datamodule, processes)
+        )
+        use_threads(threads, processes)
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

@@ -55,7 +55,6 @@ def test_the_number_is_the_rule_s_the_environment_s_the_record_s_or_the_flag_s(m
     torch.set_num_threads(3)
     run()
     assert recorded() == torch.get_num_threads() == 1
-    assert os.environ["OMP_NUM_THREADS"] == "1"  # for processes that the run starts
 
     path = Path("runs/run/version_0/run.json")
     record = json.loads(path.read_text())
@@ -68,11 +67,29 @@ def test_the_number_is_the_rule_s_the_environment_s_the_record_s_or_the_flag_s(m
     assert recorded() == torch.get_num_threads() == 1
 
 
+def test_a_score_is_repeated_with_the_threads_of_the_run():
+    """That of the best checkpoint too, which is not the one that the run resumes from."""
+    run("--threads", "2")
+    for checkpoint in ("runs/run", "runs/run/version_0/checkpoints/last.ckpt"):
+        torch.set_num_threads(3)
+        main(["evaluate", "--ckpt_path", checkpoint])
+        assert torch.get_num_threads() == 2
+        assert json.loads(Path("scores.json").read_text())["machine"]["threads"] == 2
+
+
+def test_a_second_run_in_a_program_chooses_anew():
+    run()
+    assert "OMP_NUM_THREADS" not in os.environ
+    wide = ["--model.generator.hidden", "[512,512]", "--data.batch_size", "256"]
+    run("--model.generator", "MLPGenerator", *wide)
+    assert torch.get_num_threads() == 4
+
+
 def test_the_environment_is_left_alone(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    torch.set_num_threads(2)
     run()
     assert recorded() == torch.get_num_threads() == 2
+    assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "1025"])
