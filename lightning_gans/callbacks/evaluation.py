@@ -24,6 +24,9 @@ from lightning_gans.metrics import (
 
 __all__ = ["Evaluation"]
 
+BETTER = {"low": ("lower", "\u2193"), "high": ("higher", "\u2191"), "same": ("as real", "=")}
+"""What the table says of a score, in words and as a sign."""
+
 
 class Evaluation(Callback):
     """Scores generated samples against real ones in every validation and at the end of training.
@@ -239,10 +242,6 @@ class Evaluation(Callback):
             word, arrow = BETTER[better(name)]
             table.add_row(name, *numbers, arrow if drawn else word, meaning(name))
         console.print(table)
-
-
-BETTER = {"low": ("lower", "\u2193"), "high": ("higher", "\u2191"), "same": ("as real", "=")}
-"""What the table says of a score, in words and as a sign."""
 
 
 def _aligned(values: Sequence[float | None]) -> list[str]:

@@ -244,8 +244,7 @@ class AdversarialModule(TermsModule):
             config.scheduler.step()
         self.images_per_update = size * trainer.world_size
         self.images_seen += slices * self.images_per_update
-        if not self.has_trained:  # attributes of modules are slow to set
-            self.has_trained = True
+        self.has_trained = True
         if self._round.logs:
             self._log_row(self._round)
 
