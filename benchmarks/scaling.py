@@ -6,12 +6,14 @@
 ``batch`` fits time per update = a + b x batch to a WGAN-GP and to the bare loop of `Bare`.
 ``long`` trains the smallest workload for 10,000 updates and watches time and memory.
 ``processes`` trains (a) and (d) of speed.py in one process and in two, beside the least that two
-could take. ``photos`` tells for how long DCGAN's training waits for the JPEGs of a folder that two
-workers decode, and what decoding costs by itself. ``tutorial`` times the network pair of
-`configs/lsgan_mnist.yaml`. ``results/scaling.json`` keeps what was found.
+could take. ``threads`` trains all four with one thread and with one a core, on idle cores and
+beside a program that keeps one busy. ``photos`` tells for how long DCGAN's training waits for the
+JPEGs of a folder that two workers decode, and what decoding costs by itself. ``tutorial`` times
+the network pair of `configs/lsgan_mnist.yaml`. ``results/scaling.json`` keeps what was found.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -41,6 +43,7 @@ from trained import RESULTS, ROOT, write_results
 from datamodules import ImageFolder
 from lightning_gans import DCGAN
 from lightning_gans.cli.environment import code_version, machine, versions
+from lightning_gans.cli.threads import available_cores
 from lightning_gans.core.reduction import GradientReduction
 
 BATCHES = {"tiny": (64, 128, 256, 512, 1024), "toy": (64, 128, 256)}
@@ -205,6 +208,39 @@ def processes(given: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+@contextlib.contextmanager
+def busy_core() -> Iterator[None]:
+    """Keeps one core busy with another program."""
+    program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        program.kill()
+        program.wait()
+
+
+def threads(given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the updates a second of each workload with one thread and with one a core."""
+    cores = available_cores()
+    found: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for name, updates in {"mlp_mnist": 60, "toy": 30, "tiny": 300, "conv_mnist": 10}.items():
+        found[name] = {"idle": {1: [], cores: []}, "busy": {1: [], cores: []}}
+        flags = ["--trainer.max_steps", str(updates)]
+        flags += ["--trainer.log_every_n_steps", str(updates // 5)]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "workload.yaml"
+            settings = config(WORKLOADS[name], given.data_dir, compiled=False)
+            path.write_text(yaml.safe_dump(settings))
+            for _ in range(2):
+                for place, rates in found[name].items():
+                    for number in rates:
+                        around = busy_core() if place == "busy" else contextlib.nullcontext()
+                        with around:
+                            rate = updates_per_s(path, *flags, "--threads", str(number))
+                        rates[number].append(rate)
+    return found
+
+
 class Waiting(pl.Callback):
     """Adds up the time from the end of one update to the beginning of the next."""
 
@@ -298,6 +334,7 @@ MEASURES = {
     "batch": batch,
     "long": long,
     "processes": processes,
+    "threads": threads,
     "photos": photos,
     "tutorial": tutorial,
 }
@@ -328,6 +365,10 @@ def table(found: dict[str, Any]) -> list[str]:
             f"{run['bytes_a_round'] / 1e6:.1f} MB a round, all gradients would be "
             f"{run['bytes_a_round_of_all_gradients'] / 1e6:.1f} MB"
         )
+    for name, places in found.get("threads", {}).items():
+        for place, rates in places.items():
+            shown = [f"{median(values):.3g} with {number}" for number, values in rates.items()]
+            lines.append(f"{name}, {place}: {', '.join(shown)} threads, updates/s")
     if "photos" in found:
         run = found["photos"]
         lines.append(
