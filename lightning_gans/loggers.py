@@ -59,7 +59,7 @@ class TensorBoard(TensorBoardLogger):
 class WandB(WandbLogger):
     """Lightning's Weights & Biases logger, keeping its files in the run's folder.
 
-    Without a key it records offline and never asks for one. A run that goes on continues its W&B
+    Without a key it records offline and never asks for one. A resumed run continues its W&B
     run, which is named after its folder. At the end the checkpoints become an artifact; the
     summary has the best of each score.
 

@@ -102,7 +102,7 @@ class Checkpoint(ModelCheckpoint):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         with warnings.catch_warnings():
-            # A run that goes on finds its own checkpoints.
+            # A resumed run finds its own checkpoints.
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             super().setup(trainer, pl_module, stage)
         if stage == "fit":

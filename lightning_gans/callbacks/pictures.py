@@ -30,8 +30,8 @@ class Pictures(Callback):
     are made of them, and, if it has classes, ``figures/styles.png``: behind each real image its
     latents in every class, at most 10. Loggers that take images get each as ``media/<name>``.
 
-    Images that are asked for by class have a row for each class, at most 10, of the same latents;
-    the level sets of points that are asked for by class are those of class 0.
+    Conditional images have a row for each class, at most 10, of the same latents; the level sets
+    of conditional points are those of class 0.
 
     The picture before the first update has the number 0. The axes and grey levels follow the
     ``value_range`` of the data module. If it has none, images are taken to be in [-1, 1], and the

@@ -13,7 +13,7 @@ __all__ = ["checkpoint_in", "explained", "find_checkpoint", "run_of", "unfinishe
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Blames the checkpoint that is asked for where it is not found or cannot be opened.
+    """Blames the requested checkpoint where it is not found or cannot be opened.
 
     Raises:
         InputError: in the place of an OSError or a ValueError.
@@ -95,7 +95,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def run_of(checkpoint: Path) -> Path | None:
-    """Returns the run folder whose last checkpoint it is, so that the run can go on, or None."""
+    """Returns the run folder whose last checkpoint it is, so that the run can resume, or None."""
     folder = checkpoint.resolve().parent.parent
     is_last = checkpoint.name == "last.ckpt" and checkpoint.parent.name == "checkpoints"
     is_run = re.fullmatch(r"version_\d+", folder.name) and (folder / "config.yaml").is_file()

@@ -39,7 +39,7 @@ def print_header(
         model: tells its class and its size.
         data: tells its class and the samples in a batch.
         seed: of the run.
-        checkpoint: that the run goes on from, if it does.
+        checkpoint: that the run resumes from, if it does.
         changes: what is otherwise than in the checkpoint.
     """
     ranks = trainer.world_size

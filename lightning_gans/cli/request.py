@@ -118,15 +118,15 @@ class Request:
         return {*self.modules, *named, *roots - {"lightning", "lightning_gans", "torch"}}
 
     def tells_all(self) -> bool:
-        """Tells whether the same command line begins a run and goes on with it."""
+        """Tells whether the same command line begins a run and resumes it."""
         return self.command == "fit" and self._setting("ckpt_path") == "auto"
 
     def checkpoint(self) -> Path | None:
-        """Returns the checkpoint that is asked for.
+        """Returns the requested checkpoint.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if "auto", "last" or "best" is asked for, but of what run is not said.
+            ValueError: if "auto", "last" or "best" is requested, but no run is named.
         """
         asked = self._setting("ckpt_path")
         if asked is None:
@@ -141,7 +141,7 @@ class Request:
         return unfinished(root, name) if self.tells_all() else find_checkpoint(root, name, asked)
 
     def check_place(self, checkpoint: Path | None) -> None:
-        """Refuses flags that would put a run elsewhere that goes on in its own folder.
+        """Refuses flags that would move a resumed run out of its own folder.
 
         Raises:
             InputError: if one does, or the name is no name.
@@ -177,7 +177,7 @@ class Request:
     def without_places(self, settings: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
         """Returns a checkpoint's settings without the places that the user gives in their stead.
 
-        The folder of all runs is never the checkpoint's to choose: a run goes on in its own.
+        The folder of all runs is never the checkpoint's to choose: a run resumes in its own.
         """
         run = run_of(checkpoint)
         root = settings.get("trainer", {}).get("default_root_dir")

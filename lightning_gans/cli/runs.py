@@ -127,13 +127,13 @@ class RunLogger(NumberedLogger):
     """Writes ``metrics.csv`` into a run folder of its own, row by row.
 
     The folder is made when it is first asked for, under a number that no other run has, even if
-    several start at once. A run that goes on keeps the rows up to its checkpoint; Lightning's own
+    several start at once. A resumed run keeps the rows up to its checkpoint; Lightning's own
     logger would delete them.
 
     Args:
         save_dir: folder of all runs.
         name: of the run.
-        version: number of an earlier run to go on with.
+        version: number of an earlier run to resume.
 
     Attributes:
         is_new: whether the run begins.
@@ -214,7 +214,7 @@ class RunLogger(NumberedLogger):
 
     @rank_zero_only
     def check(self) -> None:
-        """Reads the rows of a run that goes on.
+        """Reads the rows of a resumed run.
 
         Raises:
             ValueError: if they are damaged.
@@ -223,7 +223,7 @@ class RunLogger(NumberedLogger):
 
     @rank_zero_only
     def cut_after(self, step: int) -> None:
-        """Drops the rows after a step, before the run goes on from there."""
+        """Drops the rows after a step, before the run resumes from there."""
         self.experiment.cut_after(step)
 
 

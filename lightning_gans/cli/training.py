@@ -76,9 +76,9 @@ DATA_HEADING = "The data, of which lightning-gans list has the classes"
 class GANCLI(CommandLine):
     """LightningCLI with run folders, and with checkpoints that bring their configuration along.
 
-    What holds, the later the stronger: ``configs/default.yaml``, the configuration in the
+    Precedence, lowest to highest: ``configs/default.yaml``, the configuration in the
     checkpoint, files given with ``--config``, flags. With ``--ckpt_path auto`` the same command
-    line begins a run and goes on with it, so the checkpoint adds nothing to it.
+    line begins a run and resumes it, so the checkpoint adds nothing to it.
 
     Args:
         arguments: the command line after the program's name.
@@ -221,7 +221,7 @@ class GANCLI(CommandLine):
 
     @property
     def checkpoint(self) -> str | None:
-        """Returns the checkpoint that is gone on from, or that is scored."""
+        """Returns the checkpoint that is resumed from, or that is scored."""
         return self.setting("ckpt_path")
 
     # Running -------------------------------------------------------------------------------------
@@ -401,7 +401,7 @@ class _Origin:
 
 
 def _read_origin(request: Request) -> _Origin:
-    """Opens the checkpoint that is asked for, before anything else is done.
+    """Opens the requested checkpoint, before anything else is done.
 
     Raises:
         InputError: if it cannot be opened, or its settings name what they may not.

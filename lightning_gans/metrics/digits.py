@@ -60,7 +60,7 @@ def digit_judge() -> DigitJudge:
 
 
 class DigitQuality(ComparingMetric):
-    """How well generated digits match real ones in the eyes of `digit_judge`.
+    """How well generated digits match real ones, as judged by `digit_judge`.
 
     Scores: ``fd_digits``, the Frechet distance of the judge's features (not to be compared with
     an FID, which is that of Inception's); ``digit_tv``, the total variation between the classes

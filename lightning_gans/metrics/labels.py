@@ -1,4 +1,4 @@
-"""Scores of samples that were asked for by class."""
+"""Scores of conditional samples."""
 
 import copy
 from abc import abstractmethod
@@ -78,14 +78,14 @@ class LabelMetric(ComparingMetric):
 
         Args:
             samples: shape (N, ...).
-            labels: the classes of real samples, and those that were asked for of generated ones,
+            labels: the classes of real samples, and those requested of generated ones,
                 int64, shape (N,).
             real: whether they are real or generated.
         """
 
 
 class LabelFidelity(LabelMetric):
-    """How many generated samples are of the class that was asked for.
+    """How many generated samples are of the class that was requested.
 
     Scores: ``label_fidelity``, the share of generated samples that are read as their label.
 
@@ -96,7 +96,7 @@ class LabelFidelity(LabelMetric):
     right: Tensor
     total: Tensor
 
-    about = (Score("label_fidelity", "share read as asked for", best="high", shown=True),)
+    about = (Score("label_fidelity", "share of the requested class", best="high", shown=True),)
 
     @classmethod
     @override

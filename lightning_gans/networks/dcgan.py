@@ -84,7 +84,7 @@ class DCGANGenerator(Conditional):
         hidden: units of a fully connected layer before the small image, as in InfoGAN's network
             for MNIST (Chen et al., 2016, table 1, https://arxiv.org/abs/1606.03657), which has
             1024; at least 1, or None for no such layer.
-        num_classes: classes that a sample is asked for by; none if it is not given.
+        num_classes: classes of a conditional generator; none if it is not given.
         embedding_dim: see `JoinLabels`.
 
     Attributes:

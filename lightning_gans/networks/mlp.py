@@ -47,7 +47,7 @@ class MLPGenerator(Conditional):
             and its activation; none if it is not given.
         output: after the last layer, such as ``torch.nn.Tanh`` for data in [-1, 1]; the output is
             unbounded if it is not given.
-        num_classes: classes that a sample is asked for by; none if it is not given.
+        num_classes: classes of a conditional generator; none if it is not given.
         embedding_dim: see `JoinLabels`.
 
     Attributes:

@@ -73,7 +73,7 @@ class VAEGenerator(Conditional):
         latent_dim: Z, the number of entries of one latent.
         data_shape: (C, H, W) of one image, H and W multiples of 4.
         output: after the last layer; for data in [0, 1] ``torch.nn.Sigmoid``.
-        num_classes: classes that a sample is asked for by; none if it is not given.
+        num_classes: classes of a conditional generator; none if it is not given.
         embedding_dim: see `JoinLabels`.
 
     Attributes:

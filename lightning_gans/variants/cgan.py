@@ -8,7 +8,7 @@ __all__ = ["CGAN"]
 
 
 class CGAN(GAN):
-    """`GAN` of samples that are asked for by class: both networks read the labels.
+    """The conditional GAN: both networks read the labels.
 
     Any other variant is conditional too as soon as it is given ``num_classes``.
 

@@ -1,4 +1,4 @@
-"""Samples that are asked for by class: networks, data, checks, scores, pictures and commands."""
+"""Conditional samples: networks, data, checks, scores, pictures and commands."""
 
 import csv
 from functools import partial

@@ -142,7 +142,7 @@ def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tenso
 
 
 def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:
-    """Returns the classes that are asked for: all of the model's if none are named.
+    """Returns the requested classes: all of the model's if none are named.
 
     Raises:
         InputError: if the model has no classes, or not these.

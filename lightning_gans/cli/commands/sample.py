@@ -52,7 +52,7 @@ def sample(
             a new folder with one ``.png`` an image.
         n: number of samples, at least 1, a multiple of the number of classes; 64 of them, or 8 of
             each class, if it is not given.
-        classes: that samples are asked for by, as many of each; all if none are given.
+        classes: of the samples, as many of each; all if none are given.
         seed: decides the latents.
         weights: see `opened`.
         allow: see `opened`.
