@@ -1,7 +1,7 @@
 """How many threads a run computes with on the CPU.
 
-Threads wait for each other after every layer. Small networks lose more by that than they win, ten
-times as much where other programs keep the cores busy. The choice depends on the size of the
+Threads wait for each other after every layer. Small networks win little by them, and lose most of
+their speed where other programs keep the cores busy. The choice depends on the size of the
 networks and never on timing: the number of threads changes the last bits of sums, and exact
 resume with them.
 """
