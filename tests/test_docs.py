@@ -99,7 +99,7 @@ def test_settings_in_the_table_are_accepted():
     page = (DOCS / "commands.md").read_text()
     rows = re.findall(r"^\| [a-zA-Z0-9&/' ]+ \| (`.*`) \|$", page, re.MULTILINE)
     choices = [re.findall(r"`(--[^`]+)`", row) for row in rows]
-    assert sum(map(len, choices)) == 10
+    assert sum(map(len, choices)) == 11
     run = ["fit", "--model", "GAN", "--data", "GaussianRing", "--print_config"]
     for flags in zip_longest(*choices, fillvalue=""):
         with pytest.raises(SystemExit) as done:
