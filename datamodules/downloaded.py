@@ -7,6 +7,7 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ from datamodules.images import ImageBytes, ImageData
 from datamodules.stream import EVALUATION_DATA, generator_for
 
 __all__ = ["CIFAR10", "MNIST", "FashionMNIST"]
+
+DEFAULT_FOLDER = Path("data")
+"""Where datasets are looked for and downloaded to if nobody names a folder."""
+LONGEST_REASON = 200
+"""Characters of what torchvision says of a failed download."""
 
 
 class DownloadedImages(ImageData):
@@ -58,7 +64,8 @@ class DownloadedImages(ImageData):
         num_eval_samples: int = 10_000,
     ) -> None:
         super().__init__(self.shape, value_range, horizontal_flip, batch_size, num_eval_samples)
-        self.data_dir = Path(data_dir or os.environ.get("LIGHTNING_GANS_DATA") or "data")
+        given = data_dir or os.environ.get("LIGHTNING_GANS_DATA")
+        self.data_dir = Path(given or DEFAULT_FOLDER)
 
     @abstractmethod
     def files(self) -> list[Path]:
@@ -70,10 +77,22 @@ class DownloadedImages(ImageData):
 
     @override
     def prepare_data(self) -> None:
-        """Downloads what is missing; one process a machine does. Complete data is left alone."""
+        """Downloads what is missing; one process a machine does. Complete data is left alone.
+
+        A folder that does not exist is made only if it is the one that nobody has to name: a name
+        that is misspelt would otherwise be filled with another copy.
+        """
         missing = [path for path in self.files() if not path.is_file()]
         if not missing:
             return
+        first = missing[0].relative_to(self.data_dir)
+        dataset, command = first.parts[0], f"lightning-gans prepare --data {type(self).__name__}"
+        if not (self.data_dir.is_dir() or self.data_dir == DEFAULT_FOLDER):
+            raise ValueError(
+                f"data_dir: there is no folder {self.data_dir}. Use the one that holds {first}, "
+                f"or run {command} --data.data_dir {self.data_dir} to download {dataset} into a "
+                "new folder."
+            )
         new_folder = not self.data_dir.exists()
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -87,12 +106,11 @@ class DownloadedImages(ImageData):
             if new_folder:
                 with suppress(OSError):
                     self.data_dir.rmdir()
-            dataset = missing[0].relative_to(self.data_dir).parts[0]
+            reason = shorten(str(error), LONGEST_REASON, placeholder=" ...")
             raise ValueError(
-                f"data_dir: {', '.join(str(path) for path in missing)} missing, and the download "
-                f"failed ({' '.join(str(error).split())}). Give the folder that holds {dataset}, "
-                f"or run 'lightning-gans prepare --data {type(self).__name__} --data.data_dir "
-                f"{self.data_dir}' where there is a network."
+                f"data_dir: {dataset} is not in {self.data_dir}. Use the folder that holds "
+                f"{first}, or run {command} where there is a network. The download failed: "
+                f"{reason}"
             ) from error
 
     @override
@@ -102,7 +120,7 @@ class DownloadedImages(ImageData):
             return
         missing = [str(path) for path in self.files() if not path.is_file()]
         if missing:
-            raise ValueError(f"data_dir: {', '.join(missing)} missing in {self.data_dir}.")
+            raise ValueError(f"data_dir: {missing[0]} is missing.")
         self.training, test = self.read_split(True), self.read_split(False)
         held_out = (test, _some(test, self.num_eval_samples, 0))
         further = (self.training, _some(self.training, len(held_out[1]), 1))

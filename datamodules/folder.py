@@ -316,7 +316,7 @@ def _image_paths(folder: Path) -> list[Path]:
         raise ValueError(f"path: {folder} cannot be read: {error}") from error
     if not exists:
         raise ValueError(
-            f"path: there is no folder {folder}: give --data.path the one with your images."
+            f"path: there is no folder {folder}. Use --data.path with the folder of your images."
         )
     files = list(_files(folder))
     paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)

@@ -20,6 +20,7 @@ from torchvision.utils import make_grid
 from lightning_gans.files import replacing
 
 __all__ = [
+    "PICTURES",
     "Picture",
     "curves",
     "image_grid",
@@ -30,12 +31,15 @@ __all__ = [
     "read_png",
     "real_and_generated",
     "save_gif",
-    "save_png",
+    "save_picture",
     "side_by_side",
     "to_bytes",
 ]
 
 Picture = NDArray[np.uint8]
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+"""Endings of files of pictures, and the forms that they stand for."""
 
 REAL = "#9a9a9a"
 FAKE = "#d62728"
@@ -234,10 +238,15 @@ def real_and_generated(real: Tensor, fake: Tensor, value_range: tuple[float, flo
     return side_by_side(left, right, gap=16)
 
 
-def save_png(picture: Picture, path: Path) -> None:
-    """Writes a picture, the whole file or nothing."""
+def save_picture(picture: Picture, path: Path) -> None:
+    """Writes a picture, the whole file or nothing.
+
+    Args:
+        picture: of any size.
+        path: its ending tells the form, one of `PICTURES`.
+    """
     with replacing(path) as file:
-        Image.fromarray(picture).save(file, "PNG", optimize=True)
+        Image.fromarray(picture).save(file, PICTURES[path.suffix], optimize=True, quality=95)
 
 
 def read_png(path: Path) -> Picture:

@@ -145,7 +145,7 @@ class Pictures(Callback):
         samples = model.pictures(self._real, self.num_samples).get("samples")
         if isinstance(samples, Comparison):
             both = drawing.real_and_generated(samples.real, samples.fake, self._range)
-            drawing.save_png(both, figures / "real_and_generated.png")
+            drawing.save_picture(both, figures / "real_and_generated.png")
         frames = sorted(figures.glob("level_sets_*.png")) or sorted(
             (self._folder / "samples").glob("*.png")
         )
@@ -154,7 +154,7 @@ class Pictures(Callback):
             drawing.save_gif(pages, figures / "training.gif")
 
     def _publish(self, trainer: Trainer, name: str, picture: drawing.Picture, path: Path) -> None:
-        drawing.save_png(picture, path)
+        drawing.save_picture(picture, path)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(

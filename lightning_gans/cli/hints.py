@@ -1,10 +1,8 @@
 """What a name that does not exist was probably meant to be."""
 
-import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from importlib import import_module
 
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.sources import Setting, exported, find, settings
@@ -12,14 +10,18 @@ from lightning_gans.cli.sources import Setting, exported, find, settings
 __all__ = [
     "CHOSEN",
     "HOMES",
+    "OTHERS",
     "SECTIONS",
+    "classes_for",
     "likely",
     "nearest",
     "no_class",
     "no_flag",
+    "no_part",
     "no_setting",
+    "not_chosen",
+    "part_word",
     "section_settings",
-    "with_hint",
 ]
 
 SECTIONS = {
@@ -43,11 +45,52 @@ HOMES = (
 )
 """Modules that the classes are exported from which a name is enough for."""
 
+PARTS = {
+    "GeneratorSource": ("lightning_gans.networks", "Generator$"),
+    "DiscriminatorSource": ("lightning_gans.networks", "(Discriminator|Critic)$"),
+    "EncoderSource": ("lightning_gans.networks", "Encoder$"),
+    "LossSource": ("lightning_gans.losses", "^AdversarialLoss$"),
+    "Regularizer": ("lightning_gans.regularizers", "^Regularizer$"),
+    "Prior": ("lightning_gans.core.priors", "^Prior$"),
+    "^nn.Module": ("lightning_gans.augment", "^Augmentation$"),
+    "Optimizer": ("lightning_gans.optimizers", "^GANAdam$"),
+    "Metric": ("lightning_gans.metrics", "^RecordMetric$"),
+    "StreamData": ("datamodules", "^StreamData$"),
+    "Callback": ("lightning_gans.callbacks", "^Callback$"),
+    "Logger": ("lightning_gans.loggers", "Logger$"),
+}
+"""Where the classes are that a setting takes, by what its annotation has, and how they or their
+bases are called."""
+OTHERS = {
+    "Optimizer": ("torch.optim.RMSprop", "torch.optim.SGD"),
+    "LRScheduler": ("torch.optim.lr_scheduler.LinearLR",),
+    "Module": (),
+}
+"""Classes of others that it takes, for example."""
+FURTHER = {
+    "Optimizer": "torch.optim",
+    "LRScheduler": "torch.optim.lr_scheduler",
+    "Callback": "lightning.pytorch.callbacks",
+}
+"""Modules of others whose classes it takes by their names."""
+CLOSED = ("LossSource", "Regularizer", "Prior", "StreamData", "Optimizer", "LRScheduler")
+"""Settings that take, by their names, no other classes than those known here."""
+OPEN = ("GeneratorSource", "DiscriminatorSource", "EncoderSource", "Callback", "Logger")
+"""Settings that take other classes, too, but none with a name like one of ours."""
+SURE = 0.9
+"""How like two names are if the one is the other misspelt."""
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the name that is most like one, whatever its capitals and underscores, or None."""
+
+def nearest(name: str, known: Iterable[str], least: float = 0.6) -> str | None:
+    """Returns the name that is most like one, whatever its capitals and underscores, or None.
+
+    Args:
+        name: that there is not.
+        known: those that there are.
+        least: how like it must be, from 0 to 1.
+    """
     plain = {_plain(one): one for one in known}
-    near = get_close_matches(_plain(name), plain, 1)
+    near = get_close_matches(_plain(name), plain, 1, least)
     return plain[near[0]] if near else None
 
 
@@ -65,6 +108,31 @@ def likely(name: str, known: Iterable[str]) -> str:
 def no_class(section: str, name: str) -> str:
     """Returns the message about a model or data that there is not."""
     return f"{section}: there is no class {name}{likely(name, CHOSEN[section][1]())}"
+
+
+def no_part(key: str, word: str, name: str) -> str | None:
+    """Returns the message about a class that a setting cannot take, or None if it may take it.
+
+    Args:
+        key: of the setting.
+        word: of `PARTS` or `OTHERS`, that its annotation has.
+        name: of the class, without a module.
+    """
+    home = PARTS[word][0] if word in PARTS else None
+    names = exported(FURTHER[word]) if word in FURTHER else []
+    further = [one for one in names if one[0].isupper() and one != word]
+    if name in (*(exported(home) if home else ()), *further):
+        return None
+    known = [*classes_for(word), *further]
+    if word in CLOSED and known:
+        return f"{key}: there is no class {name}{likely(name, known)}"
+    near = nearest(name, known, SURE) if word in OPEN else None
+    return f"{key}: there is no class {name}: did you mean {near}?" if near else None
+
+
+def not_chosen(owner: str, key: str) -> str:
+    """Returns the message about a setting of a class that has not been chosen."""
+    return f"{owner} is not chosen. Use --{owner} CLASS in front of --{key}."
 
 
 def section_settings(section: str, names: Iterable[str] = ()) -> dict[str, Setting]:
@@ -104,6 +172,25 @@ def _deeper(section: str, name: str, known: Mapping[str, Setting]) -> list[str]:
     """Returns the flags of settings of this name that parts of a class have."""
     parts = ((part, _part_settings(setting)) for part, setting in known.items())
     return [f"--{section}.{part}.{name}" for part, found in parts if name in found]
+
+
+def part_word(kind: str) -> str | None:
+    """Returns the key of `PARTS` or `OTHERS` that an annotation has, or None."""
+    return next((word for word in (*PARTS, *OTHERS) if re.search(word, kind)), None)
+
+
+def classes_for(word: str) -> list[str]:
+    """Returns the classes of the collection that a setting takes, by a key of `PARTS`."""
+    names: list[str] = []
+    if word not in PARTS:
+        return names
+    module, pattern = PARTS[word]
+    for cls in (find(module, name) for name in sorted(exported(module), key=str.lower)):
+        if cls is None or cls.is_abstract or cls.text.startswith("Base "):
+            continue
+        if any(re.search(pattern, base.name) for base in cls.lineage()):
+            names.append(cls.name)
+    return names
 
 
 def _part_settings(setting: Setting) -> Mapping[str, Setting]:
@@ -151,39 +238,3 @@ def no_flag(flag: str, models: Iterable[str] = (), data: Iterable[str] = ()) -> 
         if near
         else f"{message}; see --help."
     )
-
-
-def with_hint(message: str) -> str:
-    """Adds what may have been meant to a message of the parser about a name that there is not."""
-    if found := re.search(r'"(model|data)": there is no class (\w+)$', message):
-        return no_class(found[1], found[2])
-    if found := re.search(r"there is no class (\w+)$", message):
-        return message + _hint(found[1], (name for home in HOMES for name in exported(home)))
-    if found := re.search(r"class_path '([\w.]+)': Option '(\w+)' is not accepted$", message):
-        return _not_accepted(found[1], found[2])
-    if found := re.search(r"unrecognized arguments: --([\w.]+)", message):
-        return no_flag(found[1])
-    return message
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = nearest(name, known)
-    return f": did you mean {near}?" if near not in (None, name) else ""
-
-
-def _not_accepted(owner: str, name: str) -> str:
-    package, _, plain = owner.rpartition(".")
-    for section, (module, known) in CHOSEN.items():
-        if package in ("lightning_gans", module) and plain in known():
-            return no_setting(section, plain, name, section_settings(section, [plain]))
-    shown = plain if package.startswith("lightning_gans") else owner
-    return f"{shown} has no setting {name}{_hint(name, _arguments(owner)) or '.'}"
-
-
-def _arguments(owner: str) -> Iterable[str]:
-    """Returns the names of what a class, perhaps of the user's own, is made from."""
-    module, _, name = owner.rpartition(".")
-    found = getattr(import_module(module), name)
-    bases = found.__mro__ if isinstance(found, type) else ()
-    made = (vars(base)["__init__"] for base in bases if "__init__" in vars(base))
-    return {name for init in made for name in inspect.signature(init).parameters}

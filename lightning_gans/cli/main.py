@@ -71,20 +71,22 @@ def _parser() -> _Parser:
     sample = add("sample", "generate a picture, a folder of images, an array or an animation")
     _add_checkpoint(sample, "what to sample from; several make a .gif, a frame each", several=True)
     sample.add_argument(
-        "--n", type=int, help="number of samples; 64, or 8 of each class, if it is not given"
+        "--n", type=_whole, help="number of samples; 64, or 8 of each class, if it is not given"
     )
     _add_classes(sample, "classes to generate, as many of each; all if none are given")
     _add_latents(sample)
-    _add_out(sample, "samples.png", ".png, .npy or .gif, or a new folder for one file an image")
+    _add_out(
+        sample, "samples.png", ".png, .jpg, .npy or .gif, or a new folder for one file an image"
+    )
 
     interpolate = add("interpolate", "draw what lies between pairs of latents")
     _add_checkpoint(interpolate, "what to sample from")
-    interpolate.add_argument("--n", type=int, default=6, help="number of pairs")
-    interpolate.add_argument("--steps", type=int, default=10, help="samples from end to end")
+    interpolate.add_argument("--n", type=_whole, default=6, help="number of pairs")
+    interpolate.add_argument("--steps", type=_whole, default=10, help="samples from end to end")
     interpolate.add_argument("--mode", choices=("spherical", "linear"), default="spherical")
     _add_classes(interpolate, "two classes, to go from the one to the other with the same latent")
     _add_latents(interpolate)
-    _add_out(interpolate, "interpolation.png", ".png or .gif")
+    _add_out(interpolate, "interpolation.png", ".png, .jpg or .gif")
 
     evaluate = add("evaluate", "score a checkpoint with all that fits its data, into a file too")
     evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
@@ -125,7 +127,7 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
 
 
 def _add_classes(parser: _Parser, text: str) -> None:
-    parser.add_argument("--classes", type=int, nargs="+", metavar="K", help=text)
+    parser.add_argument("--classes", type=_whole, nargs="+", metavar="K", help=text)
 
 
 def _add_latents(parser: _Parser) -> None:
@@ -139,6 +141,13 @@ def _add_weights(parser: _Parser) -> None:
         choices=("averaged", "raw"),
         help="of the generator; averaged where there are any, if it is not given",
     )
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it must be a whole number, got {text}") from None
 
 
 def _seed(text: str) -> int:
@@ -212,7 +221,7 @@ def _run(given: Sequence[str]) -> None:
         paths = arguments["ckpt_path"]
         check_checkpoints(paths if isinstance(paths, list) else [paths])
         if command == "evaluate" and not arguments.get("allow"):
-            check(["validate", *flags])
+            check(["validate", f"--ckpt_path={paths}", *flags])
         import_modules(arguments.get("allow", ()))
         module = import_module(f"lightning_gans.cli.commands.{command}")
         getattr(module, command)(**arguments)

@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 from lightning_gans.cli import catalogue
+from lightning_gans.cli.choices import Choices
 from lightning_gans.cli.finding import checkpoint_in, explained
 from lightning_gans.cli.hints import (
     CHOSEN,
@@ -17,10 +19,15 @@ from lightning_gans.cli.hints import (
     nearest,
     no_class,
     no_flag,
+    no_part,
     no_setting,
+    not_chosen,
+    part_word,
     section_settings,
 )
-from lightning_gans.cli.request import Request, class_name
+from lightning_gans.cli.request import Request, check_name, check_trainer, class_name
+from lightning_gans.cli.sources import settings, takes_any
+from lightning_gans.cli.values import must_be, shown
 from lightning_gans.errors import InputError
 
 __all__ = ["FLAGS", "check", "check_checkpoints"]
@@ -39,6 +46,18 @@ BASES = (
     ("lightning.pytorch", "LightningDataModule"),
 )
 """Module and name of the bases of all models and data."""
+GENERAL = {"seed_everything": "int | bool", "threads": "int | None"}
+"""What the values of flags of no section are."""
+NAMED = {
+    "trainer.accelerator": ("auto", "cpu", "gpu", "mps", "cuda", "tpu"),
+    "trainer.precision": (
+        *("32-true", "bf16-mixed", "16-mixed", "64-true", "16-true", "bf16-true"),
+        *("16", "32", "64", "bf16", "transformer-engine", "transformer-engine-float16"),
+    ),
+}
+"""Names that settings of Lightning's trainer take; the first four are the usual ones."""
+EXAMPLES = {"model": "WGANGP", "data": "GaussianRing"}
+"""A class of each section that every run has."""
 BESIDE_SETTINGS = ("help", "dict_kwargs")
 """What may follow the key of a class beside its settings."""
 
@@ -53,17 +72,45 @@ def check(arguments: Sequence[str]) -> None:
         InputError: if there is no such configuration, checkpoint, run, class, setting or flag.
     """
     request = Request([*arguments])
+    shows_help = any(_is_help(flag) for flag in request.flags)
     word = next(iter(request.flags), "-")  # of those after a flag it may be the value
     if not word.startswith("-"):
         raise InputError(f"{request.command} reads flags only, not {word}{_flag_for(word)}")
     is_ours = not (_names_own(request) or _has_own())
     if is_ours:
         _check_classes(request)
-        _check_flags(request)
+    _check_flags(request)
     with explained():
         checkpoint = request.checkpoint()
     if is_ours:
         _check_settings(request, checkpoint)
+        _check_values(request, checkpoint)
+    check_name(request.name())
+    if request.command == "fit":
+        settings_of_trainer = (
+            (key.removeprefix("trainer."), value) for key, value in request.said
+        )
+        check_trainer(dict(settings_of_trainer))
+    if checkpoint is None and not shows_help:
+        check_chosen(request)
+
+
+def check_chosen(request: Request) -> None:
+    """Refuses a command line that names no model or no data.
+
+    Raises:
+        InputError: if it does not, and no checkpoint can.
+    """
+    chosen = {key for key, value in dict(request.said).items() if value is not None}
+    if request.command in ("validate", "test", "predict") and not chosen & {*CHOSEN}:
+        raise InputError(
+            "ckpt_path is missing. Use --ckpt_path with a checkpoint or a run folder."
+        )
+    needed = {"data": "MNIST"} if request.command == "prepare" else EXAMPLES
+    for section, example in needed.items():
+        if section not in chosen:
+            flag = f"--{section}"
+            raise InputError(f"{section} is missing. Use {flag}, such as {flag} {example}.")
 
 
 def check_checkpoints(paths: Sequence[Path]) -> None:
@@ -123,8 +170,14 @@ def _check_classes(request: Request) -> None:
             raise InputError(no_class(section, text))
 
 
+def _is_help(flag: str) -> bool:
+    """Tells whether a flag shows something, for which it needs no value."""
+    name = flag.removeprefix("--").partition("=")[0]
+    return name in ("help", "print_config") or name.endswith(".help")
+
+
 def _check_flags(request: Request) -> None:
-    for flag in request.flags:
+    for flag, following in pairwise([*request.flags, "--"]):
         if not flag.startswith("--") or flag == "--":
             continue
         name = flag.removeprefix("--").partition("=")[0].removesuffix("+")
@@ -134,6 +187,8 @@ def _check_flags(request: Request) -> None:
             setting and known is not None and setting.split(".")[0].removesuffix("+") not in known
         ):
             raise InputError(no_flag(name, _classes(request, "model"), _classes(request, "data")))
+        if following.startswith("--") and "=" not in flag and not _is_help(flag):
+            raise InputError(f"argument {flag}: expected one argument")
 
 
 def _check_settings(request: Request, checkpoint: Path | None) -> None:
@@ -151,3 +206,49 @@ def _check_settings(request: Request, checkpoint: Path | None) -> None:
             if key.startswith(f"{section}.") and name not in (*known, *BESIDE_SETTINGS):
                 owner = names[0] if len(names) == 1 else None
                 raise InputError(no_setting(section, owner, name, known))
+
+
+def _check_values(request: Request, checkpoint: Path | None) -> None:
+    """Refuses values that their settings cannot have, and names of parts that there are not."""
+    choices = Choices(request.said, is_all=checkpoint is None)
+    for given, value in request.said:
+        key, is_added = given.removesuffix("+"), given.endswith("+")
+        owner, _, name = key.rpartition(".")
+        if key in SECTIONS:
+            raise InputError(
+                f"{key} is a group of settings. Use --{key}.SETTING {shown(value)}: see --help."
+            )
+        classes = choices.classes(owner)
+        if not classes and choices.is_left_out(owner):
+            raise InputError(not_chosen(owner, key))
+        found = [settings(cls).get(name) for cls in classes]
+        kinds = [setting.kind for setting in found if setting is not None]
+        kinds += [GENERAL[key]] if key in GENERAL else []
+        is_other = name in BESIDE_SETTINGS or any(map(takes_any, classes))
+        if classes and not kinds and not is_other:
+            known = {name: one for name, one in settings(classes[-1]).items() if one.default}
+            raise InputError(no_setting(owner, classes[-1].name, name, known))
+        for lacking in choices.lacking(key):
+            raise InputError(f"{key}.{lacking} is missing. Use --{key}.{lacking} VALUE.")
+        problems = [_problem(key, kind, value, is_added=is_added) for kind in kinds]
+        if problems and all(problems):
+            raise InputError(str(problems[-1]))
+
+
+def _problem(key: str, kind: str, value: object, *, is_added: bool) -> str | None:
+    """Returns the message about a value that a setting cannot have, or None if it may have it."""
+    words = must_be(kind, value, is_added=is_added)
+    if words is not None:
+        end = f" Use --{key}+={value}." if words == "a list" else ""
+        return f"{key} must be {words}, got {shown(value)}.{end}"
+    if key in NAMED and value is not None and str(value) not in NAMED[key]:
+        *first, last = NAMED[key][:4]
+        return f"{key} must be {', '.join(first)} or {last}, got {shown(value)}."
+    names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    word = part_word(kind)
+    for part in names if word is not None else ():
+        if isinstance(part, str) and part.isidentifier() and part != "null":
+            problem = no_part(key, str(word), part)
+            if problem is not None:
+                return problem
+    return None

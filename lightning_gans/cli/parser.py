@@ -1,37 +1,106 @@
 """What the parser of jsonargparse is told to do otherwise than by itself."""
 
-import re
-from collections.abc import Iterable, Iterator
+import inspect
+from argparse import ArgumentError
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
 from typing import Any
 
-from jsonargparse import _common, _typehints, set_parsing_settings
+from jsonargparse import Namespace, _common, _typehints, set_parsing_settings
 
 from lightning_gans.cli.catalogue import ENDINGS
+from lightning_gans.cli.hints import (
+    CHOSEN,
+    HOMES,
+    classes_for,
+    nearest,
+    no_class,
+    not_chosen,
+    part_word,
+)
+from lightning_gans.cli.sources import exported
+from lightning_gans.cli.values import must_be, shown
 
-__all__ = ["mended", "reason_in", "trusting"]
+__all__ = ["Refused", "mended", "reason", "trusting"]
 
 PARSER: Any = _typehints
 
 
-def reason_in(message: str) -> str:
-    """Returns the part of a parser's message that says what is wrong, in one line."""
-    noise = r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
-    noise += r"|Expected a path but|Expected a <class 'collections.abc|Expected a <class 'bool'>"
-    lines = (line.strip(" -") for line in message.splitlines())
-    kept = dict.fromkeys(line for line in lines if line and not re.match(noise, line))
-    text = re.sub(
-        r"Type [^:]+ expects a function or a callable class: (Option '\w+' is not accepted)\. "
-        r"Got value: Namespace\(class_path='([\w.]+)'.*",
-        r"Problem with given class_path '\2': \1",
-        " ".join(kept),
-    )
-    text = re.sub(
-        r"Expected an instantiatable class, but (?:\w+\.)*(\w+) is abstract",
-        r"which \1 this is a setting of has to be said first",
-        text,
-    )
-    return re.sub(r"Expected a dot import path string: (\S+)", r"there is no class \1", text)
+@dataclass(frozen=True)
+class Refused:
+    """A setting whose value the parser refuses, as `mended` notes it on the error.
+
+    Attributes:
+        key: of the setting in its class.
+        value: as it was given.
+        kind: the type that the setting has.
+    """
+
+    key: str
+    value: Any
+    kind: Any
+
+
+def reason(error: BaseException) -> str:
+    """Returns the message about a command line that the parser refuses.
+
+    Args:
+        error: of the parser, with those that led to it as its causes.
+    """
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    noted = [note for cause in causes if isinstance(note := getattr(cause, "note", None), Refused)]
+    classes = [cause.made for cause in causes if hasattr(cause, "made")]
+    if not noted:
+        return str(causes[-1])
+    key = ".".join(dict.fromkeys(note.key.removesuffix("+") for note in noted))
+    value = noted[-1].value
+    kind = inspect.formatannotation(noted[-1].kind)
+    words = must_be(kind, value, is_added=True)
+    if words is not None and not isinstance(value, dict | Namespace):
+        return f"{key} must be {words}, got {shown(value)}."
+    if isinstance(value, PARSER.NestedArg) and not classes:
+        return not_chosen(key, f"{key}.{value.key}")
+    if isinstance(value, str) and value.isidentifier():
+        return _no_class(key, value, classes_for(part_word(kind) or ""))
+    if isinstance(value, str) and isinstance(causes[-1], ImportError | AttributeError):
+        return f"{key}: {value} cannot be used: {causes[-1]}."
+    if classes:
+        owner, given = classes[-1]
+        known = _arguments(owner)
+        if unknown := [name for name in given if name not in known]:
+            near = nearest(unknown[0], known)
+            end = f": did you mean {near}?" if near else "."
+            return f"{key}: {owner} has no setting {unknown[0]}{end}"
+    return f"{key}: {causes[-1]}"
+
+
+def _no_class(key: str, name: str, taken: Sequence[str]) -> str:
+    """Returns the message about a class that there is not.
+
+    Args:
+        key: of the setting.
+        name: of the class.
+        taken: names of classes of the collection that the setting takes.
+    """
+    if key in CHOSEN:
+        return no_class(key, name)
+    near = nearest(name, (known for home in HOMES for known in exported(home)))
+    there = f"; there are {', '.join(taken)}." if taken else "."
+    return f"{key}: there is no class {name}{f': did you mean {near}?' if near else there}"
+
+
+def _arguments(owner: str) -> set[str]:
+    """Returns the names of what a class, perhaps of the user's own, is made from."""
+    module, _, name = owner.rpartition(".")
+    found = getattr(import_module(module), name)
+    bases = found.__mro__ if isinstance(found, type) else ()
+    made = (vars(base)["__init__"] for base in bases if "__init__" in vars(base))
+    return {name for init in made for name in inspect.signature(init).parameters} - {"self"}
 
 
 @contextmanager
@@ -53,7 +122,10 @@ def trusting(names: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def mended() -> Iterator[None]:
-    """Mends five habits of jsonargparse while a command runs.
+    """Mends six habits of jsonargparse while a command runs.
+
+    Its errors tell only in words which setting is refused, and each class around it adds more.
+    They are made to carry the setting along, for `reason`.
 
     It forgets the defaults of a class when another one is chosen in its place. Without this,
     settings that both classes have pass from the one to the other even if nobody chose them: the
@@ -74,7 +146,7 @@ def mended() -> Iterator[None]:
     )
     read, open_file = PARSER.parse_value_or_config, PARSER.adapt_subconfig_path
     discard = PARSER.discard_init_args_on_class_path_change
-    adapt = PARSER.adapt_class_type
+    adapt, check = PARSER.adapt_class_type, PARSER.ActionTypeHint._check_type
 
     def forget(parser: Any, previous: Any, value: Any) -> None:
         given = previous.get("init_args") if previous else None
@@ -90,7 +162,23 @@ def mended() -> Iterator[None]:
         nested = value.get("init_args")
         if isinstance(nested, PARSER.NestedArg) and nested.val is None:
             value["init_args"] = nested._replace(val="null")
-        return adapt(value, *arguments, **options)
+        try:
+            return adapt(value, *arguments, **options)
+        except ArgumentError as error:
+            if not hasattr(error, "made"):
+                found = PARSER.subclass_spec_as_namespace(value)
+                names = found.get("init_args", {})
+                given = [names.key] if isinstance(names, PARSER.NestedArg) else [*vars(names)]
+                error.made = found.class_path, given  # type: ignore[attr-defined]
+            raise
+
+    @wraps(check)  # its signature is asked for
+    def noting(action: Any, value: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return check(action, value, *arguments, **options)
+        except TypeError as error:
+            error.note = Refused(action.dest, value, action._typehint)  # type: ignore[attr-defined]
+            raise
 
     def may_be_file(value: Any) -> bool:
         text = value.val if isinstance(value, PARSER.NestedArg) else value
@@ -104,6 +192,7 @@ def mended() -> Iterator[None]:
 
     PARSER.discard_init_args_on_class_path_change = forget
     PARSER.adapt_class_type = keep_null
+    PARSER.ActionTypeHint._check_type = noting
     PARSER.parse_value_or_config = read_value
     PARSER.adapt_subconfig_path = open_settings
     try:
@@ -112,4 +201,4 @@ def mended() -> Iterator[None]:
         PARSER.parse_value_or_config, PARSER.adapt_subconfig_path = read, open_file
         _common.parsing_settings.update(kept)
         PARSER.discard_init_args_on_class_path_change = discard
-        PARSER.adapt_class_type = adapt
+        PARSER.adapt_class_type, PARSER.ActionTypeHint._check_type = adapt, check

@@ -3,7 +3,7 @@
 import argparse
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -58,14 +58,15 @@ class Request:
         flags: what of it are flags, but for those of files and modules.
         modules: that are imported, since the user asks for it.
         said: the settings that the user says in files and flags, as pairs of the key, without
-            ``class_path`` and ``init_args``, and the value; the last is the strongest.
+            ``class_path`` and ``init_args``, and the value, perhaps a list of plain ones; the
+            last is the strongest.
         words: those of them that are text, and could be the path of a class.
 
     Args:
         arguments: the command and what follows it.
 
     Raises:
-        InputError: if a flag lacks its value, or a file holds no settings.
+        InputError: if a flag lacks its value, or a file has no settings.
     """
 
     def __init__(self, arguments: list[str]) -> None:
@@ -93,8 +94,9 @@ class Request:
         self.flags = flags
         self.arguments = [*files, *flags]
         self.modules: list[str] = found.modules
-        said = ((key.replace("+", ""), value) for key, value in self.said)
-        self.words = {(key, value) for key, value in said if isinstance(value, str)}
+        pairs = ((key.replace("+", ""), value) for key, value in self.said)
+        parts = ((key, part) for key, value in pairs for _, part in _leaves(value))
+        self.words = {(key, part) for key, part in parts if isinstance(part, str)}
         if any(re.fullmatch(PATH, text) for _, text in self.words):
             look_here()
         import_modules(found.modules)
@@ -248,20 +250,30 @@ def _said(flags: Sequence[str]) -> Iterator[tuple[str, Any]]:
             if text.endswith(ENDINGS) and Path(text).is_file():
                 text = Path(text).read_text()
             content = yaml.safe_load(text)
-        for key, leaf in _leaves(content, name.removeprefix("--")):
+        for key, leaf in _leaves(content, name.removeprefix("--"), lists=True):
             yield _short(key), leaf
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the settings in nested ones, each with all the keys that lead to it."""
+def _leaves(value: Any, key: str = "", *, lists: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yields the settings in nested ones, each with all the keys that lead to it.
+
+    Args:
+        value: the nested settings.
+        key: that leads to them.
+        lists: whether a list of plain values stays one setting.
+    """
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(inner, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
+            yield from _leaves(inner, f"{key}.{name}" if key else str(name), lists=lists)
+    elif isinstance(value, list) and not (lists and _is_plain(value)):
         for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{key}[{index}]")
+            yield from _leaves(inner, f"{key}[{index}]", lists=lists)
     else:
         yield key, value
+
+
+def _is_plain(values: list[Any]) -> bool:
+    return not any(isinstance(value, dict | list) for value in values)
 
 
 def _short(key: str) -> str:
@@ -309,10 +321,10 @@ def _in_file(path: Path) -> list[tuple[str, Any]]:
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"config: {path} is no YAML: {error}") from error
+        raise InputError(f"config: {path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
-        raise InputError(f"config: {path} holds no settings.")
-    return [(_short(key), leaf) for key, leaf in _leaves(content)]
+        raise InputError(f"config: {path} has no settings, such as model: WGANGP.")
+    return [(_short(key), leaf) for key, leaf in _leaves(content, lists=True)]
 
 
 def is_whole(saved: object) -> bool:
@@ -333,14 +345,17 @@ def class_name(class_path: str) -> str:
     return class_path.rpartition(".")[2]
 
 
-def check_trainer(trainer: Any) -> None:
-    """Refuses settings of the trainer under which nothing would be trained, scored or logged.
+def check_trainer(trainer: Mapping[str, Any]) -> None:
+    """Refuses settings of the trainer that it cannot have, or that would train or log nothing.
+
+    Args:
+        trainer: all of them, or those that are known.
 
     Raises:
         InputError: if one is, or the trainer is to clip gradients.
     """
     for name in ("max_steps", "limit_train_batches", "val_check_interval", "log_every_n_steps"):
-        value = trainer[name]
+        value = trainer.get(name)
         unlimited = name == "max_steps" and value == -1
         if name == "val_check_interval" and isinstance(value, str | dict):
             if isinstance(value, str) and not re.fullmatch(r"\d+(:\d+){3}", value):
@@ -348,15 +363,24 @@ def check_trainer(trainer: Any) -> None:
                     f"trainer.{name} must be a number of updates or a time DD:HH:MM:SS, got "
                     f"{value}."
                 )
-        elif value is not None and not (value > 0 or unlimited):
+        elif isinstance(value, int | float) and not (value > 0 or unlimited):
             raise InputError(f"trainer.{name} must be above 0, got {value}.")
-    if isinstance(trainer.strategy, str) and re.search("spawn|fork|notebook", trainer.strategy):
+    strategy, devices = trainer.get("strategy"), trainer.get("devices")
+    if isinstance(strategy, str) and re.search("spawn|fork|notebook", strategy):
         raise InputError(
-            f"trainer.strategy: {trainer.strategy} makes processes of this one, which holds what "
-            "they cannot share. Use ddp, which starts each anew."
+            f"trainer.strategy: {strategy} makes processes of this one, which holds what they "
+            "cannot share. Use ddp, which starts each anew."
         )
-    if trainer.gradient_clip_val is not None:
+    if isinstance(devices, str) and not re.fullmatch(r"auto|-1|\d+(,\d*)*", devices):
         raise InputError(
-            "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players; "
-            "give --model.gradient_clip_norm."
+            f"trainer.devices must be a number such as 2, a list such as [0,1], or auto, got "
+            f"{devices}."
+        )
+    time = trainer.get("max_time")
+    if isinstance(time, str) and not re.fullmatch(r"\d+(:\d+){3}", time):
+        raise InputError(f"trainer.max_time must be DD:HH:MM:SS, such as 00:01:30:00, got {time}.")
+    if trainer.get("gradient_clip_val") is not None:
+        raise InputError(
+            "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players. Use "
+            "--model.gradient_clip_norm."
         )

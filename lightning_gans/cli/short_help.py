@@ -11,7 +11,15 @@ from typing import Any
 import yaml
 
 from lightning_gans.cli.catalogue import configs_folder
-from lightning_gans.cli.hints import CHOSEN, HOMES, SECTIONS, section_settings
+from lightning_gans.cli.hints import (
+    CHOSEN,
+    HOMES,
+    OTHERS,
+    SECTIONS,
+    classes_for,
+    part_word,
+    section_settings,
+)
 from lightning_gans.cli.sources import ClassSource, Setting, exported, find, settings
 
 __all__ = ["FULL", "TRAINER", "asked_help", "shown_default"]
@@ -44,26 +52,6 @@ OF_TRAINING = (
 """Those of them that mean nothing where nothing is trained."""
 MADE = ("lightning_gans.networks", "lightning_gans.optimizers")
 """Where the classes are that a model makes: it gives what has no default."""
-PARTS = {
-    "GeneratorSource": ("lightning_gans.networks", "Generator$"),
-    "DiscriminatorSource": ("lightning_gans.networks", "(Discriminator|Critic)$"),
-    "EncoderSource": ("lightning_gans.networks", "Encoder$"),
-    "LossSource": ("lightning_gans.losses", "^AdversarialLoss$"),
-    "Regularizer": ("lightning_gans.regularizers", "^Regularizer$"),
-    "Prior": ("lightning_gans.core.priors", "^Prior$"),
-    "^nn.Module": ("lightning_gans.augment", "^Augmentation$"),
-    "Optimizer": ("lightning_gans.optimizers", "^GANAdam$"),
-    "Metric": ("lightning_gans.metrics", "^RecordMetric$"),
-    "StreamData": ("datamodules", "^StreamData$"),
-}
-"""Where the classes are that a setting takes, by what its annotation has, and how they or their
-bases are called."""
-OTHERS = {
-    "Optimizer": ("torch.optim.RMSprop", "torch.optim.SGD"),
-    "LRScheduler": ("torch.optim.lr_scheduler.LinearLR",),
-    "Module": (),
-}
-"""Classes of others that it takes, for example."""
 
 
 def asked_help(arguments: Sequence[str], about: str) -> str | None:
@@ -195,7 +183,7 @@ def _lines(flag: str, setting: Setting, default: str | None) -> list[str]:
     """Returns the lines on a setting: its flag, type and default, and what it is."""
     kind = re.sub(r"Literal\[(.*)\]", lambda found: found[1].replace(", ", " | "), setting.kind)
     kind, text = kind.replace("None", "null").replace("'", ""), setting.text
-    word = next((word for word in (*PARTS, *OTHERS) if re.search(word, kind)), None)
+    word = part_word(kind)
     if word is not None:
         kind, text = "CLASS", f"{text} {_choices(word)}"
     is_list = word is not None and "Sequence" in setting.kind
@@ -206,15 +194,7 @@ def _lines(flag: str, setting: Setting, default: str | None) -> list[str]:
 
 def _choices(word: str) -> str:
     """Returns the classes that a setting takes, in words."""
-    names = []
-    if word in PARTS:
-        module, pattern = PARTS[word]
-        for cls in (find(module, name) for name in sorted(exported(module), key=str.lower)):
-            if cls is None or cls.is_abstract or cls.text.startswith("Base "):
-                continue
-            if any(re.search(pattern, base.name) for base in cls.lineage()):
-                names.append(cls.name)
-    names += OTHERS.get(word, ())
+    names = [*classes_for(word), *OTHERS.get(word, ())]
     return f"Such as {', '.join(names)}." if names else ""
 
 

@@ -3,14 +3,15 @@
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["ClassSource", "Setting", "exported", "find", "settings"]
+__all__ = ["ClassSource", "Setting", "exported", "find", "settings", "takes_any"]
 
-ROOTS = ("datamodules", "lightning", "lightning_gans")
+ROOTS = ("datamodules", "lightning", "lightning_gans", "torch")
 """Packages that are read; what a class takes over from others is left out."""
 
 
@@ -84,17 +85,19 @@ def _file(module: str) -> Path:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_file(module).read_text(encoding="utf-8"))
+    try:
+        return ast.parse(_file(module).read_text(encoding="utf-8"))
+    except OSError:  # a compiled module, or one that another version of the package has
+        return ast.Module([], [])
 
 
 def exported(module: str) -> list[str]:
-    """Returns the names in the ``__all__`` of a module."""
-    (names,) = (
-        ast.literal_eval(node.value)
-        for node in _tree(module).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    )
-    return names
+    """Returns the names in the ``__all__`` of a module; none if it is not written out."""
+    for node in _tree(module).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            with suppress(ValueError):
+                return [*ast.literal_eval(node.value)]
+    return []
 
 
 def find(module: str, name: str) -> ClassSource | None:
@@ -102,11 +105,21 @@ def find(module: str, name: str) -> ClassSource | None:
     for node in _tree(module).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return ClassSource(node, module)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ROOTS:
+        if isinstance(node, ast.ImportFrom) and _is_read(node.module or ""):
             for alias in node.names:
                 if name == (alias.asname or alias.name):
                     return find(str(node.module), alias.name)
     return None
+
+
+def _is_read(module: str) -> bool:
+    return module.split(".")[0] in ROOTS and module != "torch"  # which imports parts of itself
+
+
+def takes_any(cls: ClassSource) -> bool:
+    """Tells whether a class hands arguments on that are not read here."""
+    made = (init for init in map(_init, cls.lineage()) if init is not None)
+    return all(init.args.kwarg is not None for init in made)
 
 
 def settings(cls: ClassSource) -> dict[str, Setting]:
@@ -114,8 +127,8 @@ def settings(cls: ClassSource) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     fixed: set[str] = set()  # what a class decides for its bases
     for source in cls.lineage():
-        init = next((n for n in source.node.body if getattr(n, "name", "") == "__init__"), None)
-        if not isinstance(init, ast.FunctionDef):
+        init = _init(source)
+        if init is None:
             continue
         texts = _texts(source)
         for argument, default in _arguments(init.args):
@@ -131,6 +144,12 @@ def settings(cls: ClassSource) -> dict[str, Setting]:
         passing = (call for call in calls if ast.unparse(call.func) == "super().__init__")
         fixed.update(str(keyword.arg) for call in passing for keyword in call.keywords)
     return found
+
+
+def _init(cls: ClassSource) -> ast.FunctionDef | None:
+    """Returns what a class itself is made by, if it says that."""
+    functions = (node for node in cls.node.body if isinstance(node, ast.FunctionDef))
+    return next((function for function in functions if function.name == "__init__"), None)
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:

@@ -1,11 +1,11 @@
 """The commands that train and score: ``lightning-gans {fit,validate,test,predict,prepare}``."""
 
 import argparse
-import re
 import shutil
 import signal
 import sys
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,8 +16,10 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
@@ -28,12 +30,11 @@ from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.finding import explained, run_of
-from lightning_gans.cli.hints import with_hint
+from lightning_gans.cli.hints import nearest
 from lightning_gans.cli.messages import print_header, print_resume_hint, print_summary
-from lightning_gans.cli.parser import mended, reason_in, trusting
+from lightning_gans.cli.parser import mended, reason, trusting
 from lightning_gans.cli.processes import OtherProcessFailed, fail_together
 from lightning_gans.cli.request import (
-    COMMANDS,
     Request,
     check_name,
     check_trainer,
@@ -149,7 +150,8 @@ class GANCLI(CommandLine):
             config = self.config[request.command]
             check_threads(config.threads)
             if request.command == "fit":
-                check_trainer(config.trainer)
+                check_trainer(vars(config.trainer))
+                _check_machine(config.trainer)
                 request.check_place(origin.path)
             config.name = config.name or request.name() or _default_name(config)
             config.ckpt_path = None if origin.path is None else str(origin.path)
@@ -471,18 +473,6 @@ def _reason(error: BaseException) -> BaseException:
     return ours[0] if ours else causes[-1]
 
 
-def _one_line(message: str, arguments: list[str]) -> str:
-    """Returns a parser's message in one line, with flags as they are given."""
-    # The parser sees a flag as an entry of its command.
-    text = re.sub(rf"\b(?:{'|'.join(COMMANDS)})\.(?=[a-z_])", "--", reason_in(message))
-    # And a setting of a class as one of the flag that names the class.
-    lacking = re.match(r"argument (--\w+): expected one argument", text)
-    for flag, following in zip(arguments, [*arguments[1:], "--"], strict=True):
-        if lacking and flag.startswith(f"{lacking[1]}.") and following.startswith("--"):
-            return f"argument {flag}: expected one argument"
-    return text
-
-
 def prepare(arguments: list[str]) -> None:
     """Downloads and checks a dataset, for machines that train where there is no network.
 
@@ -494,22 +484,63 @@ def prepare(arguments: list[str]) -> None:
     """
     parser = ArgumentParser(prog="lightning-gans prepare", description="Get a dataset ready.")
     parser.exit_on_error = False
-    parser.add_subclass_arguments(LightningDataModule, "data", required=False)
+    parser.add_subclass_arguments(LightningDataModule, "data")
     (parser.groups or {})["data"].title = DATA_HEADING
     config = parser.parse_args(arguments)
-    if config.get("data") is None:
-        raise InputError("data: no dataset is named. Use --data, such as --data MNIST.")
     try:
         data = parser.instantiate_classes(config).data
     except (ValueError, TypeError, ImportError) as error:
         raise InputError(str(_reason(error))) from error
     try:
-        data.prepare_data()
+        with _made(getattr(data, "data_dir", None)):
+            data.prepare_data()
         data.setup("fit")
     except ValueError as error:
         raise InputError(str(error)) from error
     found = f"{len(data.training):,} images to train on" if hasattr(data, "training") else "ready"
     say(f"{type(data).__name__}: {found}")
+
+
+@contextmanager
+def _made(folder: Path | None) -> Iterator[None]:
+    """Makes the folder that data is downloaded into; a new one goes again if nothing is."""
+    if folder is None or folder.exists():
+        yield
+        return
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"data_dir: {folder} cannot be made: {error.strerror}.") from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def _check_machine(trainer: Any) -> None:
+    """Refuses a device that this machine does not have, and a strategy that Lightning lacks.
+
+    Raises:
+        InputError: if the trainer is to use one.
+    """
+    accelerator, strategy = trainer.accelerator, trainer.strategy
+    has_gpu = CUDAAccelerator.is_available()
+    missing = {
+        "cuda": not has_gpu,
+        "gpu": not (has_gpu or MPSAccelerator.is_available()),
+        "mps": not MPSAccelerator.is_available(),
+    }
+    if missing.get(accelerator):
+        raise InputError(
+            f"trainer.accelerator: PyTorch finds no {accelerator} device on this machine. Use "
+            "--trainer.accelerator cpu, or auto."
+        )
+    known = [*StrategyRegistry.available_strategies(), "auto"]
+    if isinstance(strategy, str) and strategy not in known:
+        near = nearest(strategy, known) or "ddp, fsdp or auto"
+        raise InputError(f"trainer.strategy: there is no strategy {strategy}. Use {near}.")
 
 
 def _nothing_left(done: int, limit: int) -> NoReturn:
@@ -539,4 +570,4 @@ def run(arguments: list[str]) -> GANCLI | None:
             prepare(arguments[1:])
             return None
     except argparse.ArgumentError as error:
-        raise InputError(with_hint(_one_line(str(error), arguments))) from error
+        raise InputError(reason(error)) from error

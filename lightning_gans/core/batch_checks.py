@@ -115,9 +115,8 @@ def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:
     """
     if labels is None:
         raise ValueError(
-            f"data: its batches have no labels, but the model has num_classes {num_classes}: "
-            "give it data with labels (synthetic data has them with labels true), or take a GAN "
-            "without classes."
+            f"data: its batches have no labels, but the model has num_classes {num_classes}. Use "
+            "data with labels (--data.labels true for synthetic data), or a GAN without classes."
         )
     if labels.dtype != torch.int64 or labels.shape != real.shape[:1]:
         raise ValueError(

@@ -4,7 +4,7 @@ Each function raises a ValueError that names the argument, what it is and what i
 """
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
+from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
@@ -25,11 +26,11 @@ from lightning_gans.regularizers import WeightRegularizer
 __all__ = [
     "check_losses",
     "check_name_is_free",
-    "check_optimizer",
     "check_players",
     "check_precision",
     "check_schedulers",
     "check_terms",
+    "make_optimizer",
     "warn_of_batch_statistics",
     "warn_of_emulated_bf16",
     "warn_of_loaders",
@@ -121,13 +122,20 @@ def _check_sharing(players: Mapping[str, Sequence[nn.Module]]) -> None:
                 )
 
 
-def check_optimizer(player: str, optimizer: object) -> None:
-    """Refuses what makes no steps in the loop of a game.
+def make_optimizer(
+    player: str, make: Callable[[list[Parameter]], object], parameters: list[Parameter]
+) -> Optimizer:
+    """Returns the optimizer of a player, or refuses one that makes no steps in the loop of a game.
 
     Args:
         player: whose optimizer it is.
-        optimizer: made for its parameters.
+        make: makes it from the parameters.
+        parameters: that it updates.
     """
+    try:
+        optimizer = make(parameters)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{player}: its optimizer cannot be made: {error}.") from error
     if not isinstance(optimizer, Optimizer):
         raise ValueError(
             f"{player}: its optimizer must be a torch.optim.Optimizer, got a "
@@ -143,6 +151,7 @@ def check_optimizer(player: str, optimizer: object) -> None:
             f"{player}: SparseAdam needs sparse gradients, which networks of layers do not have. "
             "Use Adam."
         )
+    return optimizer
 
 
 def check_schedulers(schedulers: Sequence[object], max_steps: int) -> None:

@@ -148,9 +148,10 @@ class AdversarialModule(TermsModule):
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         """Makes an optimizer for each player and, if asked for, its scheduler."""
         self._trained = {player.name: player.trained() for player in self.players}
-        optimizers = [player.optimizer(self._trained[player.name]) for player in self.players]
-        for player, optimizer in zip(self.players, optimizers, strict=True):
-            checks.check_optimizer(player.name, optimizer)
+        optimizers = [
+            checks.make_optimizer(player.name, player.optimizer, self._trained[player.name])
+            for player in self.players
+        ]
         make = self.scheduler
         schedulers = [] if make is None else [make(optimizer) for optimizer in optimizers]
         checks.check_schedulers(schedulers, self.trainer.max_steps)

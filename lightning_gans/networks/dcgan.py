@@ -8,7 +8,7 @@ from torch import nn
 
 from lightning_gans.networks.conditioning import Conditional
 from lightning_gans.networks.endings import ending, range_of
-from lightning_gans.networks.shapes import check_sizes, image_shape
+from lightning_gans.networks.shapes import check_sizes, image_shape, nearest_side
 
 __all__ = ["DCGANCritic", "DCGANDiscriminator", "DCGANGenerator"]
 
@@ -25,8 +25,9 @@ def _halvings(data_shape: tuple[int, ...]) -> int:
         height, width, times = height // 2, width // 2, times + 1
     if times < 2:
         raise ValueError(
-            "data_shape: DCGAN halves both sides of an image at least twice, to 4 pixels or more; "
-            f"{data_shape[1]} x {data_shape[2]} pixels do not. Give the data another size."
+            "data_shape: DCGAN needs images whose sides are multiples of 4, at least 16 pixels, "
+            f"got {data_shape[1]} x {data_shape[2]}. Use {nearest_side(data_shape[1], 4, 16)} x "
+            f"{nearest_side(data_shape[2], 4, 16)}."
         )
     return times
 

@@ -1,6 +1,17 @@
 """What sizes and shapes a network can have, make or read."""
 
-__all__ = ["check_sizes", "image_shape"]
+__all__ = ["check_sizes", "image_shape", "nearest_side"]
+
+
+def nearest_side(side: int, multiple: int, least: int = 1) -> int:
+    """Returns the side of an image, in pixels, that is nearest to one and fits a network.
+
+    Args:
+        side: in pixels.
+        multiple: what it must be a multiple of.
+        least: what it must be at least, such a multiple itself.
+    """
+    return max(least, multiple * round(side / multiple))
 
 
 def image_shape(data_shape: tuple[int, ...], multiple: int = 1) -> tuple[int, int, int]:
@@ -14,12 +25,16 @@ def image_shape(data_shape: tuple[int, ...], multiple: int = 1) -> tuple[int, in
         ValueError: if the data is no image, or a side is no such multiple.
     """
     if len(data_shape) != 3:
-        raise ValueError(f"data_shape: these networks need images, (C, H, W), got {data_shape}.")
+        raise ValueError(
+            f"data_shape: these networks need images, (C, H, W), got {data_shape}. Use images, or "
+            "networks for any shape, such as MLPGenerator and MLPDiscriminator."
+        )
     channels, height, width = data_shape
     if height % multiple or width % multiple:
         raise ValueError(
             f"data_shape: these networks need images whose sides are multiples of {multiple}, got "
-            f"{height} x {width} pixels."
+            f"{height} x {width} pixels. Use {nearest_side(height, multiple, multiple)} x "
+            f"{nearest_side(width, multiple, multiple)}."
         )
     return channels, height, width
 

@@ -123,7 +123,7 @@ def test_files_hold_what_was_drawn(tmp_path):
     frames = []
     for index in range(3):
         picture = np.full((8, 8, 3), 80 * index, np.uint8)
-        drawing.save_png(picture, tmp_path / "deep" / f"{index}.png")
+        drawing.save_picture(picture, tmp_path / "deep" / f"{index}.png")
         frames.append(drawing.read_png(tmp_path / "deep" / f"{index}.png"))
         assert (frames[-1] == picture).all()
     drawing.save_gif(frames, tmp_path / "all.gif", seconds=1.2)

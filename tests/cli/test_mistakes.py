@@ -16,6 +16,7 @@ from lightning_gans.cli.request import COMMANDS
 from lightning_gans.cli.training import GANCLI
 from lightning_gans.core.module import AdversarialModule
 
+ON_RING = ["--data", "GaussianRing"]
 RING = ["fit", "--config", "gan_ring"]
 BOTH = ["--model.optimizer_g.lr", "--model.optimizer_d.lr"]
 MISTAKES = [
@@ -75,6 +76,140 @@ MISTAKES = [
         "there is no flag --trainer.max_step: did you mean --trainer.max_steps?",
     ),
     ([*RING, "--trainer.foo"], "there is no flag --trainer.foo; see --help."),
+    ([*RING, "--model.n_critic"], "argument --model.n_critic: expected one argument"),
+    ([*RING, "--model.n_critic", "--name", "a"], "argument --model.n_critic: expected one argum"),
+    ([*RING, "--model.n_critic", "two"], "model.n_critic must be a whole number, got two."),
+    ([*RING, "--model.n_critic", "2.5"], "model.n_critic must be a whole number, got 2.5."),
+    (["fit", "--config", "typed.yaml"], "model.n_critic must be a whole number, got null."),
+    ([*RING, "--data.batch_size=big"], "data.batch_size must be a whole number, got big."),
+    ([*RING, "--data.labels", "maybe"], "data.labels must be true or false, got maybe."),
+    (
+        [*RING, "--model.generator.hidden", "64"],
+        "model.generator.hidden must be a list of whole numbers, such as [64,32], got 64.",
+    ),
+    ([*RING, "--model.optimizer_g.lr", "fast"], "model.optimizer_g.lr must be a number, got fast"),
+    (
+        [*RING, "--model.optimizer_d", "SGD", "--model.optimizer_d.lr", "fast"],
+        "model.optimizer_d.lr must be a number, got fast.",
+    ),
+    ([*RING, "--checkpoint.mode", "low"], "checkpoint.mode must be min or max, got low."),
+    ([*RING, "--trainer.max_steps", "many"], "trainer.max_steps must be a whole number, got many"),
+    ([*RING, "--trainer.max_steps", "0"], "trainer.max_steps must be above 0, got 0."),
+    (
+        [*RING, "--trainer.fast_dev_run", "x"],
+        "trainer.fast_dev_run must be a whole number, true or",
+    ),
+    (
+        [*RING, "--trainer.precision", "fp16"],
+        "trainer.precision must be 32-true, bf16-mixed, 16-mixed or 64-true, got fp16.",
+    ),
+    (
+        [*RING, "--trainer.accelerator", "gpus"],
+        "trainer.accelerator must be auto, cpu, gpu or mps, got gpus.",
+    ),
+    (
+        [*RING, "--trainer.devices", "two"],
+        "trainer.devices must be a number such as 2, a list such as [0,1], or auto, got two.",
+    ),
+    (
+        [*RING, "--trainer.max_time", "1h"],
+        "trainer.max_time must be DD:HH:MM:SS, such as 00:01:30:00, got 1h.",
+    ),
+    (
+        [*RING, "--trainer.gradient_clip_val", "1"],
+        "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players. Use",
+    ),
+    (
+        [*RING, "--trainer", "5"],
+        "trainer is a group of settings. Use --trainer.SETTING 5: see --h",
+    ),
+    (
+        [*RING, "--trainer.logger.project", "mine"],
+        "trainer.logger is not chosen. Use --trainer.logger CLASS in front of",
+    ),
+    (
+        [*RING, "--trainer.logger", "Wandb"],
+        "trainer.logger: there is no class Wandb: did you mean W",
+    ),
+    (
+        [*RING, "--trainer.callbacks+=EarlyStoping"],
+        "trainer.callbacks: there is no class EarlyStoping: did you mean EarlyStopping?",
+    ),
+    (
+        [*RING, "--seed_everything", "abc"],
+        "seed_everything must be a whole number, true or false,",
+    ),
+    ([*RING, "--threads", "two"], "threads must be a whole number, got two."),
+    ([*RING, "--name", "a/b"], "name: it must be the name of a folder, got 'a/b'."),
+    (
+        [*RING, "--model.generator", "MLPGenrator"],
+        "model.generator: there is no class MLPGenrator: did you mean MLPGenerator?",
+    ),
+    (
+        [*RING, "--model.generator.hiden", "[3]"],
+        "model.generator: MLPGenerator has no setting hiden: did you mean hidden?",
+    ),
+    (
+        [*RING, "--model.discriminator.dropout", "0.1"],
+        "model.discriminator: MLPDiscriminator has no setting dropout; there are hidden, ",
+    ),
+    (
+        [*RING, "--model.optimizer_g", "SGD", "--model.optimizer_g.momentun", "0.5"],
+        "model.optimizer_g: SGD has no setting momentun: did you mean momentum?",
+    ),
+    (
+        [*RING, "--model.optimizer_g", "Adm"],
+        "model.optimizer_g: there is no class Adm: did you me",
+    ),
+    (
+        [*RING, "--model.loss", "Wasserstien"],
+        "model.loss: there is no class Wasserstien: did you mean Wasserstein?",
+    ),
+    (
+        [*RING, "--model.loss", "x"],
+        "model.loss: there is no class x; there are Hinge, LeastSquares",
+    ),
+    (
+        [*RING, "--model.regularizers+=R3"],
+        "model.regularizers: there is no class R3; there are Grad",
+    ),
+    (
+        [*RING, "--model.regularizers", "R1"],
+        "model.regularizers must be a list, got R1. Use --model.regularizers+=R1.",
+    ),
+    (
+        [*RING, "--model.prior", "Normal"],
+        "model.prior: there is no class Normal: did you mean Norm",
+    ),
+    (
+        ["fit", "--model", "GAN", *ON_RING, "--model.prior", "NormalPrior"],
+        "model.prior.dim is missing. Use --model.prior.dim ",
+    ),
+    ([*RING, "--model", "null"], "model is missing. Use --model, such as --model WGANGP."),
+    (["fit", "--model", "GAN"], "data is missing. Use --data, such as --data GaussianRing."),
+    (["fit", *ON_RING], "model is missing. Use --model, such as --model WGANGP."),
+    (["prepare"], "data is missing. Use --data, such as --data MNIST."),
+    (
+        ["fit", "--model", "GAN", "--data", "ArrayData"],
+        "data.path is missing. Use --data.path VALUE.",
+    ),
+    (
+        ["fit", "--config", "list.yaml"],
+        "config: list.yaml has no settings, such as model: WGANGP.",
+    ),
+    (
+        ["fit", "--config", "bad.yaml"],
+        "config: bad.yaml is not valid YAML: while parsing a flow n",
+    ),
+    (["sample"], "the following arguments are required: --ckpt_path"),
+    (
+        ["sample", "--ckpt_path", "runs/ring", "--n", "many"],
+        "argument --n: it must be a whole number, got many",
+    ),
+    (
+        ["export", "--ckpt_path", "runs/ring", "--format", "torchscript"],
+        "argument --format: invalid choice: 'torchscript' (choose from ",
+    ),
     ([*RING, "--foo", "8"], "there is no flag --foo; see --help."),
     (
         ["evaluate", "--ckpt_path", "runs/ring", "--data.bath_size", "3"],
@@ -82,7 +217,7 @@ MISTAKES = [
     ),
 ]
 ALL = """
-import io, json, sys
+import io, json, resource, sys
 from contextlib import redirect_stderr
 from lightning_gans.cli.main import main
 printed = []
@@ -94,6 +229,7 @@ for command in json.load(sys.stdin):
             assert stopped.code == 2
     printed.append(stream.getvalue())
 assert "torch" not in sys.modules
+assert resource.getrusage(resource.RUSAGE_SELF).ru_utime < 2  # of them all
 print(json.dumps(printed))
 """
 
@@ -104,29 +240,51 @@ def test_misspelt_names_are_told_without_pytorch():
         Path(f"runs/{run}/version_0/checkpoints/last.ckpt").touch()
     Path("runs/notes").mkdir()
     Path("old.yaml").write_text("model: {class_path: WGANPG}\n")
+    Path("typed.yaml").write_text(
+        "model: {class_path: GAN, init_args: {n_critic: null}}\ndata: GaussianRing\n"
+    )
+    Path("list.yaml").write_text("- 1\n")
+    Path("bad.yaml").write_text("model: [\n")
+    before = sorted(Path().rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", ALL],
         input=json.dumps([command for command, _ in MISTAKES]),
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     for (_, message), line in zip(MISTAKES, json.loads(done.stdout), strict=True):
         assert line.startswith(f"lightning-gans: error: {message}")
         assert line.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+    assert len(MISTAKES) > 60
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--model", "my_gan.MyGAN", "--model.own", "1", "--data", "GaussianRing"],
-        ["--model", "MyGAN", "--import", "my_gan"],
+        ["--model", "MyGAN", "--import", "my_gan", "--data", "GaussianRing"],
         ["--model", "my_gan.MyGAN", "--data", "MyData", "--data.own", "1"],
         ["--config", "mine.yaml"],
         ["--model", "lightning_gans.WGANGP", "--model.penalty.weight=1", "--data", "data.yaml"],
-        ["--model", "WGANGP", "--model.penalty.weight", "1", "--model", "GAN"],
-        ["--model.class_path=GAN", "--model.init_args.n_critic", "2"],
-        ["--model", "{class_path: GAN, init_args: {n_critic: 2}}", "--trainer", "trainer.yaml"],
+        ["--model", "WGANGP", "--model.penalty.weight", "1", "--model", "GAN", *ON_RING],
+        ["--model.class_path=GAN", "--model.init_args.n_critic", "2", *ON_RING],
+        ["--model", "{class_path: GAN, init_args: {n_critic: 2}}", *ON_RING],
+        ["--config", "gan_ring", "--trainer", "trainer.yaml"],
+        ["--config", "gan_ring", "--model.generator.hidden", "[64,64]", "--trainer.devices=[0,1]"],
+        ["--config", "gan_ring", "--model.generator.hidden+=64", "--model.prior=null"],
+        ["--config", "gan_ring", "--model.optimizer_g", "SGD", "--model.optimizer_g.lr", "1e-3"],
+        ["--config", "gan_ring", "--model.optimizer_g.lr=1", "--trainer.max_time.days", "1"],
+        [
+            "--config",
+            "gan_ring",
+            "--trainer.logger",
+            "TensorBoardLogger",
+            "--trainer.precision=16",
+        ],
+        ["--config", "gan_ring", "--trainer.logger", "WandB", "--trainer.logger.project", "mine"],
         ["--config", "gan_ring", "--model.regularizers+=R1", "--model.regularizers.weight", "1"],
         ["--config", "gan_ring", "--trainer.callbacks+", "GeneratorEMA", "--trainer.logger=WandB"],
         [
@@ -144,6 +302,7 @@ def test_what_the_parser_may_accept_is_left_to_it(arguments):
         "model: {class_path: my_gan.MyGAN, init_args: {own: 1}}\ndata: {class_path: MyData}\n"
     )
     Path("data.yaml").write_text("{class_path: GaussianRing, init_args: {sd: 0.1}}")
+    Path("trainer.yaml").write_text("max_steps: 3")
     check(["fit", *arguments])
 
 

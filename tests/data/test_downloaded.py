@@ -98,11 +98,47 @@ def test_a_download_that_fails_says_what_is_missing_and_leaves_nothing(monkeypat
         raise RuntimeError("no network")
 
     monkeypatch.setattr(MNIST, "source", staticmethod(download))
-    with pytest.raises(
-        ValueError, match=r"train-images.*missing.*no network.*gans prepare --data"
+    with pytest.raises(ValueError, match="MNIST is not in data") as raised:
+        MNIST().prepare_data()
+    assert str(raised.value).endswith(
+        "MNIST/raw/train-images-idx3-ubyte, or run lightning-gans prepare "
+        "--data MNIST where there is a network. The download failed: no network"
+    )
+    assert os.listdir() == []
+
+
+def test_nothing_is_downloaded_into_a_folder_that_is_not_there_unless_asked_to(
+    monkeypatch, capsys
+):
+    def download(root, download):
+        make_digits(root)
+
+    monkeypatch.setattr(MNIST, "source", staticmethod(download))
+    with pytest.raises(ValueError, match="data_dir: there is no folder deep/data"):
+        MNIST("deep/data").prepare_data()
+    assert os.listdir() == []
+    main(["prepare", "--data", "MNIST", "--data.data_dir", "deep/data"])
+    assert capsys.readouterr().out == "MNIST: 60 images to train on\n"
+    assert os.listdir("deep/data") == ["MNIST"]
+
+
+def test_a_preparation_that_fails_leaves_no_folder_and_says_what_cannot_be_made(
+    monkeypatch, capsys
+):
+    def download(root, download):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(MNIST, "source", staticmethod(download))
+    Path("file").touch()
+    for folder, message in (
+        ("new", "data_dir: MNIST is not in new."),
+        ("file/new", "data_dir: file/new cannot be made: Not a directory."),
     ):
-        MNIST("fresh").prepare_data()
-    assert not Path("fresh").exists()
+        with pytest.raises(SystemExit) as done:
+            main(["prepare", "--data", "MNIST", "--data.data_dir", folder])
+        assert done.value.code == 2
+        assert f"error: {message}" in capsys.readouterr().err
+    assert os.listdir() == ["file"]
 
 
 def test_the_environment_names_the_folder_that_is_not_given(monkeypatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from lightning_gans.callbacks.drawing import save_gif, save_png
+from lightning_gans.callbacks.drawing import PICTURES, save_gif, save_picture
 from lightning_gans.cli.commands.opening import (
     check_number,
     check_out,
@@ -38,8 +38,8 @@ def interpolate(
 
     Args:
         ckpt_path: file or run folder.
-        out: a ``.png`` with a row of ``steps`` images for every pair, or a ``.gif`` of ``steps``
-            frames there and back, with all pairs in each.
+        out: a ``.png`` or ``.jpg`` with a row of ``steps`` images for every pair, or a ``.gif``
+            of ``steps`` frames there and back, with all pairs in each.
         n: pairs of latents, at least 1.
         steps: latents of a way with both its ends, at least 2.
         mode: "linear" or "spherical"; the latter keeps the length that a normal prior's latents
@@ -56,7 +56,7 @@ def interpolate(
     """
     check_number("n", n, 1, 1000)
     check_number("steps", steps, 2, 1000)
-    check_out(out, ".png", ".gif")
+    check_out(out, *PICTURES, ".gif")
     model = generating(ckpt_path, weights, allow)
     start, end = latents(model, 2 * n, seed).chunk(2)
     known = checked_classes(model, classes)
@@ -79,9 +79,9 @@ def interpolate(
         raise InputError(
             f"classes: the generator reads classes, but no shares of several: {error}"
         ) from error
-    if out.suffix == ".png":
+    if out.suffix in PICTURES:
         with writing(out):
-            save_png(picture(model, rows, columns=steps), out)
+            save_picture(picture(model, rows, columns=steps), out)
         return
     columns = min(n, 8)
     places = [rows[step::steps] for step in range(steps)]

@@ -58,8 +58,9 @@ def check_out(out: Path, *endings: str) -> None:
         InputError: if it has another one, or there is no place for it.
     """
     if out.suffix not in endings or out.name.startswith(".") or not out.name:
-        allowed = " or ".join(ending or "nothing, for a new folder" for ending in endings)
-        raise InputError(f"out: {str(out)!r} must end in {allowed}.")
+        named = ", ".join(ending for ending in endings if ending)
+        folder = ", or in nothing for a new folder" if "" in endings else ""
+        raise InputError(f"out: the name must end in {named}{folder}, got {out}.")
     place = out.absolute().parent
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -69,16 +70,17 @@ def check_out(out: Path, *endings: str) -> None:
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Says where a file is once it is written, or explains why it could not be.
+    """Says where a file is once it is written, and if it took the place of another one.
 
     Raises:
         InputError: in the place of an OSError.
     """
+    is_there = out.exists()
     try:
         yield
     except OSError as error:
         raise InputError(f"out: {out} cannot be written: {error}.") from error
-    say(str(out))
+    say(f"{out}{' (replaces the file that was there)' if is_there else ''}")
 
 
 def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> AdversarialModule:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_gans.callbacks.drawing import save_gif, save_png, to_bytes
+from lightning_gans.callbacks.drawing import PICTURES, save_gif, save_picture, to_bytes
 from lightning_gans.cli.commands.opening import (
     check_number,
     check_out,
@@ -48,8 +48,8 @@ def sample(
 
     Args:
         ckpt_path: files or run folders; more than one for a ``.gif``, of a frame each.
-        out: a ``.png`` of all samples, a ``.npy`` array in the range of the data, a ``.gif``, or
-            a new folder with one ``.png`` an image.
+        out: a ``.png`` or ``.jpg`` of all samples, a ``.npy`` array in the range of the data, a
+            ``.gif``, or a new folder with one ``.png`` an image.
         n: number of samples, at least 1, a multiple of the number of classes; 64 of them, or 8 of
             each class, if it is not given.
         classes: of the samples, as many of each; all if none are given.
@@ -63,7 +63,7 @@ def sample(
     check_number("n", 1 if n is None else n, 1, MOST)
     if out.name and out.suffix == "" and out.exists():
         raise InputError(f"out: there is a {out} already; name a new folder.")
-    check_out(out, ".png", ".npy", ".gif", "")
+    check_out(out, *PICTURES, ".npy", ".gif", "")
     if len(ckpt_path) > 1 and out.suffix != ".gif":
         raise InputError(f"out: of {len(ckpt_path)} checkpoints a .gif is made, got {out}.")
     models = [generating(path, weights, allow) for path in ckpt_path]
@@ -91,7 +91,7 @@ def sample(
             if out.suffix == ".gif":
                 save_gif(frames, out)
             else:
-                save_png(frames[0], out)
+                save_picture(frames[0], out)
 
 
 def _samples(model: GAN, n: int | None, classes: Sequence[int], seed: int) -> Tensor:
@@ -119,7 +119,7 @@ def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> N
         partial.chmod(0o755)
         pixels = to_bytes(images, limits).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
         for index, image in enumerate(pixels):
-            save_png(image, partial / f"{index:06d}.png")
+            save_picture(image, partial / f"{index:06d}.png")
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
