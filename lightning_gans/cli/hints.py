@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.sources import Setting, exported, find, settings
+from lightning_gans.spelling import likely, nearest
 
 __all__ = [
     "CHOSEN",
@@ -13,8 +13,6 @@ __all__ = [
     "OTHERS",
     "SECTIONS",
     "classes_for",
-    "likely",
-    "nearest",
     "no_class",
     "no_flag",
     "no_part",
@@ -79,30 +77,6 @@ OPEN = ("GeneratorSource", "DiscriminatorSource", "EncoderSource", "Callback", "
 """Settings that take other classes, too, but none with a name like one of ours."""
 SURE = 0.9
 """How like two names are if the one is the other misspelt."""
-
-
-def nearest(name: str, known: Iterable[str], least: float = 0.6) -> str | None:
-    """Returns the name that is most like one, whatever its capitals and underscores, or None.
-
-    Args:
-        name: that there is not.
-        known: those that there are.
-        least: how like it must be, from 0 to 1.
-    """
-    plain = {_plain(one): one for one in known}
-    near = get_close_matches(_plain(name), plain, 1, least)
-    return plain[near[0]] if near else None
-
-
-def _plain(name: str) -> str:
-    return re.sub("[_-]", "", name.lower())
-
-
-def likely(name: str, known: Iterable[str]) -> str:
-    """Returns how a message ends about a name that there is not: the nearest one, or else all."""
-    names = [*known]
-    near = nearest(name, names)
-    return f": did you mean {near}?" if near else f"; there are {', '.join(names) or 'none'}."
 
 
 def no_class(section: str, name: str) -> str:

@@ -18,9 +18,9 @@ from typing_extensions import override
 
 from lightning_gans import __version__
 from lightning_gans.cli import catalogue
-from lightning_gans.cli.hints import likely
 from lightning_gans.cli.processes import tell
 from lightning_gans.errors import InputError, RunError, one_line
+from lightning_gans.spelling import likely
 
 __all__ = ["main"]
 

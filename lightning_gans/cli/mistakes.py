@@ -12,11 +12,9 @@ from pathlib import Path
 
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.choices import Choices
-from lightning_gans.cli.finding import checkpoint_in, explained
 from lightning_gans.cli.hints import (
     CHOSEN,
     SECTIONS,
-    nearest,
     no_class,
     no_flag,
     no_part,
@@ -29,6 +27,8 @@ from lightning_gans.cli.request import Request, check_name, check_trainer, class
 from lightning_gans.cli.sources import settings, takes_any
 from lightning_gans.cli.values import must_be, shown
 from lightning_gans.errors import InputError
+from lightning_gans.finding import checkpoint_in, explained
+from lightning_gans.spelling import nearest
 
 __all__ = ["FLAGS", "check", "check_checkpoints"]
 

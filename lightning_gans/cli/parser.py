@@ -16,13 +16,13 @@ from lightning_gans.cli.hints import (
     CHOSEN,
     HOMES,
     classes_for,
-    nearest,
     no_class,
     not_chosen,
     part_word,
 )
 from lightning_gans.cli.sources import exported
 from lightning_gans.cli.values import must_be, shown
+from lightning_gans.spelling import nearest
 
 __all__ = ["Refused", "mended", "reason", "trusting"]
 

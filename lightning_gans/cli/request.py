@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from lightning_gans.cli.catalogue import ENDINGS, config_path, configs, configs_folder
-from lightning_gans.cli.finding import checkpoint_in, find_checkpoint, run_of, unfinished
-from lightning_gans.cli.hints import nearest
 from lightning_gans.cli.modules import import_modules, look_here
 from lightning_gans.errors import InputError, printable
+from lightning_gans.finding import checkpoint_in, find_checkpoint, run_of, unfinished
+from lightning_gans.spelling import nearest
 
 __all__ = [
     "COMMANDS",

@@ -26,7 +26,6 @@ from typing_extensions import override
 from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.environment import code_version, machine, versions
-from lightning_gans.cli.finding import run_of
 from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.processes import give_time
 from lightning_gans.cli.screen import say
@@ -35,6 +34,7 @@ from lightning_gans.core.lightning_compat import NumberedLogger
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import replacing
+from lightning_gans.finding import run_of
 
 __all__ = ["CONFIG_KEY", "RunLogger", "RunRecord"]
 

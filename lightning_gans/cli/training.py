@@ -29,8 +29,6 @@ from datamodules.folder import UnreadableImageError
 from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder
-from lightning_gans.cli.finding import explained, run_of
-from lightning_gans.cli.hints import nearest
 from lightning_gans.cli.messages import print_header, print_resume_hint, print_summary
 from lightning_gans.cli.parser import mended, reason, trusting
 from lightning_gans.cli.processes import OtherProcessFailed, fail_together
@@ -58,7 +56,9 @@ from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.trust import Trust, known_paths
 from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
+from lightning_gans.finding import explained, run_of
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
+from lightning_gans.spelling import nearest
 from lightning_gans.trainer import Trainer, silence_notices
 
 __all__ = ["GANCLI", "checked_settings", "prepare", "run"]

@@ -13,9 +13,9 @@ import pytest
 import torch
 import yaml
 
-from lightning_gans.cli.finding import find_checkpoint, run_of
 from lightning_gans.cli.main import main
 from lightning_gans.cli.runs import RunLogger
+from lightning_gans.finding import find_checkpoint, run_of
 
 RUN = [
     *("fit", "--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),

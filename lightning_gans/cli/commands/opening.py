@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from lightning_gans.callbacks.drawing import Picture, overview
-from lightning_gans.cli.finding import checkpoint_in, explained
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export
@@ -18,6 +17,7 @@ from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.core.trust import Trust
 from lightning_gans.errors import InputError, one_line
+from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.loading import load_trusting
 
 __all__ = [

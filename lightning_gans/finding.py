@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightning_gans.cli.hints import likely, nearest
 from lightning_gans.errors import InputError
+from lightning_gans.spelling import likely, nearest
 
 __all__ = ["checkpoint_in", "explained", "find_checkpoint", "run_of", "unfinished"]
 
