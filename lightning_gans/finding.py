@@ -8,7 +8,10 @@ from pathlib import Path
 from lightning_gans.errors import InputError
 from lightning_gans.spelling import likely, nearest
 
-__all__ = ["checkpoint_in", "explained", "find_checkpoint", "run_of", "unfinished"]
+__all__ = ["RUNS", "checkpoint_in", "explained", "find_checkpoint", "run_of", "unfinished"]
+
+RUNS = Path("runs")
+"""Folder of all runs in the working directory, unless a run is given another."""
 
 
 @contextmanager
@@ -58,10 +61,11 @@ def unfinished(root: Path, name: str) -> Path | None:
 
 
 def checkpoint_in(path: Path, first: str = "best") -> Path:
-    """Returns the checkpoint that a path stands for.
+    """Returns the checkpoint that a path or the name of a run stands for.
 
     Args:
-        path: a file, or the folder of a run or of all runs of a name, of which the newest counts.
+        path: a file, the folder of a run or of all runs of a name, of which the newest counts, or
+            a name in the folder `RUNS`.
         first: which checkpoint of a run is taken, "best" or "last"; the other one, if there is no
             such.
 
@@ -70,12 +74,14 @@ def checkpoint_in(path: Path, first: str = "best") -> Path:
     """
     if path.is_file():
         return path
-    for run in (path, *_newest_first(path)):
+    is_name = str(path) == path.name
+    places = [path, RUNS / path] if is_name else [path]
+    for run in (run for place in places for run in (place, *_newest_first(place))):
         for which in (first, "last" if first == "best" else "best"):
             if (run / "checkpoints" / f"{which}.ckpt").is_file():
                 return run / "checkpoints" / f"{which}.ckpt"
     what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
-    near = nearest(path.name, _names(path.parent))
+    near = nearest(path.name, _names(RUNS if is_name else path.parent))
     hint = f": did you mean {path.with_name(near)}?" if near not in (None, path.name) else "."
     raise FileNotFoundError(f"There is no {what} at {path}{hint}")
 

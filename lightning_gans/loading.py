@@ -1,4 +1,4 @@
-"""Opening a checkpoint or an export without naming the class of its model."""
+"""Opening a run, a checkpoint or an export without naming the class of its model."""
 
 import os
 from collections.abc import Iterable
@@ -17,6 +17,7 @@ from lightning_gans.core.exports import is_export, read_export
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.trust import Trust
 from lightning_gans.errors import one_line
+from lightning_gans.finding import checkpoint_in
 
 __all__ = ["load", "load_trusting"]
 
@@ -28,7 +29,7 @@ def load(
     allow: Iterable[str | type] = (),
     **arguments: Any,
 ) -> GAN:
-    """Returns the model of a checkpoint, on the CPU, in evaluation mode, its networks rebuilt.
+    """Returns the model of a run, a checkpoint or an export, on the CPU, in evaluation mode.
 
     The model of an export has the weights of the networks that were exported, such as the
     generator; its other networks are untrained. A model that is no `GAN` is returned as its own
@@ -39,7 +40,11 @@ def load(
     own classes if you allow them.
 
     Args:
-        path: a checkpoint, or a safetensors file made by ``lightning-gans export``.
+        path: a checkpoint, a safetensors file made by ``lightning-gans export``, or a run: its
+            folder (``runs/gan_ring/version_0``), the folder of all runs of a name
+            (``runs/gan_ring``), or just the name (``gan_ring``), which is looked up in ``runs``.
+            A name stands for its newest run, and a run for its ``best.ckpt``, or for
+            ``last.ckpt`` if there is no best checkpoint.
         averaged: give the generator its averaged weights, if the checkpoint has any.
         allow: classes of your own that the file may name, or names of packages with such classes.
         arguments: constructor arguments that win over the saved ones. Networks, priors,
@@ -47,21 +52,22 @@ def load(
             checkpoint and have to be given here.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if there is no such file and no run with a checkpoint.
         ValueError: if the file is not a checkpoint of this package, names a class that is not
             allowed, or an argument is missing.
     """
-    return load_trusting(trusting(allow), path, averaged=averaged, **arguments)
+    file = checkpoint_in(Path(path))
+    return load_trusting(trusting(allow), file, averaged=averaged, **arguments)
 
 
 def load_trusting(
     trust: Trust, path: str | os.PathLike[str], *, averaged: bool = True, **arguments: Any
 ) -> GAN:
-    """Returns the model of a checkpoint: as `load`, of which it has the other arguments.
+    """Returns the model of a checkpoint: as `load`, of a file.
 
     Args:
         trust: what the file may name, and how a user allows it more.
-        path: as in `load`.
+        path: the file.
         averaged: as in `load`.
         arguments: as in `load`.
 

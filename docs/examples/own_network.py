@@ -37,5 +37,5 @@ trainer = Trainer(max_steps=updates, accelerator="cpu", callbacks=[Checkpoint()]
 trainer.fit(model, GaussianRing(batch_size=128))
 
 # A checkpoint holds weights, not code. Give `load` new networks to put the weights into.
-again = load(trainer.checkpoint_callback.last_model_path, **networks())
+again = load(trainer.log_dir, **networks())
 print(again.sample(4))

@@ -115,7 +115,7 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
         required=True,
         nargs="+" if several else None,
         metavar="PATH",
-        help=f"{text}: a checkpoint, or the folder of a run (its best.ckpt, or else last.ckpt)",
+        help=f"{text}: a checkpoint, or a run's folder or name (its best.ckpt, or else last.ckpt)",
     )
     parser.add_argument(
         "--import",

@@ -160,6 +160,31 @@ def test_a_folder_stands_for_its_best_checkpoint(root, tmp_path):
     assert np.array_equal(np.load("found.npy"), model.sample(latents(model, 64, 0)).numpy())
 
 
+def test_a_run_is_opened_by_its_folder_or_its_name(root):
+    shutil.copytree(root / "ring", "runs/ring")
+    shutil.copytree("runs/ring/version_0", "runs/ring/version_1")
+    newest = Path("runs/ring/version_1/checkpoints")
+    state = torch.load(newest / "best.ckpt", weights_only=True)
+    state["state_dict"]["generator.layers.0.bias"] += 1.0
+    torch.save(state, newest / "best.ckpt")
+
+    def bias(path):
+        return load(path).generator.layers[0].bias
+
+    older, best = load("runs/ring/version_0/checkpoints/best.ckpt"), load(newest / "best.ckpt")
+    assert_close(best.generator.layers[0].bias, older.generator.layers[0].bias + 1.0)
+    for path in ("ring", "runs/ring", Path("runs/ring/version_1")):
+        assert torch.equal(bias(path), best.generator.layers[0].bias)
+    assert torch.equal(bias("runs/ring/version_0"), older.generator.layers[0].bias)
+    (newest / "best.ckpt").unlink()
+    last = load(newest / "last.ckpt").generator.layers[0].bias
+    assert torch.equal(bias("ring"), last)
+    Path("ring").mkdir()  # of something else: a folder without a checkpoint hides no run
+    run("sample", "--ckpt_path", "ring", "--out", "found.npy")
+    model = load("runs/ring")
+    assert np.array_equal(np.load("found.npy"), model.sample(latents(model, 64, 0)).numpy())
+
+
 # interpolate
 
 

@@ -13,9 +13,10 @@ import pytest
 import torch
 import yaml
 
+from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.main import main
 from lightning_gans.cli.runs import RunLogger
-from lightning_gans.finding import find_checkpoint, run_of
+from lightning_gans.finding import RUNS, checkpoint_in, find_checkpoint, run_of
 
 RUN = [
     *("fit", "--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),
@@ -170,6 +171,37 @@ def test_the_newest_run_with_a_checkpoint_is_found():
     assert find_checkpoint(Path("runs"), "run", "last").parts[-3] == "version_10"
     with pytest.raises(FileNotFoundError, match=r"No run in runs/run has a checkpoint best\.ckpt"):
         find_checkpoint(Path("runs"), "run", "best")
+
+
+def test_a_checkpoint_is_found_by_a_path_or_by_the_name_of_a_run():
+    for run in ("runs/ring", "runs/digits", "elsewhere/ring", "lightning_logs"):
+        Path(f"{run}/version_0/checkpoints").mkdir(parents=True)
+        Path(f"{run}/version_0/checkpoints/last.ckpt").touch()
+    for path, folder in (
+        ("ring", "runs/ring"),
+        ("runs/ring", "runs/ring"),
+        ("elsewhere/ring", "elsewhere/ring"),
+        ("elsewhere/ring/version_0", "elsewhere/ring"),
+        ("lightning_logs", "lightning_logs"),
+    ):
+        found = checkpoint_in(Path(path))
+        assert found == Path(folder, "version_0", "checkpoints", "last.ckpt")
+    Path("digits").touch()
+    assert checkpoint_in(Path("digits")) == Path("digits")  # a file is what it is
+    for path, end in (
+        ("rng", "rng: did you mean ring?"),
+        ("runs/rng", "runs/rng: did you mean runs/ring?"),
+        ("elsewhere/digts", "elsewhere/digts."),
+        ("nothing", "nothing."),
+    ):
+        with pytest.raises(FileNotFoundError) as refused:
+            checkpoint_in(Path(path))
+        assert str(refused.value) == f"There is no checkpoint and no run folder at {end}"
+
+
+def test_names_are_looked_up_where_runs_are_kept_by_default():
+    settings = yaml.safe_load((configs_folder() / "default.yaml").read_text())
+    assert settings["trainer"]["default_root_dir"] == str(RUNS)
 
 
 def test_only_the_last_checkpoint_of_a_run_goes_on_in_its_folder():

@@ -84,10 +84,10 @@ def writing(out: Path) -> Iterator[None]:
 
 
 def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> AdversarialModule:
-    """Returns the model of a checkpoint, in evaluation mode; says which one a folder stands for.
+    """Returns the model of a checkpoint, in evaluation mode; says which one a run stands for.
 
     Args:
-        path: a checkpoint or a folder; see `checkpoint_in`.
+        path: a checkpoint or a run; see `checkpoint_in`.
         weights: "averaged" or "raw"; if it is not given the averaged ones where there are any.
         allow: packages with classes of the user's own.
 
@@ -101,7 +101,7 @@ def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) ->
         if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
             raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
         model = load_trusting(Trust(allow), file, averaged=weights != "raw")
-    if path.is_dir():
+    if file != path:
         say(f"made with {file}")
     return model
 
