@@ -4,6 +4,12 @@ The models never see these classes and these classes never see the models: any L
 or DataLoader trains a GAN.
 """
 
+from pkgutil import extend_path
+
+# A project may have a folder of this name without an __init__.py, which Python would no longer
+# look into: its modules are found beside these.
+__path__ = extend_path(__path__, __name__)
+
 from datamodules.array import ArrayData
 from datamodules.downloaded import CIFAR10, MNIST, FashionMNIST
 from datamodules.folder import ImageFolder

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from lightning_gans import __version__
 from lightning_gans.cli import catalogue
+from lightning_gans.cli.modules import check_data_package
 from lightning_gans.cli.processes import tell
 from lightning_gans.errors import InputError, RunError, one_line
 from lightning_gans.spelling import likely
@@ -34,6 +35,8 @@ TRAINING = {
 """Commands that know their own arguments; to ask them takes seconds."""
 SHORT = ("sample", "interpolate", "evaluate", "export", "list", "completion")
 """Commands whose arguments are known here."""
+WITHOUT_DATA = ("sample", "interpolate", "export")
+"""Commands that need a model only."""
 MEANT = {"train": "fit", "training": "fit", "resume": "fit", "generate": "sample"}
 """What commands of these names would be."""
 
@@ -198,6 +201,8 @@ def _run(given: Sequence[str]) -> None:
         _check_text(text)
     parser = _parser()
     _check_command(given[0] if given else "--help")
+    if given and not given[0].startswith("-") and given[0] not in WITHOUT_DATA:
+        check_data_package()
     if given and given[0] in TRAINING:
         _train(list(given))
         return
