@@ -3,12 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-gpu check soak install
+.PHONY: demo test test-all test-gpu readme check soak install
 
 # Trains a Wasserstein GAN on eight Gaussians, on the CPU, in about two minutes. For a shorter run:
-# make demo FLAGS="--trainer.max_steps 200"
+# make demo DEMO_FLAGS="--trainer.max_steps 200"
 demo: .venv/installed
-	$(BIN)/lightning-gans fit --config configs/wgan_gp_ring_tuned.yaml --trainer.accelerator cpu $(FLAGS)
+	$(BIN)/lightning-gans fit --config configs/wgan_gp_ring_tuned.yaml --trainer.accelerator cpu $(DEMO_FLAGS)
 
 # Every check, and the tests that take minutes in all.
 test: .venv/dev check
@@ -25,6 +25,10 @@ test-gpu: .venv/dev
 # Kills runs at random moments, and opens damaged and hostile files: takes long.
 soak: .venv/dev
 	$(BIN)/python tests/soak.py
+
+# What the README shows, line by line, in new environments: downloads all that it installs.
+readme:
+	$(PYTHON) tests/readme_by_line.py
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The modules that docs/variants.md shows, as modules."""
+"""What the pages show: their commands and programs, and the modules of docs/variants.md."""
 
 import re
 import sys
@@ -6,13 +6,34 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-PAGE = Path(__file__).parents[1] / "docs" / "variants.md"
+VARIANTS = Path(__file__).parents[1] / "docs" / "variants.md"
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Returns the language and the text of each block of code on a page."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def code(page: Path, language: str) -> list[str]:
+    """Returns the blocks of a language on a page."""
+    return [text for known, text in blocks(page) if known == language]
+
+
+def shrunk(words: list[str]) -> list[str]:
+    """Returns a command, after ``lightning-gans``, made to train for a few updates only."""
+    if words[:1] != ["fit"]:
+        return words
+    steps = "4" if "--ckpt_path" in words else "2"
+    brief = [*("--trainer.max_steps", steps), *("--trainer.val_check_interval", "2")]
+    brief += [*("--pictures.every_n_updates", "0"), *("--data.num_eval_samples", "32")]
+    return [*(steps if word == "60000" else word for word in words), *brief]
 
 
 def sources() -> dict[str, str]:
     """Returns the text of each module by its name, which is the first line of its block."""
-    blocks = re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", PAGE.read_text(), re.M | re.DOTALL)
-    return dict(blocks)
+    texts = code(VARIANTS, "python")
+    found = (re.fullmatch(r"# (\w+)\.py\n(.*)", text, re.DOTALL) for text in texts)
+    return {match[1]: match[2] for match in found if match}
 
 
 @lru_cache

@@ -3,10 +3,16 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+import readme_by_line
+import shown
+import torch
 
+from lightning_gans import load
 from lightning_gans.cli.catalogue import configs, configs_folder, variants
 from lightning_gans.cli.main import main
 
@@ -14,10 +20,6 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 RESULTS = json.loads((ROOT / "benchmarks" / "results" / "images.json").read_text())
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_it_is_short_and_opens_with_the_demo_a_picture_and_a_table():
@@ -28,9 +30,40 @@ def test_it_is_short_and_opens_with_the_demo_a_picture_and_a_table():
         assert next(i for i, line in enumerate(lines) if line.startswith(start)) < 40
 
 
+def test_make_readme_knows_every_line_of_it():
+    commands = [step.command for step in readme_by_line.steps()]
+    assert [command.split()[0] for command in commands] == [
+        *("make", "pip", "pip", "python"),
+        *["lightning-gans"] * 5,
+        "python",
+    ]
+    with pytest.raises(ValueError, match="how to run this line of the README: make coffee"):
+        readme_by_line.known("make coffee")
+
+
+def printed(target):
+    """Returns what make would do for a target."""
+    done = subprocess.run(["make", "-n", target], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_demo_says_what_it_installs_and_leaves_the_tools_out():
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, name)
+    demo = printed("demo")
+    assert re.match(r'echo "Installing PyTorch .* 6 GB', demo)
+    assert "pip install --editable .\n" in demo
+    assert "dev" not in demo
+    assert "pip install --editable '.[dev]'\n" in printed("test")
+    Path(".venv").mkdir()
+    Path(".venv/installed").touch()
+    assert "pip" not in printed("demo")
+    assert printed("test").count("pip install") == 1
+
+
 @pytest.mark.slow
 def test_the_python_example_runs_as_it_stands():
-    (example,) = blocks("python")
+    (example,) = shown.code(PAGES[0], "python")
     assert len([line for line in example.splitlines() if line]) == 10
     names = {}
     exec(compile(example, "README.md", "exec"), names)
@@ -43,19 +76,18 @@ def test_the_python_example_runs_as_it_stands():
 @pytest.mark.slow
 def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
     """Shrunk by flags: only whether they are accepted is of interest here."""
-    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    lines = [line for block in shown.code(PAGES[0], "bash") for line in block.splitlines()]
     commands = [shlex.split(x, comments=True)[1:] for x in lines if x.startswith("lightning-gans")]
     assert len(commands) == 5
     for command in commands:
-        if command[0] == "fit":
-            steps = "4" if "--ckpt_path" in command else "2"
-            command = [part if part != "60000" else steps for part in command]
-            command += ["--trainer.max_steps", steps, "--trainer.val_check_interval", "2"]
-            command += ["--pictures.every_n_updates", "0", "--data.num_eval_samples", "32"]
-        main(command)
+        main(shown.shrunk(command))
     assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in capsys.readouterr().out
     assert Path("samples.png").is_file()
     assert Path("scores.json").is_file()
+    model = load("gan_ring")
+    assert model.n_critic == 2
+    best = load("runs/gan_ring/version_0/checkpoints/best.ckpt")
+    assert all(map(torch.equal, model.parameters(), best.parameters()))
 
 
 def test_the_collection_has_every_model_with_its_measured_score():
