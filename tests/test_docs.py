@@ -112,6 +112,17 @@ def test_the_gallery_and_the_benchmarks_show_the_results(monkeypatch):
     assert len(gallery.papers()) == 11
 
 
+@pytest.mark.slow
+def test_training_is_timed_up_to_its_first_update(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import startup
+
+    fit, expected = startup.COMMANDS[startup.TO_FIRST_UPDATE]
+    assert startup.timed(fit, expected)["processor"] > 0
+    with pytest.raises(RuntimeError, match="ended with exit code 2"):
+        startup.timed((*fit, "--model.n_critc", "2"), expected)
+
+
 def test_the_jobs_for_clusters_are_understood(monkeypatch, capsys):
     fill("photos")
     jobs = [DOCS / "examples" / "slurm" / f"{name}.sh" for name in ("single", "seeds", "requeue")]
