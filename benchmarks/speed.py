@@ -248,8 +248,11 @@ def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> list[str]:
     """Returns the table of what was measured, in Markdown."""
     lines = [
-        "| workload | precision | updates/s | images/s | time, of the bare loop's (quartiles) | "
-        "of the bare loop in 32-true | of the product rate, bare | peak memory, of bare |",
+        "| workload | precision | updates/s | images/s | "
+        "time relative to the bare loop (quartiles) | "
+        "time relative to the bare loop in 32-true | "
+        "share of the matrix-product rate: training, bare loop | "
+        "peak memory, relative to the bare loop |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for run in found["workloads"].values():
