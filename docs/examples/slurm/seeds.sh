@@ -1,5 +1,5 @@
 #!/bin/bash
-# A job array over five seeds. Each run has a name of its own. Submit it with: sbatch seeds.sh
+# A job array over five seeds. Each run has its own name. Submit it with: sbatch seeds.sh
 #SBATCH --job-name=seeds
 #SBATCH --array=0-4
 #SBATCH --ntasks=1
