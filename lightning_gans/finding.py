@@ -1,5 +1,6 @@
 """Which checkpoint is meant by a path, or by the name of a run."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,15 @@ from pathlib import Path
 from lightning_gans.errors import InputError
 from lightning_gans.spelling import likely, nearest
 
-__all__ = ["RUNS", "checkpoint_in", "explained", "find_checkpoint", "run_of", "unfinished"]
+__all__ = [
+    "RUNS",
+    "checkpoint_in",
+    "explained",
+    "find_checkpoint",
+    "folder_of",
+    "run_of",
+    "unfinished",
+]
 
 RUNS = Path("runs")
 """Folder of all runs in the working directory, unless a run is given another."""
@@ -104,5 +113,16 @@ def run_of(checkpoint: Path) -> Path | None:
     """Returns the run folder whose last checkpoint it is, so that the run can resume, or None."""
     folder = checkpoint.resolve().parent.parent
     is_last = checkpoint.name == "last.ckpt" and checkpoint.parent.name == "checkpoints"
-    is_run = re.fullmatch(r"version_\d+", folder.name) and (folder / "config.yaml").is_file()
-    return folder if is_last and is_run else None
+    return folder if is_last and _is_run(folder) else None
+
+
+def folder_of(checkpoint: Path) -> Path | None:
+    """Returns the run folder in whose ``checkpoints`` a checkpoint lies, or None."""
+    folder = Path(os.path.normpath(checkpoint.parent / ".."))
+    is_inside = checkpoint.absolute().parent.name == "checkpoints"
+    return folder if is_inside and _is_run(folder.resolve()) else None
+
+
+def _is_run(folder: Path) -> bool:
+    named = re.fullmatch(r"version_\d+", folder.name) is not None
+    return named and (folder / "config.yaml").is_file()

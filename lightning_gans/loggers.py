@@ -55,13 +55,22 @@ class TensorBoard(TensorBoardLogger):
         if self.follows_run:
             move_tensorboard(self, os.path.join(folder, "tensorboard"))
 
+    def follow_scores(self, folder: str) -> None:
+        """Writes the scores of a checkpoint beside the rows of the training, unless elsewhere.
+
+        In a folder of their own they are points of their own: on the curves of the training they
+        would be steps back.
+        """
+        if self.follows_run:
+            move_tensorboard(self, os.path.join(folder, "tensorboard", "scores"))
+
 
 class WandB(WandbLogger):
     """Lightning's Weights & Biases logger, keeping its files in the run's folder.
 
     Without a key it records offline and never asks for one. A resumed run continues its W&B
     run, which is named after its folder. At the end the checkpoints become an artifact; the
-    summary has the best of each score.
+    summary has the best of each score. A checkpoint that is scored later is a W&B run of its own.
 
     Args:
         save_dir: another folder for its files.
@@ -113,6 +122,25 @@ class WandB(WandbLogger):
         if wandb_settings(self)["name"] is None:
             wandb_settings(self, name=f"{run.parent.name}/{run.name}")
         self._identify(run / "wandb" / "id")
+
+    def follow_scores(self, folder: str, name: str | None, job_type: str) -> None:
+        """Records the scores of a checkpoint as a W&B run of their own.
+
+        The W&B run of the training is left alone: the training may be logging to it, and its
+        history would go back to the update of the checkpoint.
+
+        Args:
+            folder: where its files are kept, unless another folder was given.
+            name: of the W&B run, unless another one was given; W&B makes one up without.
+            job_type: likewise.
+        """
+        if self.follows_run:
+            move_wandb(self, folder)
+        given = wandb_settings(self)
+        if given["name"] is None and name is not None:
+            wandb_settings(self, name=name)
+        if given["job_type"] is None:
+            wandb_settings(self, job_type=job_type)
 
     @rank_zero_only
     def _identify(self, path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
         main(shown.shrunk(command))
     assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in capsys.readouterr().out
     assert Path("samples.png").is_file()
-    assert Path("scores.json").is_file()
+    assert Path("runs/gan_ring/version_0/scores.json").is_file()
     model = load("gan_ring")
     assert model.n_critic == 2
     best = load("runs/gan_ring/version_0/checkpoints/best.ckpt")

@@ -36,7 +36,8 @@ class Evaluation(Callback):
     do better. It is computed once, from the data module's ``floor_dataloader`` if it has one.
 
     The scores are logged as ``val/<score>`` (``test/<score>``) at the number of generator updates,
-    and put where checkpoints and early stopping find them.
+    those of the checkpoint if nothing is trained, and put where checkpoints and early stopping
+    find them.
 
     Args:
         metrics: given to ``observe`` the fields of the model's evaluation record, or those that
@@ -177,9 +178,10 @@ class Evaluation(Callback):
         row = {f"{stage}/{name}": value for name, value in self.scores.items()}
         model.last_logged.update(row)
         model.log_dict(row, logger=False, sync_dist=True)
+        fits = trainer.state.fn == "fit"
         for logger in trainer.loggers:
-            logger.log_metrics(row, step=trainer.global_step)
-        if trainer.state.fn != "fit":
+            logger.log_metrics(row, step=trainer.global_step if fits else model.updates_made)
+        if not fits:
             self.print_table(trainer)
 
     def _score_real_data(

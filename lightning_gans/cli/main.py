@@ -95,7 +95,12 @@ def _parser() -> _Parser:
     evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
     _add_checkpoint(evaluate, "what to score")
     evaluate.add_argument("--split", choices=("validation", "test"), default="validation")
-    _add_out(evaluate, "scores.json", ".json")
+    _add_out(
+        evaluate,
+        argparse.SUPPRESS,
+        "the .json file; scores.json in the run folder if it is not given, or in the working "
+        "directory if the checkpoint is in no run folder",
+    )
 
     export = add("export", "write the generator in a form that other programs open")
     _add_checkpoint(export, "what to export")

@@ -10,7 +10,7 @@ from lightning_gans.cli.screen import say
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.loggers import WandB
 
-__all__ = ["print_header", "print_resume_hint", "print_summary"]
+__all__ = ["print_header", "print_resume_hint", "print_summary", "print_uploads"]
 
 LEFT_BEHIND = {
     "figures/real_and_generated.png": "real beside generated samples",
@@ -79,6 +79,11 @@ def print_summary(trainer: Trainer, folder: Path) -> None:
     if last.exists() and trainer.max_steps > 0:
         longer = f"--trainer.max_steps {2 * trainer.max_steps}"
         say(f"to train longer: lightning-gans fit --ckpt_path {last} {longer}")
+    print_uploads(trainer)
+
+
+def print_uploads(trainer: Trainer) -> None:
+    """Says how to upload what W&B has recorded offline."""
     for logger in trainer.loggers:
         command = logger.to_upload() if isinstance(logger, WandB) else None
         if command is not None:

@@ -281,6 +281,21 @@ class RunRecord(Callback):
         self._record.setdefault("resumed_at", [])
 
     @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit":
+            self._tell_loggers(trainer)
+
+    @override
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tell_loggers(trainer)
+
+    def _tell_loggers(self, trainer: Trainer) -> None:
+        """Tells loggers of scores whose they are, and under which settings."""
+        checkpoint = trainer.ckpt_path and str(trainer.ckpt_path)
+        for logger in trainer.loggers:
+            logger.log_hyperparams({**self.config, "checkpoint": checkpoint})
+
+    @override
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:

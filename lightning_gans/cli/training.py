@@ -29,7 +29,12 @@ from datamodules.folder import UnreadableImageError
 from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder
-from lightning_gans.cli.messages import print_header, print_resume_hint, print_summary
+from lightning_gans.cli.messages import (
+    print_header,
+    print_resume_hint,
+    print_summary,
+    print_uploads,
+)
 from lightning_gans.cli.parser import mended, reason, trusting
 from lightning_gans.cli.processes import OtherProcessFailed, fail_together
 from lightning_gans.cli.request import (
@@ -41,6 +46,14 @@ from lightning_gans.cli.request import (
     is_whole,
 )
 from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord
+from lightning_gans.cli.scores import (
+    LATEST,
+    ROWS,
+    check_places,
+    keep,
+    record_of,
+    refuse_links,
+)
 from lightning_gans.cli.screen import say
 from lightning_gans.cli.threads import (
     check_threads,
@@ -56,7 +69,7 @@ from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.trust import Trust, known_paths
 from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
-from lightning_gans.finding import explained, run_of
+from lightning_gans.finding import explained, folder_of, run_of
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
 from lightning_gans.spelling import nearest
 from lightning_gans.trainer import Trainer, silence_notices
@@ -83,12 +96,18 @@ class GANCLI(CommandLine):
 
     Args:
         arguments: the command line after the program's name.
+        keeps_scores: whether scores of a checkpoint are written into the folder of its run.
+
+    Attributes:
+        scored: the record of the scores that a checkpoint has got, once it has.
 
     Raises:
         InputError: if something the user gave cannot be used.
     """
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: list[str], *, keeps_scores: bool = True) -> None:
+        self.scored: dict[str, Any] | None = None
+        self._keeps_scores = keeps_scores
         self._run: RunLogger | None = None
         self._changes: list[str] = []
         self._request = Request(arguments)
@@ -193,21 +212,26 @@ class GANCLI(CommandLine):
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        kwargs["logger"] = self._loggers() if self.subcommand == "fit" else False
+        kwargs["logger"] = [] if self.subcommand == "predict" else self._loggers()
         self._record = RunRecord(self.config_dump, sys.argv)
         self.trainer_defaults["callbacks"] = [self._record]
         trainer: Any = super().instantiate_trainer(**kwargs)
         assert isinstance(trainer, Trainer)
         return trainer
 
-    def _loggers(self) -> list[Logger] | bool:
-        """Returns ``metrics.csv`` first, and what the user asks for beside it."""
+    def _loggers(self) -> list[Logger]:
+        """Returns what the user asks for, and before it ``metrics.csv`` of a training."""
         trainer = self.made("trainer")
         given = trainer.logger
         if trainer.fast_dev_run:
-            return False
+            return []
         others = given if isinstance(given, list) else [given] if given else []
         others = [logger for logger in others if logger is not True]
+        if any(isinstance(logger, WandbLogger) for logger in others):
+            go_offline_without_key()
+        if self.subcommand != "fit":
+            self._follow_scores(others)
+            return others
         run = run_of(Path(self.checkpoint)) if self.checkpoint else None
         if run is not None:
             number = int(run.name.removeprefix("version_"))
@@ -215,11 +239,29 @@ class GANCLI(CommandLine):
         else:
             self._run = RunLogger(trainer.default_root_dir, self.setting("name"))
         for logger in others:
-            if isinstance(logger, WandbLogger):
-                go_offline_without_key()
             if isinstance(logger, TensorBoard | WandB):
                 logger.follow(self._run.log_dir)
         return [self._run, *others]
+
+    def _follow_scores(self, loggers: list[Logger]) -> None:
+        """Lets loggers of scores write into the run folder, or else into the working directory."""
+        folder = self._scored_run or Path()
+        name = Path(self.checkpoint).stem if self.checkpoint else None
+        if self._scored_run is not None:
+            run = folder.resolve()
+            name = f"{run.parent.name}/{run.name}/{name}"
+        for logger in loggers:
+            if isinstance(logger, TensorBoard):
+                refuse_links(folder / "tensorboard", folder / "tensorboard" / "scores")
+                logger.follow_scores(str(folder))
+            if isinstance(logger, WandB):
+                refuse_links(folder / "wandb")
+                logger.follow_scores(str(folder), name, str(self.subcommand))
+
+    @property
+    def _scored_run(self) -> Path | None:
+        """The run folder that holds the checkpoint, if there is one."""
+        return folder_of(Path(self.checkpoint)) if self.checkpoint else None
 
     @property
     def checkpoint(self) -> str | None:
@@ -272,10 +314,28 @@ class GANCLI(CommandLine):
         self._score(model, **kwargs)
 
     def _score(self, model: AdversarialModule, **kwargs: Any) -> None:
+        """Scores a model; what is kept of the scores goes into the folder of its run."""
+        folder = self._scored_run
+        keeps = self._keeps_scores and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
+        if folder is not None and keeps:
+            check_places(folder)
         if self.trainer.is_global_zero:
             what = self.checkpoint or "an untrained model: there is no --ckpt_path"
             say(f"scores of {what}")
         self._run_guarded(model, **{**kwargs, "verbose": False})
+        if not self.trainer.is_global_zero:
+            return
+        self.scored = record_of(self.trainer, model, self.datamodule, self.checkpoint)
+        if folder is not None and keeps:
+            keep(self.scored, folder)
+            say(f"these scores, in the place of earlier ones: {folder / LATEST}")
+            say(f"a row for each scoring of the run: {folder / ROWS}")
+        elif self.checkpoint is not None and keeps:
+            say(
+                "the checkpoint is in no run folder, so the scores are only printed. Use "
+                "lightning-gans evaluate --out FILE to write them."
+            )
+        print_uploads(self.trainer)
 
     def predict(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
@@ -285,8 +345,7 @@ class GANCLI(CommandLine):
             raise InputError("trainer.devices: predict writes one file, use one process.")
         checkpoint = Path(self.checkpoint)
         target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
-        if target.parent.is_symlink():
-            raise InputError(f"{target.parent} is a link, where nothing is written. Remove it.")
+        refuse_links(target.parent)
         kwargs["return_predictions"] = True
         samples = torch.cat(self._run_guarded(model, **kwargs))
         with replacing(target) as file:
@@ -552,11 +611,12 @@ def _nothing_left(done: int, limit: int) -> NoReturn:
     sys.exit(0)
 
 
-def run(arguments: list[str]) -> GANCLI | None:
+def run(arguments: list[str], *, keeps_scores: bool = True) -> GANCLI | None:
     """Runs one of these commands; returns what ran it, or None for ``prepare``.
 
     Args:
         arguments: the command and what follows it.
+        keeps_scores: as for `GANCLI`.
 
     Raises:
         InputError: if something the user gave cannot be used.
@@ -566,7 +626,7 @@ def run(arguments: list[str]) -> GANCLI | None:
     try:
         with mended():
             if arguments[0] != "prepare":
-                return GANCLI(arguments)
+                return GANCLI(arguments, keeps_scores=keeps_scores)
             prepare(arguments[1:])
             return None
     except argparse.ArgumentError as error:

@@ -106,6 +106,7 @@ class CheckpointedModule(LightningModule):
     Attributes:
         seed: of the run, known once a trainer has set the model up.
         images_seen: real samples that the discriminator was shown, over all processes.
+        updates_made: generator updates, counted by the trainer that made the last of them.
         skipped_steps: steps of optimizers that fp16 left out because a gradient overflowed.
         value_range: least and greatest value that a picture of the data should show, if the data
             module that the model was trained on has one.
@@ -116,6 +117,7 @@ class CheckpointedModule(LightningModule):
         self._save_plain_hyperparameters()
         self.seed = 0
         self.images_seen = 0
+        self.updates_made = 0
         self.skipped_steps: Tensor | float = 0.0
         self.value_range: tuple[float, float] | None = None
         self._constants: dict[str, Tensor] | None = None
@@ -245,6 +247,7 @@ class CheckpointedModule(LightningModule):
         if given is None or fitting:
             self.seed = record["seed"]
         self.images_seen = record["images_seen"]
+        self.updates_made = int(checkpoint.get("global_step", 0))
         self.skipped_steps = float(record.get("skipped_steps", 0))
         if self.value_range is None and record.get("value_range"):
             self.value_range = (record["value_range"][0], record["value_range"][1])

@@ -128,11 +128,12 @@ def move_wandb(logger: WandbLogger, folder: str) -> None:
 
 
 def wandb_settings(logger: WandbLogger, **settings: str) -> dict[str, str | None]:
-    """Changes ``name`` and ``id`` of a logger that has not begun, and returns what they are."""
+    """Changes settings of a logger that has not begun, and returns its name, id and job type."""
     logger._wandb_init.update(settings)
     logger._name = settings.get("name", logger._name)
     logger._id = settings.get("id", logger._id)
-    return {"name": logger._name, "id": logger._id}
+    job_type = logger._wandb_init.get("job_type")
+    return {"name": logger._name, "id": logger._id, "job_type": job_type}
 
 
 def wandb_run(logger: WandbLogger) -> Any:

@@ -245,6 +245,7 @@ class AdversarialModule(TermsModule):
             config.scheduler.step()
         self.images_per_update = size * trainer.world_size
         self.images_seen += slices * self.images_per_update
+        self.updates_made = update
         self.has_trained = True
         if self._round.logs:
             self._log_row(self._round)

@@ -6,7 +6,7 @@ from functools import partial
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import SMALL, SMALL_CVAE, MadeImages, fitted, quiet_trainer, small_ring
+from conftest import SMALL, SMALL_CVAE, MadeImages, Rows, fitted, quiet_trainer, small_ring
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrizations
@@ -380,9 +380,13 @@ def test_validation_repeats_the_scores_of_training_to_the_last_bit(tmp_path):
         **VALIDATED,
         val_check_interval=3,
     )
-    trainer = quiet_trainer(3, callbacks=[second, GeneratorEMA(0.5)], limit_val_batches=1.0)
+    rows = Rows()
+    trainer = quiet_trainer(
+        3, callbacks=[second, GeneratorEMA(0.5)], limit_val_batches=1.0, logger=rows
+    )
     trainer.validate(GAN(**SMALL), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
     assert first.scores == second.scores
+    assert rows.rows == [(3, {f"val/{name}": value for name, value in first.scores.items()})]
     assert first.floors == second.floors
     other = Evaluation()
     trainer = quiet_trainer(3, callbacks=[other, GeneratorEMA(0.5)], limit_test_batches=1.0)

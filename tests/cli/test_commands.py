@@ -218,7 +218,7 @@ def test_an_animation_goes_there_and_back(last):
 def test_scores_are_those_of_the_run_in_a_table_and_a_file(root, capsys):
     run("evaluate", "--ckpt_path", root / "digits" / "version_0" / "checkpoints" / "last.ckpt")
     printed = capsys.readouterr().out
-    found = json.loads(Path("scores.json").read_text())
+    found = json.loads((root / "digits" / "version_0" / "scores.json").read_text())
     record = json.loads((root / "digits" / "version_0" / "run.json").read_text())
     assert found["scores"] == record["scores"]
     assert found["floors"] == record["floors"]
@@ -232,7 +232,8 @@ def test_scores_are_those_of_the_run_in_a_table_and_a_file(root, capsys):
     assert first["scores"].keys() == second["scores"].keys()
     assert first["scores"]["w1"] != second["scores"]["w1"]
     run("evaluate", "--ckpt_path", root / "ring", "--data.num_eval_samples", "30")
-    assert json.loads(Path("scores.json").read_text())["samples"] == 30
+    found = json.loads((root / "ring" / "version_0" / "scores.json").read_text())
+    assert found["samples"] == 30
 
 
 # export

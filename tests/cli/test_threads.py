@@ -74,7 +74,8 @@ def test_a_score_is_repeated_with_the_threads_of_the_run():
         torch.set_num_threads(3)
         main(["evaluate", "--ckpt_path", checkpoint])
         assert torch.get_num_threads() == 2
-        assert json.loads(Path("scores.json").read_text())["machine"]["threads"] == 2
+        scores = json.loads(Path("runs/run/version_0/scores.json").read_text())
+        assert scores["machine"]["threads"] == 2
 
 
 def test_a_second_run_in_a_program_chooses_anew():

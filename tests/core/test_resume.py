@@ -222,7 +222,7 @@ def test_evaluate_repeats_the_scores_of_the_run(precision, tmp_path):
     run = tmp_path / "runs" / "run" / "version_0"
     last = str(run / "checkpoints" / "last.ckpt")
     main(["evaluate", "--ckpt_path", last])
-    scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
+    scores = json.loads((run / "scores.json").read_text())["scores"]
     assert scores == json.loads((run / "run.json").read_text())["scores"]
 
 

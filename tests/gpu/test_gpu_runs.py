@@ -62,4 +62,4 @@ def test_a_resumed_run_and_evaluate_are_exact(model, data, more, tmp_path):
     main(["evaluate", "--ckpt_path", str(whole / "checkpoints" / "last.ckpt")])
     record = json.loads((whole / "run.json").read_text())
     assert record["machine"]["device"] == torch.cuda.get_device_name()
-    assert json.loads(Path("scores.json").read_text())["scores"] == record["scores"]
+    assert json.loads((whole / "scores.json").read_text())["scores"] == record["scores"]
