@@ -4,7 +4,7 @@ Nothing here guesses a range from the values it is given: the data's ``value_ran
 that the same value always gets the same colour and the same place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from lightning_gans.files import replacing
 __all__ = [
     "PICTURES",
     "Picture",
-    "curves",
     "image_grid",
     "level_sets",
     "overview",
@@ -30,6 +29,7 @@ __all__ = [
     "profiles",
     "read_png",
     "real_and_generated",
+    "rendered",
     "save_gif",
     "save_picture",
     "side_by_side",
@@ -90,7 +90,7 @@ def points(
     """
     figure, axes = _square(value_range, title)
     _scatter(axes, real, fake)
-    return _rendered(figure)
+    return rendered(figure)
 
 
 def level_sets(
@@ -120,7 +120,7 @@ def level_sets(
     figure.colorbar(filled, cax=figure.add_axes((0.8, 0.1, 0.03, 0.82)))
     figure.text(0.975, 0.5, "discriminator output", rotation=90, va="center", ha="center")
     _scatter(axes, real, fake, real_colour="white")
-    return _rendered(figure)
+    return rendered(figure)
 
 
 def overview(
@@ -172,34 +172,7 @@ def profiles(
     for handle in axes.legend(loc="upper right").legend_handles:
         if handle is not None:
             handle.set_alpha(1)
-    return _rendered(figure)
-
-
-def curves(rows: Sequence[tuple[int, Mapping[str, float]]]) -> Picture:
-    """Returns the losses and the discriminator's outputs over generator updates.
-
-    Args:
-        rows: (update, values) in the order of the updates, as they are logged.
-    """
-    figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    keys = [key.removeprefix("train/") for key in rows[-1][1] if key.startswith("train/")]
-    distances = [key for key in keys if key.startswith("wasserstein")]
-    outputs = [key for key in keys if key.startswith(("d_real", "d_fake"))]
-    losses = [key for key in keys if key.startswith("loss_")]
-    for axes, names in ((left, losses), (right, distances or outputs)):
-        for name in names:
-            key = f"train/{name}"
-            known = [(update, values[key]) for update, values in rows if key in values]
-            marker = "." if len(known) == 1 else ""
-            axes.plot(*zip(*known, strict=True), label=name, linewidth=1, marker=marker)
-        axes.set_xlabel("generator updates")
-        axes.grid(alpha=0.3)
-        if names:
-            axes.legend()
-    left.set_title("losses")
-    right.set_title("estimated Wasserstein distance" if distances else "discriminator")
-    return _rendered(figure)
+    return rendered(figure)
 
 
 def side_by_side(left: Picture, right: Picture, *, gap: int = 0) -> Picture:
@@ -236,6 +209,13 @@ def real_and_generated(real: Tensor, fake: Tensor, value_range: tuple[float, flo
         for images, title in ((real, "real"), (fake, "generated"))
     )
     return side_by_side(left, right, gap=16)
+
+
+def rendered(figure: Figure) -> Picture:
+    """Returns a figure as a picture."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def save_picture(picture: Picture, path: Path) -> None:
@@ -304,9 +284,3 @@ def _scatter(axes: Any, real: Tensor, fake: Tensor, *, real_colour: str = REAL) 
             axes.scatter(x, y, s=4, c=colour, label=name, linewidths=0)
     if len(real) or len(fake):
         axes.legend(loc="upper right", fontsize=8, markerscale=3)
-
-
-def _rendered(figure: Figure) -> Picture:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

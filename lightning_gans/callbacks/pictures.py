@@ -1,6 +1,7 @@
 """Pictures of a GAN in training: samples, the discriminator's level sets, curves, an animation."""
 
 import csv
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from typing_extensions import override
 
 from lightning_gans.callbacks import drawing
+from lightning_gans.callbacks.curves import curves
+from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.players import Record
 from lightning_gans.core.showing import Comparison, Drawing, Grid, Levels
@@ -23,12 +26,12 @@ class Pictures(Callback):
     """Draws samples of fixed latents at a cadence, and sums the run up at its end.
 
     Into the run's folder go ``samples/<update>.png`` and, for points in the plane,
-    ``figures/level_sets_<update>.png``; at the end ``figures/curves.png``,
-    ``figures/real_and_generated.png`` and ``figures/training.gif``, and for images
-    ``figures/interpolation.png``: rows of images on the arcs between two latents each. A model
-    that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over those that
-    are made of them, and, if it has classes, ``figures/styles.png``: behind each real image its
-    latents in every class, at most 10. Loggers that take images get each as ``media/<name>``.
+    ``figures/level_sets_<update>.png``; at the end ``figures/curves.png`` with losses, gradient
+    norms and scores, ``figures/real_and_generated.png`` and ``figures/training.gif``, and for
+    images ``figures/interpolation.png``: rows of images on the arcs between two latents each. A
+    model that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over those
+    that are made of them, and, if it has classes, ``figures/styles.png``: behind each real image
+    its latents in every class, at most 10. Loggers that take images get each as ``media/<name>``.
 
     Conditional images have a row for each class, at most 10, of the same latents; the level sets
     of conditional points are those of class 0.
@@ -111,9 +114,21 @@ class Pictures(Callback):
         update = trainer.global_step
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every > 0 and update % every == 0:
-            self._rows.append((update, dict(pl_module.last_logged)))
+            self._note(pl_module, update, "train/")
         if self.every_n_updates and update % self.every_n_updates == 0:
             self._draw(trainer, pl_module)
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, AdversarialModule)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._note(pl_module, trainer.global_step, "val/")
+
+    def _note(self, model: AdversarialModule, update: int, prefix: str) -> None:
+        """Keeps the values that have been logged at an update."""
+        row = {key: value for key, value in model.last_logged.items() if key.startswith(prefix)}
+        if row:
+            self._rows.append((update, row))
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -138,7 +153,10 @@ class Pictures(Callback):
     def _sum_up(self, trainer: Trainer, model: AdversarialModule) -> None:
         figures = self._folder / "figures"
         if self._rows:
-            self._publish(trainer, "curves", drawing.curves(self._rows), figures / "curves.png")
+            callbacks = trainer.callbacks  # type: ignore[attr-defined]
+            floors = [c.floors for c in callbacks if isinstance(c, Evaluation)]
+            picture = curves(self._rows, *floors[:1])
+            self._publish(trainer, "curves", picture, figures / "curves.png")
         for name, final in model.final_pictures(self._real).items():
             picture = draw(final, self._range)
             self._publish(trainer, name, picture, figures / f"{name}.png")
@@ -181,13 +199,17 @@ def draw(what: Drawing, value_range: tuple[float, float], *, title: str = "") ->
 
 
 def _logged_rows(path: Path, update: int) -> list[tuple[int, dict[str, float]]]:
-    """Returns the training rows that a resumed run has on disk already."""
+    """Returns the rows of losses and scores that a resumed run has on disk already."""
     if update == 0 or not path.is_file():
         return []
+    rows = []
     with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("train/loss_d")]
-    return [
-        (int(row["step"]), {key: float(value) for key, value in row.items() if value})
-        for row in rows
-        if int(row["step"]) <= update
-    ]
+        for row in csv.DictReader(file):
+            values = {}
+            for key, text in row.items():
+                if key and key.startswith(("train/", "val/")):
+                    with suppress(ValueError):  # the cell is empty
+                        values[key] = float(text)
+            if values and int(row["step"]) <= update:
+                rows.append((int(row["step"]), values))
+    return rows

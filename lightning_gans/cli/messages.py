@@ -16,7 +16,7 @@ LEFT_BEHIND = {
     "figures/real_and_generated.png": "real beside generated samples",
     "figures/reconstructions.png": "real samples over their reconstructions",
     "figures/training.gif": "the training as an animation",
-    "figures/curves.png": "losses",
+    "figures/curves.png": "losses, gradient norms and scores",
     "metrics.csv": "every logged value",
     "checkpoints/best.ckpt": "best checkpoint",
     "checkpoints/last.ckpt": "last checkpoint",

@@ -87,20 +87,12 @@ def test_a_flat_function_has_a_picture_too():
     assert drawing.level_sets(lambda x: 0 * x[:, 0], empty, empty, (-1.0, 1.0)).any()
 
 
-def test_profiles_and_curves_are_uint8_and_not_empty():
+def test_profiles_are_uint8_and_not_empty():
     vectors = torch.rand(10, 4)
-    rows = [(50, {"train/loss_d": 1.0, "train/loss_g": 0.5, "train/wasserstein": 0.1})] * 2
-    plain = [
-        (50, {"train/loss_d": 1.0, "train/loss_g": 0.5, "train/d_real": 1, "train/d_fake": 0})
-    ]
-    for picture in (
-        drawing.profiles(vectors, vectors, (0.0, 1.0)),
-        drawing.curves(rows),
-        drawing.curves(plain),
-    ):
-        assert picture.dtype == np.uint8
-        assert picture.shape[2] == 3
-        assert len(colours(picture)) > 5
+    picture = drawing.profiles(vectors, vectors, (0.0, 1.0))
+    assert picture.dtype == np.uint8
+    assert picture.shape[2] == 3
+    assert len(colours(picture)) > 5
 
 
 def test_pictures_of_different_height_stand_side_by_side():

@@ -1,5 +1,6 @@
 """When pictures are drawn, of what, and where they go."""
 
+import csv
 import os
 
 import lightning.pytorch as pl
@@ -14,6 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from datamodules import OneZeroPattern
 from lightning_gans import GAN, WGAN
 from lightning_gans.callbacks import GeneratorEMA, Pictures, drawing
+from lightning_gans.callbacks.curves import curves
+from lightning_gans.cli.main import main
 from lightning_gans.core.priors import NormalPrior
 
 
@@ -157,6 +160,29 @@ def test_data_that_tells_nothing_of_itself_is_drawn_from_its_batches():
     model = GAN(generator=nn.Linear(2, 2), discriminator=nn.Linear(2, 1), prior=NormalPrior(2))
     drawn(model, loader, max_steps=1, every=0)
     assert "real_and_generated.png" in files("run/figures")
+
+
+def test_curves_of_a_resumed_run_have_all_its_rows_and_scores(monkeypatch):
+    given = []
+
+    def watch(rows, floors):
+        given.append((rows, floors))
+        return curves(rows, floors)
+
+    monkeypatch.setattr("lightning_gans.callbacks.pictures.curves", watch)
+    run = ["fit", "--name", "run", "--model", "GAN", "--data", "GaussianRing"]
+    run += ["--data.batch_size", "4", "--data.num_eval_samples", "20", "--trainer.max_steps", "5"]
+    run += ["--trainer.log_every_n_steps", "2", "--trainer.val_check_interval", "3"]
+    main([*run, "--pictures.every_n_updates", "0"])
+    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "7"])
+    (_, floors), (rows, _) = given
+    assert floors.keys() >= {"w1", "modes"}
+    kinds = [(update, {key.partition("/")[0] for key in row}) for update, row in rows]
+    train, val = {"train"}, {"val"}
+    assert kinds == [(2, train), (3, val), (4, train), (5, val), (6, train), (6, val), (7, val)]
+    with open("runs/run/version_0/metrics.csv", newline="") as file:
+        logged = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    assert [{"step": update, **row} for update, row in rows] == logged
 
 
 def test_a_trial_run_draws_nothing():
