@@ -264,9 +264,9 @@ def test_misspelt_names_are_told_without_pytorch():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--model", "my_gan.MyGAN", "--model.own", "1", "--data", "GaussianRing"],
-        ["--model", "MyGAN", "--import", "my_gan", "--data", "GaussianRing"],
-        ["--model", "my_gan.MyGAN", "--data", "MyData", "--data.own", "1"],
+        ["--model", "my_nets.MyGAN", "--model.own", "1", "--data", "GaussianRing"],
+        ["--model", "MyGAN", "--import", "my_nets", "--data", "GaussianRing"],
+        ["--model", "my_nets.MyGAN", "--data", "MyData", "--data.own", "1"],
         ["--config", "mine.yaml"],
         ["--model", "lightning_gans.WGANGP", "--model.penalty.weight=1", "--data", "data.yaml"],
         ["--model", "WGANGP", "--model.penalty.weight", "1", "--model", "GAN", *ON_RING],
@@ -297,9 +297,9 @@ def test_misspelt_names_are_told_without_pytorch():
     ],
 )
 def test_what_the_parser_may_accept_is_left_to_it(arguments):
-    Path("my_gan.py").write_text("OWN = True\n")
+    Path("my_nets.py").write_text("OWN = True\n")
     Path("mine.yaml").write_text(
-        "model: {class_path: my_gan.MyGAN, init_args: {own: 1}}\ndata: {class_path: MyData}\n"
+        "model: {class_path: my_nets.MyGAN, init_args: {own: 1}}\ndata: {class_path: MyData}\n"
     )
     Path("data.yaml").write_text("{class_path: GaussianRing, init_args: {sd: 0.1}}")
     Path("trainer.yaml").write_text("max_steps: 3")
