@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -284,9 +285,12 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: after the program's name; those of the process if they are not given.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python does with errors
     try:
         _run(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed, as by `lightning-gans list >&-`
+            sys.stdout.flush()
     except (InputError, RunError) as error:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise
