@@ -21,6 +21,7 @@ from lightning_gans import __version__
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.modules import check_data_package
 from lightning_gans.cli.processes import tell
+from lightning_gans.cli.screen import beside, wrapped
 from lightning_gans.errors import InputError, RunError, one_line
 from lightning_gans.spelling import likely
 
@@ -40,6 +41,8 @@ WITHOUT_DATA = ("sample", "interpolate", "export")
 """Commands that need a model only."""
 MEANT = {"train": "fit", "training": "fit", "resume": "fit", "generate": "sample"}
 """What commands of these names would be."""
+UNBROKEN = 10_000
+"""Characters of a line, for a file that is searched by lines."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,9 +65,14 @@ def _parser() -> _Parser:
     for name, text in TRAINING.items():
         commands.add_parser(name, help=text, add_help=False)
 
-    def add(name: str, text: str) -> _Parser:
+    def add(
+        name: str, text: str, arguments: str = "--ckpt_path PATH [--FLAG VALUE ...]"
+    ) -> _Parser:
+        usage = f"lightning-gans {name} {arguments}"
         return commands.add_parser(
             name,
+            # The parser's own needs 60 columns.
+            usage="\n".join(wrapped(usage, 7, "usage: ")).removeprefix("usage: "),
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
             allow_abbrev=False,
@@ -111,9 +119,10 @@ def _parser() -> _Parser:
     _add_weights(export)
     _add_out(export, argparse.SUPPRESS, "the file; generator.<format> if it is not given")
 
-    add("list", "list the GANs, the data and the configurations that come along")
-    completion = add("completion", "print what makes a shell complete commands and names")
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    add("list", "list the GANs, the data and the configurations that come along", "")
+    completion = add("completion", "print what makes a shell complete commands and names", "SHELL")
+    shells = ("bash", "zsh", "tcsh")
+    completion.add_argument("shell", choices=shells, metavar="SHELL", help=", ".join(shells))
     return parser
 
 
@@ -170,6 +179,7 @@ def _add_out(parser: _Parser, default: str, text: str) -> None:
 
 
 def _list() -> None:
+    width = None if sys.stdout and sys.stdout.isatty() else UNBROKEN
     for title, entries in (
         ("models (--model)", catalogue.variants()),
         ("data (--data)", catalogue.data()),
@@ -177,7 +187,7 @@ def _list() -> None:
     ):
         print(title)
         for name, text in entries.items():
-            print(f"  {name:<22}  {text}")
+            print("\n".join(beside(f"  {name}", text, 26, width)))
         print()
 
 

@@ -4,8 +4,6 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from shutil import get_terminal_size
-from textwrap import wrap
 from typing import Any
 
 import yaml
@@ -20,6 +18,7 @@ from lightning_gans.cli.hints import (
     part_word,
     section_settings,
 )
+from lightning_gans.cli.screen import beside, wrapped
 from lightning_gans.cli.sources import ClassSource, Setting, exported, find, settings
 
 __all__ = ["FULL", "TRAINER", "asked_help", "shown_default"]
@@ -83,14 +82,15 @@ def _known_class(key: str, path: str) -> ClassSource | None:
 
 def _of_class(command: str, key: str, cls: ClassSource) -> str:
     """Returns the help on a class in the place of a setting."""
-    lines = [f"usage: lightning-gans {command} --{key} {cls.name} [--{key}.SETTING VALUE ...]"]
-    lines += ["", *_wrapped(cls.text.split("\n\n")[0]), "", "settings:"]
+    usage = f"lightning-gans {command} --{key} {cls.name} [--{key}.SETTING VALUE ...]"
+    lines = wrapped(usage, 7, "usage: ")
+    lines += ["", *wrapped(cls.text.split("\n\n")[0]), "", "settings:"]
     owner = None
     for setting in settings(cls).values():
         if setting.default is None and cls.module.startswith(MADE):
             continue
         if owner not in (None, setting.owner.name):
-            lines += ["", f"settings that come from {setting.owner.name}:"]
+            lines += ["", *wrapped(f"settings that come from {setting.owner.name}:")]
         owner = setting.owner.name
         lines += _lines(f"--{key}.{setting.name}", setting, shown_default(setting.default))
     if key == "model":
@@ -99,19 +99,20 @@ def _of_class(command: str, key: str, cls: ClassSource) -> str:
             f"lightning-gans {command} --model.generator.help MLPGenerator lists them. In the "
             "place of any class goes one of your own, by its path."
         )
-        lines += ["", *_wrapped(text)]
+        lines += ["", *wrapped(text)]
     if key in CHOSEN:
         full = f"lightning-gans {command} --{key}.help {cls.name} {FULL}"
-        lines += ["", *_wrapped(f"{full} has the parser's own help.")]
+        lines += ["", *wrapped(f"{full} has the parser's own help.")]
     return "\n".join(lines)
 
 
 def _of_command(command: str, about: str) -> str:
     """Returns the help on a command."""
     about = f"{about[0].upper()}{about[1:]}."
-    lines = [f"usage: lightning-gans {command} [--FLAG VALUE ...]", "", *_wrapped(about), ""]
+    usage = wrapped(f"lightning-gans {command} [--FLAG VALUE ...]", 7, "usage: ")
+    lines = [*usage, "", *wrapped(about), ""]
     for flag, text in _general(command):
-        lines += [f"  {flag}", *_wrapped(text, 6)]
+        lines += [f"  {flag}", *wrapped(text, 6)]
     if command != "prepare":
         defaults: dict[str, Any] = yaml.safe_load(
             (configs_folder() / "default.yaml").read_text(encoding="utf-8")
@@ -123,7 +124,7 @@ def _of_command(command: str, about: str) -> str:
             elif command == "fit" or section == "evaluation":
                 lines += _of_section(section, shown)
     end = f"lightning-gans {command} {FULL} has all flags."
-    return "\n".join([*lines, "", *_wrapped(end)])
+    return "\n".join([*lines, "", *wrapped(end)])
 
 
 def _general(command: str) -> Iterator[tuple[str, str]]:
@@ -160,20 +161,20 @@ def _general(command: str) -> Iterator[tuple[str, str]]:
 
 def _of_trainer(command: str, defaults: Mapping[str, str]) -> Iterator[str]:
     """Yields the lines on the trainer."""
-    yield from ["", "Lightning's trainer, those settings that matter most:"]
+    yield from ["", *wrapped("Lightning's trainer, those settings that matter most:")]
     known = section_settings("trainer")
     for name, text in TRAINER.items():
         if command == "fit" or name not in OF_TRAINING:
             default = defaults.get(name, shown_default(known[name].default))
             end = "" if default == "null" else f" (default: {default})"
-            yield from _wrapped(f"{text}{end}", 31, f"  --trainer.{name:<18} ")
+            yield from beside(f"  --trainer.{name}", f"{text}{end}", 31)
 
 
 def _of_section(section: str, defaults: Mapping[str, str]) -> Iterator[str]:
     """Yields the lines on a callback that every run has."""
     cls = find(*SECTIONS[section])
     assert cls is not None
-    yield from ["", *_wrapped(cls.text.split("\n\n")[0].rstrip(".") + ":")]
+    yield from ["", *wrapped(cls.text.split("\n\n")[0].rstrip(".") + ":")]
     for name, setting in section_settings(section).items():
         default = defaults.get(name, shown_default(setting.default))
         yield from _lines(f"--{section}.{name}", setting, default)
@@ -189,7 +190,7 @@ def _lines(flag: str, setting: Setting, default: str | None) -> list[str]:
     is_list = word is not None and "Sequence" in setting.kind
     flag = f"{flag}+={kind}" if is_list else f"{flag} {kind}"
     value = "required" if default is None else f"default: {default}"
-    return [f"  {flag} ({value})", *_wrapped(text, 6)]
+    return [*wrapped(f"{flag} ({value})", 4, "  "), *wrapped(text, 6)]
 
 
 def _choices(word: str) -> str:
@@ -218,15 +219,3 @@ def shown_default(source: str | None) -> str | None:
     return yaml.safe_dump(
         list(value) if isinstance(value, tuple) else value, default_flow_style=True
     ).split("\n")[0]
-
-
-def _wrapped(text: str, indent: int = 0, begin: str = "") -> list[str]:
-    plain = " ".join(text.replace("`", "").split())
-    return wrap(
-        plain,
-        min(get_terminal_size().columns, 99),
-        initial_indent=begin or " " * indent,
-        subsequent_indent=" " * indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
