@@ -34,7 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Every test starts from the same random state, without a seed for Lightning, elsewhere."""
+    """Every test starts from the same random state, without a seed for Lightning, elsewhere.
+
+    The terminal is as wide as the test says in its environment.
+    """
+    monkeypatch.setattr("rich._console", None)
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
     monkeypatch.delenv("LIGHTNING_GANS_DATA", raising=False)  # modules of tests have read it
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from rich import get_console
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torchmetrics import Metric
 from typing_extensions import override
 
@@ -26,6 +27,9 @@ __all__ = ["Evaluation"]
 
 BETTER = {"low": ("lower", "\u2193"), "high": ("higher", "\u2191"), "same": ("as real", "=")}
 """What the table says of a score, in words and as a sign."""
+HEADINGS = ("score", "generated", "real data", "better", "meaning")
+FORMS = ((5, False), (4, False), (4, True), (3, True))
+"""Columns of the table, and whether they stand close together, for ever narrower terminals."""
 
 
 class Evaluation(Callback):
@@ -233,17 +237,35 @@ class Evaluation(Callback):
         """Prints the scores of the last evaluation beside their floors, on the main process."""
         if not (trainer.is_global_zero and self.scores):
             return
-        console = Console(markup=False, emoji=False)  # names may stem from a file
+        console = get_console()
         drawn = console.encoding.lower().startswith("utf")
-        table = Table(title=f"Scores of {self.num_samples:,} generated samples", box=SIMPLE_HEAD)
-        for heading in ("score", "generated", "real data", "better", "meaning"):
-            table.add_column(heading, no_wrap=heading != "meaning")
-        generated = _aligned(list(self.scores.values()))
-        floors = _aligned([self.floors.get(name) for name in self.scores])
-        for name, *numbers in zip(self.scores, generated, floors, strict=True):
-            word, arrow = BETTER[better(name)]
-            table.add_row(name, *numbers, arrow if drawn else word, meaning(name))
-        console.print(table)
+        rows = [
+            (name, *numbers, BETTER[better(name)][drawn], meaning(name))
+            for name, *numbers in zip(
+                self.scores,
+                _aligned(list(self.scores.values())),
+                _aligned([self.floors.get(name) for name in self.scores]),
+                strict=True,
+            )
+        ]
+        title = f"Scores of {self.num_samples:,} generated samples"
+        tables = [_table(title, rows, columns, close=close) for columns, close in FORMS]
+        endless = console.options.update_width(10_000)
+        needed = [console.measure(table, options=endless).minimum for table in tables]
+        fitting = (t for t, width in zip(tables, needed, strict=True) if width <= console.width)
+        console.print(next(fitting, tables[-1]))
+
+
+def _table(title: str, rows: Sequence[Sequence[str]], columns: int, *, close: bool) -> Table:
+    """Returns a table of the first columns; only the narrowest form breaks names and numbers."""
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, not close), show_edge=not close)
+    for cells in [*zip(HEADINGS, *rows, strict=True)][:columns]:
+        least = 16 if cells[0] == "meaning" else max(map(len, cells))
+        least = 1 if columns == FORMS[-1][0] else least
+        table.add_column(cells[0], overflow="fold", min_width=least)
+    for row in rows:
+        table.add_row(*map(Text, row[:columns]))  # names may stem from a file: no markup
+    return table
 
 
 def _aligned(values: Sequence[float | None]) -> list[str]:

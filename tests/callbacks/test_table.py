@@ -17,19 +17,57 @@ TABLE = """
   mine           2e-07         -           ↓
 """
 ASCII = "| w1           |     0.06275 | 0.15      | lower  | exact W1, of 2,048 at most  |"
+SLICES = (slice(7), slice(8, 15))
+"""Of a line, the first two columns at 22 characters."""
+
+
+def printed(columns, capsys, monkeypatch):
+    """Returns the lines of the table of some scores."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    evaluation = Evaluation()
+    evaluation.scores, evaluation.floors, evaluation.num_samples = SCORES, FLOORS, 2500
+    evaluation.print_table(pl.Trainer(accelerator="cpu", logger=False, barebones=True))
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_digits_are_aligned_and_arrows_say_what_is_better(encoding, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr("rich.console.Console.encoding", encoding)
-    evaluation = Evaluation()
-    evaluation.scores, evaluation.floors, evaluation.num_samples = SCORES, FLOORS, 2500
-    evaluation.print_table(pl.Trainer(accelerator="cpu", logger=False, barebones=True))
-    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    shown = printed(100, capsys, monkeypatch)
     assert shown[0].strip() == "Scores of 2,500 generated samples"
     if encoding == "utf-8":
         assert shown[1:] == TABLE.strip("\n").splitlines()
     else:
         assert all(line.isascii() for line in shown)
         assert ASCII in shown
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        (78, ["score", "generated", "real data", "better", "meaning"]),
+        (60, ["score", "generated", "real data", "better"]),
+        (41, ["score", "generated", "real data", "better"]),
+        (40, ["score", "generated", "real data"]),
+    ],
+)
+def test_a_narrow_terminal_shows_fewer_columns_and_whole_numbers(
+    columns, headings, encoding, capsys, monkeypatch
+):
+    monkeypatch.setattr("rich.console.Console.encoding", encoding)
+    shown = printed(columns, capsys, monkeypatch)
+    assert max(map(len, shown)) <= columns
+    text = " ".join(" ".join(shown).replace("|", " ").split())
+    assert " ".join(headings) in text
+    assert ("meaning" in text) == ("meaning" in headings)
+    for name, value in {"high_quality": "0.97", "w1": "0.06275", "mine": "2e-07"}.items():
+        assert f"{name} {value}" in text
+
+
+def test_the_narrowest_terminal_breaks_names_and_numbers_and_drops_nothing(capsys, monkeypatch):
+    shown = printed(22, capsys, monkeypatch)
+    assert max(map(len, shown)) <= 22
+    names, numbers = ("".join(line[part].strip() for line in shown) for part in SLICES)
+    assert "".join(SCORES) in names
+    assert "80.970.062751234" in numbers
