@@ -6,21 +6,15 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from rich.console import Console, Group
+from rich import get_console
+from rich.console import Group
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
 from rich.text import Text
 from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.metrics.names import SCORES
+from lightning_gans.progress import Bar, counted
 
 __all__ = ["Progress"]
 
@@ -66,23 +60,17 @@ class Progress(ProgressBar):
         assert isinstance(pl_module, AdversarialModule)
         if not self._enabled:
             return
-        self._console = Console()
+        self._console = get_console()
         self._start = self._shown = time.monotonic()
         self._first = trainer.global_step
         self._total = _total_updates(trainer)
-        if self._console.is_terminal:
-            self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("updates"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=self._console,
-            )
+        if self._console.is_interactive:
+            self._bar = Bar()
             self._task = self._bar.add_task(
-                type(pl_module).__name__, total=self._total, completed=self._first
+                type(pl_module).__name__,
+                total=self._total,
+                completed=self._first,
+                unit="updates",
             )
             self._live = Live(self._bar, console=self._console, refresh_per_second=DRAWINGS_PER_S)
             self._live.start()
@@ -112,12 +100,12 @@ class Progress(ProgressBar):
             self._bar.update(self._task, completed=update)
             self._live.update(Group(self._bar, Text(values, style="dim", overflow="fold")))
             return
-        speed = (update - self._first) / max(time.monotonic() - self._start, 1e-9)
-        line = f"update {update:,}"
-        if self._total is not None:
-            left = (self._total - update) / max(speed, 1e-9)
-            line += f" of {self._total:,} ({update / self._total:.0%}), {_clock(left)} left"
-        self._console.print(f"{line}, {speed:.3g} updates/s  {values}", soft_wrap=True)
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        count = counted(update, self._total, self._first, seconds)
+        speed = (update - self._first) / seconds
+        self._console.print(
+            Text(f"update {count}, {speed:.3g} updates/s  {values}"), soft_wrap=True
+        )
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -150,9 +138,3 @@ def _total_updates(trainer: Trainer) -> int | None:
 def _values(live: dict[str, float]) -> str:
     found = {key.partition("/")[2]: value for key, value in live.items()}
     return "  ".join(f"{name} {found[name]:.4g}" for name in SHOWN if name in found)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -19,10 +19,11 @@ def say(text: str) -> None:
     The text may stem from a file: nothing in it is taken for markup, and no control character
     reaches the terminal.
     """
-    from rich.console import Console  # takes a while, which help and lists need not wait
+    from rich import get_console  # takes a while, which help and lists need not wait
+    from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(printable(text), soft_wrap=True)
+    # One console for all, which knows of a live bar to print above it.
+    get_console().print(Text(printable(text)), soft_wrap=True)
 
 
 def wrapped(text: str, indent: int = 0, begin: str = "", width: int | None = None) -> list[str]:
