@@ -3,7 +3,9 @@
 import os
 import pickle
 from abc import abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +17,12 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 from torch import Tensor
-from typing_extensions import override
+from torchvision.datasets import utils
+from typing_extensions import Self, override
 
 from datamodules.images import ImageBytes, ImageData
 from datamodules.stream import EVALUATION_DATA, generator_for
+from lightning_gans.progress import Work
 
 __all__ = ["CIFAR10", "MNIST", "FashionMNIST"]
 
@@ -98,7 +102,8 @@ class DownloadedImages(ImageData):
             self.data_dir.mkdir(parents=True, exist_ok=True)
             # Aside first: whatever happens, files of the right names are whole.
             with TemporaryDirectory(dir=self.data_dir, prefix=".download-") as folder:
-                self.source(folder, download=True)
+                with _shown_download(type(self).__name__):
+                    self.source(folder, download=True)
                 for path in missing:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(Path(folder) / path.relative_to(self.data_dir), path)
@@ -125,6 +130,37 @@ class DownloadedImages(ImageData):
         held_out = (test, _some(test, self.num_eval_samples, 0))
         further = (self.training, _some(self.training, len(held_out[1]), 1))
         self.held_out = (held_out, further, held_out)
+
+
+@contextmanager
+def _shown_download(name: str) -> Iterator[None]:
+    """Shows a download of torchvision's as all progress is shown: its own bars fill log files."""
+    theirs = utils.tqdm
+    with Work(f"downloading {name}", unit="MB") as work:
+        utils.tqdm = partial(_Received, work)
+        try:
+            yield
+        finally:
+            utils.tqdm = theirs
+
+
+class _Received:
+    """Counts the bytes of a file in the place of tqdm's bar."""
+
+    def __init__(self, work: Work, total: int | None = None, **_: Any) -> None:
+        self.work = work
+        if total is not None:
+            work.total = (work.total or 0) + total / 1e6
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, number: int) -> None:
+        """Counts further bytes."""
+        self.work.done += number / 1e6
 
 
 def _some(images: ImageBytes, number: int, key: int) -> Tensor:

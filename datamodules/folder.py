@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from typing_extensions import override
 
 from datamodules.images import ImageBytes, ImageData, ImageSource
 from datamodules.stream import EVALUATION_DATA, generator_for
+from lightning_gans.progress import Work
 
 __all__ = ["ImageFiles", "ImageFolder", "UnreadableImageError"]
 
@@ -282,8 +282,14 @@ class ImageFolder(ImageData):
 
         # In chunks: a task for each image would take more memory than small images do.
         chunks = [range(start, min(start + 256, number)) for start in range(0, number, 256)]
-        with ThreadPoolExecutor(max(1, self._workers)) as pool:
-            problems = list(chain.from_iterable(pool.map(problems_of, chunks)))
+        problems: list[str | None] = []
+        with (
+            Work("reading images", number, "images") as work,
+            ThreadPoolExecutor(max(1, self._workers)) as pool,
+        ):
+            for found in pool.map(problems_of, chunks):
+                problems += found
+                work.done += len(found)
         bad = [text for text in problems if text is not None]
         if bad and not self.skip_broken:
             raise ValueError(

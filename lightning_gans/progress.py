@@ -1,7 +1,10 @@
-"""The look of progress: a live bar on a terminal, a line now and then elsewhere."""
+"""Progress of long work: a live bar on a terminal, a line now and then elsewhere."""
 
+import time
 from collections.abc import Iterable
+from threading import Event, Thread
 
+from lightning.pytorch.utilities import rank_zero_only
 from rich import get_console
 from rich.console import RenderableType
 from rich.progress import (
@@ -14,10 +17,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column
-from typing_extensions import override
+from rich.text import Text
+from typing_extensions import Self, override
 
-__all__ = ["Bar", "counted"]
+__all__ = ["DRAWINGS_PER_S", "Bar", "Work", "counted"]
 
+DRAWINGS_PER_S = 1.0
+"""Of a live bar; each takes milliseconds from what is done meanwhile."""
+PATIENCE = 1.5
+"""Seconds that work may take before a bar shows up."""
 WIDE = 72
 """Characters of a terminal that has room for the bar itself."""
 
@@ -59,7 +67,95 @@ class Bar(Progress):
         yield from super().get_renderables()
 
 
-def counted(done: float, total: float | None, first: float, seconds: float) -> str:
+class Work:
+    """Work that shows its progress if it takes long, in the first of several processes.
+
+    On a terminal a bar shows up after 1.5 seconds, and is gone once the work is done. Elsewhere a
+    line is printed now and then. A thread does both: the work has only to count, and what does
+    not count shows that it goes on.
+
+    Args:
+        text: what is done, such as "reading images".
+        total: units in the end, if that can be told.
+        unit: plural of what is counted.
+        within: the live bar of other work that this is part of, for a row of its own there.
+        every_n_seconds: time between two lines where there is no terminal.
+
+    Attributes:
+        done: units by now.
+
+    Example:
+        >>> with Work("adding numbers", 3, "numbers") as work:
+        ...     for number in range(3):
+        ...         work.done += 1
+    """
+
+    def __init__(
+        self,
+        text: str,
+        total: float | None = None,
+        unit: str = "",
+        *,
+        within: Bar | None = None,
+        every_n_seconds: float = 30.0,
+    ) -> None:
+        self.text = text
+        self.total = total
+        self.unit = unit
+        self.within = within
+        self.every_n_seconds = every_n_seconds
+        self.done: float = 0
+        self._ended = Event()
+        self._thread: Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @rank_zero_only
+    def start(self) -> None:
+        """Begins to watch the work."""
+        self._start = time.monotonic()
+        self._thread = Thread(target=self._show, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Takes away what is shown of the work."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _show(self) -> None:
+        if not get_console().is_interactive:
+            while not self._ended.wait(self.every_n_seconds):
+                self._print_line()
+        elif not self._ended.wait(PATIENCE):
+            if self.within is not None:
+                self._draw(self.within)
+            else:
+                with Bar() as bar:
+                    self._draw(bar)
+
+    def _draw(self, bar: Bar) -> None:
+        """Keeps a row up to date, in a bar that is drawn now and then."""
+        row = bar.add_task(self.text, total=self.total, unit=self.unit)
+        while True:
+            bar.update(row, completed=self.done, total=self.total, refresh=True)
+            if self._ended.wait(1 / DRAWINGS_PER_S):
+                break
+        bar.remove_task(row)
+
+    def _print_line(self) -> None:
+        seconds = time.monotonic() - self._start
+        units = (self.done, self.total, 0, seconds, self.unit)
+        count = counted(*units) if self.unit else _clock(seconds)
+        get_console().print(Text(f"{self.text}: {count}"), soft_wrap=True)
+
+
+def counted(done: float, total: float | None, first: float, seconds: float, unit: str = "") -> str:
     """Returns the count of a line of progress, and the time left if that can be told.
 
     Args:
@@ -67,11 +163,15 @@ def counted(done: float, total: float | None, first: float, seconds: float) -> s
         total: units in the end, if that can be told.
         first: units that were done before.
         seconds: that the others took.
+        unit: plural of what is counted.
     """
+    ending = f" {unit}" if unit else ""
     if total is None:
-        return f"{done:,.0f}"
-    left = (total - done) * seconds / max(done - first, 1e-9)
-    return f"{done:,.0f} of {total:,.0f} ({done / total:.0%}), {_clock(left)} left"
+        return f"{done:,.0f}{ending}"
+    count = f"{done:,.0f} of {total:,.0f}{ending} ({done / max(total, 1):.0%})"
+    if done <= first:
+        return count
+    return f"{count}, {_clock((total - done) * seconds / (done - first))} left"
 
 
 def _clock(seconds: float) -> str:

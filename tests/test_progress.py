@@ -1,16 +1,28 @@
 """The look of progress, and that it shows up when work takes long."""
 
+import gzip
+import hashlib
 import io
+import re
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
 
 import pytest
+import torchvision
 from conftest import SMALL, fitted
+from lightning.pytorch.utilities import rank_zero_only
+from made import fill, make_digits
 from rich.console import Console
 from rich.live import Live
 
+from datamodules import MNIST, ImageFolder
+from datamodules.folder import ImageFiles
 from lightning_gans import GAN
 from lightning_gans.callbacks import Progress
 from lightning_gans.cli.screen import say
-from lightning_gans.progress import Bar
+from lightning_gans.progress import Bar, Work
 
 
 @pytest.fixture
@@ -24,6 +36,14 @@ def terminal(monkeypatch):
         return lambda: file.buffer.getvalue().decode(encoding)
 
     return make
+
+
+def until(holds):
+    """Waits until something holds."""
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +91,139 @@ def test_a_dumb_terminal_has_lines(monkeypatch, capsys):
         "update 1 of 2 (50%)",
         "update 2 of 2 (100%)",
     ]
+
+
+def test_long_work_shows_its_bar_on_a_terminal_while_it_lasts(terminal, monkeypatch):
+    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
+    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
+    shown = terminal(80, no_color=True)
+    with Work("reading images", 50, "images") as work:
+        until(lambda: " 0/50 images 0:00:00 left" in shown())
+        work.done += 20
+        until(lambda: "20/50 images 0:00:00 left" in shown())
+    assert "/100" not in shown()
+    assert shown().endswith("\r\x1b[2K\x1b[?25h\r")  # the bar is gone, the cursor is there
+
+
+def test_work_that_counts_nothing_shows_that_it_goes_on(terminal, monkeypatch):
+    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
+    shown = terminal(40, no_color=True)
+    with Work("writing the graph"):
+        until(lambda: f"writing the graph{' ' * 16}0:00:00" in shown())
+
+
+def test_work_within_other_work_has_a_row_of_its_own_in_its_bar(terminal, monkeypatch):
+    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
+    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
+    terminal(80)
+    outer = Bar()
+    outer.add_task("GAN", total=9, unit="updates")
+    with Work("validation", 4, "batches", within=outer) as work:
+        work.done = 3
+        until(lambda: len(outer.tasks) == 2 and outer.tasks[1].completed == 3)
+        assert (outer.tasks[1].description, outer.tasks[1].total) == ("validation", 4)
+    assert [task.description for task in outer.tasks] == ["GAN"]
+
+
+@pytest.mark.parametrize(
+    ("work", "done", "expected"),
+    [
+        (
+            ("validation", 2000, "batches"),
+            500,
+            r"validation: 500 of 2,000 batches \(25%\), \d:\d\d left",
+        ),
+        (("validation", 2000, "batches"), 0, r"validation: 0 of 2,000 batches \(0%\)"),
+        (("predicting", None, "batches"), 1500, "predicting: 1,500 batches"),
+        (("writing the graph",), 0, "writing the graph: 0:00"),
+    ],
+)
+def test_without_a_terminal_long_work_prints_a_line_now_and_then(work, done, expected, capsys):
+    printed = ""
+
+    def has_line():
+        nonlocal printed
+        printed += capsys.readouterr().out
+        return "\n" in printed
+
+    with Work(*work, every_n_seconds=0.01) as running:
+        running.done = done
+        until(has_line)
+    assert re.fullmatch(expected, printed.splitlines()[0])
+
+
+def test_the_first_reading_of_a_folder_shows_how_far_it_is(terminal, monkeypatch):
+    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
+    shown = terminal(80, no_color=True)
+    fill("photos")
+    decode = ImageFiles.decode
+
+    def held_up(files, row):
+        until(lambda: "reading images" in shown())
+        return decode(files, row)
+
+    monkeypatch.setattr(ImageFiles, "decode", held_up)
+    data = ImageFolder("photos", image_size=8)
+    data.setup()
+    assert "0/40 images" in shown()
+    assert len(data.training) == 36
+
+
+def test_a_download_shows_its_bytes_in_place_of_bars_of_others(terminal, monkeypatch, capfd):
+    """torchvision downloads from a server here, which waits for the bar."""
+    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
+    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
+    shown = terminal(80, no_color=True)
+    make_digits("served", training=3000)
+    served = {}
+    for path in Path("served/MNIST/raw").iterdir():
+        served[f"/{path.name}.gz"] = gzip.compress(path.read_bytes(), 0)
+    total = sum(map(len, served.values())) / 1e6
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(served[self.path])))
+            self.end_headers()
+
+        def do_GET(self):
+            self.do_HEAD()
+            until(lambda: "downloading MNIST" in shown())
+            self.wfile.write(served[self.path])
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        source = torchvision.datasets.MNIST
+        sums = [(name[1:], hashlib.md5(file).hexdigest()) for name, file in served.items()]
+        monkeypatch.setattr(source, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        monkeypatch.setattr(source, "resources", sums)
+        MNIST("data").prepare_data()
+        server.shutdown()
+    counts = re.findall(r"(\d)/(\d) MB", shown())
+    assert max(counts) == (str(int(total)), str(int(total))) == ("2", "2")
+    assert capfd.readouterr().err == ""
+    data = MNIST("data")
+    data.setup()
+    assert len(data.training) == 3000
+
+
+def test_short_work_shows_nothing(terminal, capsys):
+    with Work("reading images", 50, "images"):
+        pass
+    assert capsys.readouterr().out == ""
+    shown = terminal(80)
+    with Work("reading images", 50, "images"):
+        pass
+    assert shown() == ""
+
+
+def test_only_the_first_process_shows_work(terminal, monkeypatch):
+    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    shown = terminal(80)
+    with Work("reading images", 50, "images"):
+        time.sleep(0.05)
+    assert shown() == ""

@@ -14,12 +14,10 @@ from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.metrics.names import SCORES
-from lightning_gans.progress import Bar, counted
+from lightning_gans.progress import DRAWINGS_PER_S, Bar, counted
 
 __all__ = ["Progress"]
 
-DRAWINGS_PER_S = 1.0
-"""Of the live bar; each takes milliseconds from training."""
 SHOWN = (
     *("loss_d", "loss_g", "wasserstein"),
     *(name for name, score in SCORES.items() if score.shown),
