@@ -57,9 +57,14 @@ class Trainer(pl.Trainer):
     ) -> None:
         silence_notices()
         given = callbacks if isinstance(callbacks, Iterable) else [callbacks] if callbacks else []
-        bars = [] if any(isinstance(callback, ProgressBar) for callback in given) else [Progress()]
+        if not enable_progress_bar:  # Lightning refuses this beside a bar, which every command has
+            chosen = [callback for callback in given if not isinstance(callback, Progress)]
+        elif any(isinstance(callback, ProgressBar) for callback in given):
+            chosen = [*given]
+        else:
+            chosen = [*given, Progress()]
         super().__init__(
-            callbacks=[*given, *(bars if enable_progress_bar else ())],
+            callbacks=chosen,
             enable_progress_bar=enable_progress_bar,
             enable_model_summary=enable_model_summary,
             num_sanity_val_steps=num_sanity_val_steps,

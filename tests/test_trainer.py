@@ -33,6 +33,7 @@ def test_a_loader_alone_brings_no_warning(recwarn):
         ({"callbacks": Progress(5.0)}, [Progress]),
         ({"callbacks": [pl.callbacks.TQDMProgressBar()]}, [pl.callbacks.TQDMProgressBar]),
         ({"enable_progress_bar": False}, []),
+        ({"enable_progress_bar": False, "callbacks": [Progress()]}, []),
     ],
 )
 def test_there_is_one_progress_bar_at_most(arguments, bars):
