@@ -11,7 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -38,33 +38,43 @@ class Bar(Progress):
 
     def __init__(self) -> None:
         whole, shrinking = Column(no_wrap=True), Column(ratio=1, no_wrap=True, overflow="ellipsis")
-        self._text = TextColumn("{task.description}", markup=False)
-        self._short_text = TextColumn("{task.description}", markup=False, table_column=shrinking)
-        self._bar = BarColumn()
-        self._count = MofNCompleteColumn(table_column=whole)
-        self._unit = TextColumn("{task.fields[unit]}", markup=False)
-        self._elapsed = TimeElapsedColumn(table_column=whole)
-        self._left = TextColumn("left"), TimeRemainingColumn(table_column=whole)
+        text = "{task.description}"
+        count, left, elapsed = _Count(whole), _Left(whole), TimeElapsedColumn(table_column=whole)
+        unit = TextColumn("{task.fields[unit]}", markup=False)
+        self._wide = (TextColumn(text, markup=False), BarColumn(), count, unit, elapsed, left)
+        self._narrow = (TextColumn(text, markup=False, table_column=shrinking), count)
+        self._times = (elapsed, left)
         super().__init__(console=get_console(), auto_refresh=False, transient=True)
 
     @override
     def get_renderables(self) -> Iterable[RenderableType]:
         """Yields the rows, with as many columns as there is room for."""
-        is_counted = any(task.total is not None or task.completed for task in self.tasks)
-        is_narrow = get_console().width < WIDE
-        columns: list[ProgressColumn] = (
-            [self._short_text] if is_narrow else [self._text, self._bar]
-        )
-        if is_counted:
-            columns += [
-                self._count,
-                *(() if is_narrow else (self._unit, self._elapsed)),
-                *self._left,
-            ]
-        else:
-            columns += [self._elapsed]
-        self.columns, self.expand = tuple(columns), is_narrow
+        self.expand = get_console().width < WIDE
+        time = self._times[any(task.total is not None for task in self.tasks)]
+        self.columns = (*self._narrow, time) if self.expand else self._wide
         yield from super().get_renderables()
+
+
+class _Count(MofNCompleteColumn):
+    """What is done of all, if anything is counted."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(table_column=column)
+
+    @override
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["unit"] else Text()
+
+
+class _Left(TimeRemainingColumn):
+    """The time left, if the end is known."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(table_column=column)
+
+    @override
+    def render(self, task: Task) -> Text:
+        return Text() if task.total is None else Text("left ").append_text(super().render(task))
 
 
 class Work:

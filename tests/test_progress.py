@@ -9,17 +9,18 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
+import lightning.pytorch as pl
 import pytest
 import torchvision
-from conftest import SMALL, fitted
+from conftest import SMALL, fitted, quiet_trainer, small_ring
 from lightning.pytorch.utilities import rank_zero_only
 from made import fill, make_digits
 from rich.console import Console
 from rich.live import Live
 
-from datamodules import MNIST, ImageFolder
+from datamodules import MNIST, GaussianRing, ImageFolder
 from datamodules.folder import ImageFiles
-from lightning_gans import GAN
+from lightning_gans import GAN, Trainer
 from lightning_gans.callbacks import Progress
 from lightning_gans.cli.screen import say
 from lightning_gans.progress import Bar, Work
@@ -208,6 +209,72 @@ def test_a_download_shows_its_bytes_in_place_of_bars_of_others(terminal, monkeyp
     data = MNIST("data")
     data.setup()
     assert len(data.training) == 3000
+
+
+class HeldUp(pl.Callback):
+    """Waits after each batch, and after the last of them, until progress shows up."""
+
+    def __init__(self, shown, text):
+        self.wait = lambda: until(lambda: re.search(rf"{text} *0/3 +left", shown()))
+        self.wait_for_scores = lambda: until(lambda: "computing scores" in shown())
+
+    def on_validation_batch_end(self, *_):
+        self.wait()
+
+    def on_test_batch_end(self, *_):
+        self.wait()
+
+    def on_predict_batch_end(self, *_):
+        self.wait()
+
+    def on_validation_epoch_end(self, *_):
+        self.wait_for_scores()
+
+    def on_test_epoch_end(self, *_):
+        self.wait_for_scores()
+
+
+@pytest.mark.parametrize(
+    ("stage", "text"),
+    [
+        *(("fit", "validation"), ("validate", "validation")),
+        *(("test", "test"), ("predict", "prediction")),
+    ],
+)
+def test_long_scoring_shows_its_batches_and_the_computation(stage, text, terminal, monkeypatch):
+    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
+    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
+    monkeypatch.setattr("lightning_gans.callbacks.progress.DRAWINGS_PER_S", 1000)
+    monkeypatch.setattr(GaussianRing, "eval_batch_size", 24)
+    shown = terminal(40, no_color=True)
+    trainer = quiet_trainer(
+        max_steps=1,
+        enable_progress_bar=True,
+        callbacks=[Progress(), HeldUp(shown, text)],
+        limit_val_batches=1.0,
+        num_sanity_val_steps=0,
+        val_check_interval=1,
+        check_val_every_n_epoch=None,
+    )
+    getattr(trainer, stage)(GAN(**SMALL), small_ring())
+    assert trainer.state.finished
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_scoring_prints_lines_without_a_terminal_unless_progress_is_off(enabled, capsys):
+    class Slow(pl.Callback):
+        def on_validation_epoch_end(self, *_):
+            time.sleep(0.1)
+
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=enabled,
+        callbacks=[Progress(every_n_seconds=0.01), Slow()],
+    )
+    trainer.validate(GAN(**SMALL), small_ring(), verbose=False)
+    assert ("computing scores: 0:00\n" in capsys.readouterr().out) == enabled
 
 
 def test_short_work_shows_nothing(terminal, capsys):

@@ -1,6 +1,7 @@
-"""Progress on the screen: a live bar on a terminal, a line now and then elsewhere."""
+"""Progress of training and scoring: a live bar on a terminal, a line now and then elsewhere."""
 
 import time
+from collections.abc import Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -14,7 +15,7 @@ from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.metrics.names import SCORES
-from lightning_gans.progress import DRAWINGS_PER_S, Bar, counted
+from lightning_gans.progress import DRAWINGS_PER_S, Bar, Work, counted
 
 __all__ = ["Progress"]
 
@@ -27,6 +28,8 @@ SHOWN = (
 
 class Progress(ProgressBar):
     """Shows the updates made, the time left, the latest losses and the latest scores.
+
+    Validation, test and prediction show their batches if they take longer than 1.5 seconds.
 
     Reads what has been logged already: it costs no transfer from the device of its own.
 
@@ -44,6 +47,7 @@ class Progress(ProgressBar):
         self.every_n_seconds = every_n_seconds
         self._enabled = True
         self._live: Live | None = None
+        self._work: Work | None = None
 
     @override
     def disable(self) -> None:
@@ -113,12 +117,98 @@ class Progress(ProgressBar):
             self._stop()
 
     @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._begin("validation", trainer.num_val_batches)
+
+    @override
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._count(then="computing scores")
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end()
+
+    @override
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begin("test", trainer.num_test_batches)
+
+    @override
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._count(then="computing scores")
+
+    @override
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end()
+
+    @override
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begin("prediction", trainer.num_predict_batches)
+
+    @override
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._count()
+
+    @override
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end()
+
+    def _begin(self, text: str, batches: Sequence[float]) -> None:
+        if self._enabled:
+            total = sum(batches)
+            self._watch(text, total if isfinite(total) else None, "batches")
+
+    def _watch(self, text: str, total: float | None = None, unit: str = "") -> None:
+        within = None if self._live is None else self._bar
+        every = self.every_n_seconds
+        self._work = Work(text, total, unit, within=within, every_n_seconds=every)
+        self._work.start()
+
+    def _count(self, then: str | None = None) -> None:
+        """Counts a batch; what follows the last one has no batches, but may take long, too."""
+        if self._work is not None:
+            self._work.done += 1
+            if then is not None and self._work.done == self._work.total:
+                self._end()
+                self._watch(then)
+
+    def _end(self) -> None:
+        if self._work is not None:
+            self._work.stop()
+            self._work = None
+
+    @override
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         self._stop()
 
     def _stop(self) -> None:
+        self._end()
         if self._live is not None:
             self._live.stop()
             self._live = None
