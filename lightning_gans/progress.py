@@ -1,8 +1,9 @@
 """Progress of long work: a live bar on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from threading import Event, Thread
+from typing import TypeVar
 
 from lightning.pytorch.utilities import rank_zero_only
 from rich import get_console
@@ -24,6 +25,7 @@ __all__ = ["DRAWINGS_PER_S", "Bar", "Work", "counted"]
 
 DRAWINGS_PER_S = 1.0
 """Of a live bar; each takes milliseconds from what is done meanwhile."""
+Item = TypeVar("Item")
 PATIENCE = 1.5
 """Seconds that work may take before a bar shows up."""
 WIDE = 72
@@ -96,8 +98,7 @@ class Work:
 
     Example:
         >>> with Work("adding numbers", 3, "numbers") as work:
-        ...     for number in range(3):
-        ...         work.done += 1
+        ...     total = sum(work.over([1, 2, 3]))
     """
 
     def __init__(
@@ -138,6 +139,12 @@ class Work:
         if self._thread is not None:
             self._thread.join()
 
+    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yields items, each of which is a unit that is done when the next one is asked for."""
+        for item in items:
+            yield item
+            self.done += 1
+
     def _show(self) -> None:
         if not get_console().is_interactive:
             while not self._ended.wait(self.every_n_seconds):
@@ -153,7 +160,7 @@ class Work:
         """Keeps a row up to date, in a bar that is drawn now and then."""
         row = bar.add_task(self.text, total=self.total, unit=self.unit)
         while True:
-            bar.update(row, completed=self.done, total=self.total, refresh=True)
+            bar.update(row, completed=self.done, total=self.total, unit=self.unit, refresh=True)
             if self._ended.wait(1 / DRAWINGS_PER_S):
                 break
         bar.remove_task(row)

@@ -4,8 +4,10 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.loggers import Logger
+from rich.console import Console
 from torch import Tensor, nn
 
 from datamodules import GaussianRing
@@ -47,6 +50,32 @@ def _clean_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     torch.manual_seed(0)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], str]]:
+    """Returns a function that makes a terminal of some width the one that is printed on.
+
+    That function returns another, of what has been printed there. Work shows itself at once.
+    """
+
+    def make(columns: int, encoding: str = "utf-8", patience: float = 0) -> Callable[[], str]:
+        monkeypatch.setattr("lightning_gans.progress.PATIENCE", patience)
+        monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
+        file = TextIOWrapper(BytesIO(), encoding, write_through=True)
+        console = Console(file=file, width=columns, force_terminal=True, no_color=True)
+        monkeypatch.setattr("rich._console", console)
+        return lambda: file.buffer.getvalue().decode(encoding)
+
+    return make
+
+
+def until(holds: Callable[[], Any]) -> None:
+    """Waits until something holds."""
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import re
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,10 +11,9 @@ from threading import Thread
 import lightning.pytorch as pl
 import pytest
 import torchvision
-from conftest import SMALL, fitted, quiet_trainer, small_ring
+from conftest import SMALL, fitted, quiet_trainer, small_ring, until
 from lightning.pytorch.utilities import rank_zero_only
 from made import fill, make_digits
-from rich.console import Console
 from rich.live import Live
 
 from datamodules import MNIST, GaussianRing, ImageFolder
@@ -24,27 +22,6 @@ from lightning_gans import GAN, Trainer
 from lightning_gans.callbacks import Progress
 from lightning_gans.cli.screen import say
 from lightning_gans.progress import Bar, Work
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    """Returns a function that makes a terminal of some width the one that is printed on."""
-
-    def make(columns, encoding="utf-8", **arguments):
-        file = io.TextIOWrapper(io.BytesIO(), encoding, write_through=True)
-        console = Console(file=file, width=columns, force_terminal=True, **arguments)
-        monkeypatch.setattr("rich._console", console)
-        return lambda: file.buffer.getvalue().decode(encoding)
-
-    return make
-
-
-def until(holds):
-    """Waits until something holds."""
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +34,7 @@ def until(holds):
     ],
 )
 def test_a_bar_is_one_whole_row_on_every_terminal(columns, expected, terminal):
-    shown = terminal(columns, no_color=True)
+    shown = terminal(columns)
     bar = Bar()
     bar.add_task("WDCGANGP", total=9000, completed=4500, unit="updates")
     bar.console.print(bar)
@@ -65,7 +42,7 @@ def test_a_bar_is_one_whole_row_on_every_terminal(columns, expected, terminal):
 
 
 def test_a_bar_of_ascii_is_ascii(terminal):
-    shown = terminal(80, "ascii", no_color=True)
+    shown = terminal(80, "ascii")
     bar = Bar()
     bar.add_task("GAN", total=9000, completed=4500, unit="updates")
     bar.console.print(bar)
@@ -94,10 +71,8 @@ def test_a_dumb_terminal_has_lines(monkeypatch, capsys):
     ]
 
 
-def test_long_work_shows_its_bar_on_a_terminal_while_it_lasts(terminal, monkeypatch):
-    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
-    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
-    shown = terminal(80, no_color=True)
+def test_long_work_shows_its_bar_on_a_terminal_while_it_lasts(terminal):
+    shown = terminal(80)
     with Work("reading images", 50, "images") as work:
         until(lambda: " 0/50 images 0:00:00 left" in shown())
         work.done += 20
@@ -106,16 +81,13 @@ def test_long_work_shows_its_bar_on_a_terminal_while_it_lasts(terminal, monkeypa
     assert shown().endswith("\r\x1b[2K\x1b[?25h\r")  # the bar is gone, the cursor is there
 
 
-def test_work_that_counts_nothing_shows_that_it_goes_on(terminal, monkeypatch):
-    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
-    shown = terminal(40, no_color=True)
+def test_work_that_counts_nothing_shows_that_it_goes_on(terminal):
+    shown = terminal(40)
     with Work("writing the graph"):
         until(lambda: f"writing the graph{' ' * 16}0:00:00" in shown())
 
 
-def test_work_within_other_work_has_a_row_of_its_own_in_its_bar(terminal, monkeypatch):
-    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
-    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
+def test_work_within_other_work_has_a_row_of_its_own_in_its_bar(terminal):
     terminal(80)
     outer = Bar()
     outer.add_task("GAN", total=9, unit="updates")
@@ -154,8 +126,7 @@ def test_without_a_terminal_long_work_prints_a_line_now_and_then(work, done, exp
 
 
 def test_the_first_reading_of_a_folder_shows_how_far_it_is(terminal, monkeypatch):
-    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
-    shown = terminal(80, no_color=True)
+    shown = terminal(80)
     fill("photos")
     decode = ImageFiles.decode
 
@@ -172,9 +143,7 @@ def test_the_first_reading_of_a_folder_shows_how_far_it_is(terminal, monkeypatch
 
 def test_a_download_shows_its_bytes_in_place_of_bars_of_others(terminal, monkeypatch, capfd):
     """torchvision downloads from a server here, which waits for the bar."""
-    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
-    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
-    shown = terminal(80, no_color=True)
+    shown = terminal(80)
     make_digits("served", training=3000)
     served = {}
     for path in Path("served/MNIST/raw").iterdir():
@@ -242,11 +211,9 @@ class HeldUp(pl.Callback):
     ],
 )
 def test_long_scoring_shows_its_batches_and_the_computation(stage, text, terminal, monkeypatch):
-    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
-    monkeypatch.setattr("lightning_gans.progress.DRAWINGS_PER_S", 1000)
     monkeypatch.setattr("lightning_gans.callbacks.progress.DRAWINGS_PER_S", 1000)
     monkeypatch.setattr(GaussianRing, "eval_batch_size", 24)
-    shown = terminal(40, no_color=True)
+    shown = terminal(40)
     trainer = quiet_trainer(
         max_steps=1,
         enable_progress_bar=True,
@@ -281,14 +248,13 @@ def test_short_work_shows_nothing(terminal, capsys):
     with Work("reading images", 50, "images"):
         pass
     assert capsys.readouterr().out == ""
-    shown = terminal(80)
+    shown = terminal(80, patience=1.5)
     with Work("reading images", 50, "images"):
         pass
     assert shown() == ""
 
 
 def test_only_the_first_process_shows_work(terminal, monkeypatch):
-    monkeypatch.setattr("lightning_gans.progress.PATIENCE", 0)
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     shown = terminal(80)
     with Work("reading images", 50, "images"):

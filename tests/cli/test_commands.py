@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,13 +14,14 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from conftest import until
 from made import make_digits
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
-from lightning_gans import load
+from lightning_gans import GAN, load
 from lightning_gans.callbacks import drawing
 from lightning_gans.cli.commands.opening import generated, latents, picture
 from lightning_gans.cli.main import main
@@ -183,6 +185,28 @@ def test_a_run_is_opened_by_its_folder_or_its_name(root):
     run("sample", "--ckpt_path", "ring", "--out", "found.npy")
     model = load("runs/ring")
     assert np.array_equal(np.load("found.npy"), model.sample(latents(model, 64, 0)).numpy())
+
+
+def test_long_commands_show_how_far_they_are(last, terminal, monkeypatch):
+    shown = terminal(80)
+    sample, save = GAN.sample, drawing.save_picture
+
+    def held_up_sample(*arguments):
+        until(lambda: "0/3 samples" in shown())
+        return sample(*arguments)
+
+    def held_up_save(picture, path):
+        until(lambda: f"writing images {int(path.stem)}/3 images" in bare(shown()))
+        save(picture, path)
+
+    def bare(text):
+        return re.sub("[━╸╺ ]+", " ", text)
+
+    monkeypatch.setattr(GAN, "sample", held_up_sample)
+    monkeypatch.setattr("lightning_gans.cli.commands.sample.save_picture", held_up_save)
+    run("sample", "--ckpt_path", last, "--n", 3, "--out", "images")
+    assert shown().endswith("images\n")
+    assert len(os.listdir("images")) == 3
 
 
 # interpolate

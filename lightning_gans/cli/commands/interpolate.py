@@ -18,6 +18,7 @@ from lightning_gans.cli.commands.opening import (
 )
 from lightning_gans.core.priors import latents_between, spherical_interpolation
 from lightning_gans.errors import InputError
+from lightning_gans.progress import Work
 
 __all__ = ["interpolate"]
 
@@ -85,7 +86,8 @@ def interpolate(
         return
     columns = min(n, 8)
     places = [rows[step::steps] for step in range(steps)]
-    frames = [picture(model, place, columns=columns) for place in places]
+    with Work("drawing", steps, "frames") as work:
+        frames = [picture(model, place, columns=columns) for place in work.over(places)]
     there_and_back = [*frames, *frames[-2:0:-1]]
     with writing(out):
         save_gif(there_and_back, out, seconds=0.1 * len(there_and_back), rest=0.1)

@@ -16,9 +16,10 @@ from lightning_gans.core.gan import GAN
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.core.trust import Trust
-from lightning_gans.errors import InputError, one_line
+from lightning_gans.errors import InputError, one_line, printable
 from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.loading import load_trusting
+from lightning_gans.progress import Work
 
 __all__ = [
     "check_number",
@@ -69,15 +70,18 @@ def check_out(out: Path, *endings: str) -> None:
 
 
 @contextmanager
-def writing(out: Path) -> Iterator[None]:
+def writing(out: Path) -> Iterator[Work]:
     """Says where a file is once it is written, and if it took the place of another one.
+
+    Yields the work, which shows itself if it takes long, and may count what it writes.
 
     Raises:
         InputError: in the place of an OSError.
     """
     is_there = out.exists()
     try:
-        yield
+        with Work(f"writing {printable(out.name)}") as work:
+            yield work
     except OSError as error:
         raise InputError(f"out: {out} cannot be written: {error}.") from error
     say(f"{out}{' (replaces the file that was there)' if is_there else ''}")
@@ -135,9 +139,13 @@ def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tenso
     """
     parts = torch.split(latent, BATCH)
     asked = [None] * len(parts) if labels is None else torch.split(labels, BATCH)
+    samples = []
     try:
-        pairs = zip(parts, asked, strict=True)
-        return torch.cat([model.sample(part, classes).cpu() for part, classes in pairs])
+        with Work("generating", len(latent), "samples") as work:
+            for part, classes in zip(parts, asked, strict=True):
+                samples.append(model.sample(part, classes).cpu())
+                work.done += len(part)
+        return torch.cat(samples)
     except Exception as error:  # what a damaged file leads to is anyone's guess
         reason = one_line(f"{type(error).__name__}: {error}")
         raise InputError(f"ckpt_path: the model makes no samples: {reason}") from error

@@ -25,6 +25,7 @@ from lightning_gans.cli.commands.opening import (
 from lightning_gans.core.gan import GAN
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import PARTIAL, replacing
+from lightning_gans.progress import Work
 
 __all__ = ["sample"]
 
@@ -66,7 +67,8 @@ def sample(
     check_out(out, *PICTURES, ".npy", ".gif", "")
     if len(ckpt_path) > 1 and out.suffix != ".gif":
         raise InputError(f"out: of {len(ckpt_path)} checkpoints a .gif is made, got {out}.")
-    models = [generating(path, weights, allow) for path in ckpt_path]
+    with Work("opening", len(ckpt_path), "checkpoints") as work:
+        models = [generating(path, weights, allow) for path in work.over(ckpt_path)]
     if len({model.num_classes for model in models}) > 1:
         raise InputError("ckpt_path: the checkpoints are of models with different classes.")
     samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
@@ -74,8 +76,8 @@ def sample(
         with writing(out), replacing(out) as file:
             np.save(file, samples[0].numpy())
     elif out.suffix == "":
-        with writing(out):
-            _save_images(samples[0], value_range(models[0]), out)
+        with writing(out) as work:
+            _save_images(samples[0], value_range(models[0]), out, work)
     else:
         if len({part.shape for part in samples}) > 1:
             raise InputError("ckpt_path: the checkpoints make samples of different shapes.")
@@ -107,7 +109,7 @@ def _samples(model: GAN, n: int | None, classes: Sequence[int], seed: int) -> Te
     return generated(model, latents(model, n, seed), labels)
 
 
-def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> None:
+def _save_images(images: Tensor, limits: tuple[float, float], folder: Path, work: Work) -> None:
     """Writes every image into a file of its own; the folder is whole or not there."""
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise InputError(
@@ -118,7 +120,8 @@ def _save_images(images: Tensor, limits: tuple[float, float], folder: Path) -> N
     try:
         partial.chmod(0o755)
         pixels = to_bytes(images, limits).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
-        for index, image in enumerate(pixels):
+        work.total, work.unit = len(pixels), "images"
+        for index, image in enumerate(work.over(pixels)):
             save_picture(image, partial / f"{index:06d}.png")
         partial.rename(folder)
     except BaseException:
