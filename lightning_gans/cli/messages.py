@@ -1,6 +1,7 @@
 """What a command says of a run on the terminal, beside its progress."""
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -31,6 +32,8 @@ def print_header(
     seed: int,
     checkpoint: str | None,
     changes: Sequence[str],
+    *,
+    batch_is_given: bool,
 ) -> None:
     """Says what is trained, on what, and from where.
 
@@ -41,6 +44,7 @@ def print_header(
         seed: of the run.
         checkpoint: that the run resumes from, if it does.
         changes: what is otherwise than in the checkpoint.
+        batch_is_given: whether a flag says how many samples each process reads.
     """
     ranks = trainer.world_size
     sizes = {
@@ -51,18 +55,31 @@ def print_header(
     parameters = " + ".join(f"{size:,} ({name})" for name, size in sizes.items() if size > 0)
     say(
         f"{type(model).__name__} on {type(data).__name__}, {parameters} parameters, "
-        f"{ranks} x {device}{_threads(device)}, seed {seed}"
+        f"{ranks} x {device}{_threads(device)}, seed {seed}",
+        breaks=True,
     )
     batch_size = getattr(data, "batch_size", None)
     if batch_size is not None and ranks > 1:
-        say(
+        text = (
             f"an update of the discriminator sees {ranks} x {batch_size} = "
-            f"{ranks * batch_size:,} real samples; the learning rates are left as they are"
+            f"{ranks * batch_size:,} real samples; the learning rates are left as they are."
         )
+        # A batch that somebody has chosen, now or for the run that goes on, may be such a share.
+        advice = "" if batch_is_given or checkpoint else _keeping(trainer, data, batch_size)
+        say(f"{text} {advice}".strip(), breaks=True)
     if checkpoint:
         say(f"resuming from {checkpoint}")
     for change in changes:
         say(f"changed from the checkpoint: {change}")
+
+
+def _keeping(trainer: Trainer, data: LightningDataModule, batch_size: int) -> str:
+    """Returns how all processes together see the samples that one would see, as published."""
+    each, rest = divmod(batch_size, trainer.world_size)
+    if rest == 0 and "batch_size" in signature(type(data)).parameters:
+        return f"Use --data.batch_size {each} to keep {batch_size:,} in all."
+    nodes = " --trainer.num_nodes 1" if trainer.num_nodes > 1 else ""
+    return f"Use --trainer.devices 1{nodes} to keep {batch_size:,}."
 
 
 def _threads(device: str) -> str:

@@ -13,17 +13,20 @@ LEAST = 30
 """Characters that text beside a name has room for at least, or else it stands below the name."""
 
 
-def say(text: str) -> None:
-    """Prints a line that no terminal breaks, so that paths and commands can be copied.
+def say(text: str, *, breaks: bool = False) -> None:
+    """Prints a line, of which nothing is taken for markup, and no control character gets through.
 
-    The text may stem from a file: nothing in it is taken for markup, and no control character
-    reaches the terminal.
+    Args:
+        text: that may stem from a file.
+        breaks: whether a terminal breaks it between words. Paths and commands are not broken, so
+            that they can be copied.
     """
     from rich import get_console  # takes a while, which help and lists need not wait
     from rich.text import Text
 
     # One console for all, which knows of a live bar to print above it.
-    get_console().print(Text(printable(text)), soft_wrap=True)
+    console = get_console()
+    console.print(Text(printable(text)), soft_wrap=not (breaks and console.is_terminal))
 
 
 def wrapped(text: str, indent: int = 0, begin: str = "", width: int | None = None) -> list[str]:

@@ -275,6 +275,7 @@ class GANCLI(CommandLine):
         if self.trainer.is_global_zero:
             self._make_folder()
             self._take_folder()
+            flags = {part.partition("=")[0] for part in self._request.arguments}
             print_header(
                 self.trainer,
                 model,
@@ -282,6 +283,7 @@ class GANCLI(CommandLine):
                 self.setting("seed_everything"),
                 self.checkpoint,
                 self._changes,
+                batch_is_given="--data.batch_size" in flags,
             )
         try:
             self._run_guarded(model, **kwargs)

@@ -175,7 +175,11 @@ def test_the_script_in_the_checkout_is_the_same_command():
 @pytest.mark.slow
 def test_two_processes_need_no_further_flag():
     """Nor do they hang, disagree on the folder, or keep quiet on statistics not shared."""
-    run = [*RUN, "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+    batch = {"class_path": "GaussianRing", "init_args": {"batch_size": 8}}
+    Path("batch.yaml").write_text(yaml.safe_dump({"data": batch}))
+    flag = RUN.index("--data.batch_size")
+    run = [*RUN[:flag], *RUN[flag + 2 :], "--config", "batch.yaml"]
+    run += ["--trainer.accelerator", "cpu", "--trainer.devices", "2"]
     run += [
         "--model.generator.normalization",
         "torch.nn.BatchNorm1d",
@@ -188,6 +192,7 @@ def test_two_processes_need_no_further_flag():
     assert done.stderr.count("sync_batchnorm=True shares them") == 1
     assert done.stdout.count("Scores of 32 generated samples") == 1
     assert "an update of the discriminator sees 2 x 8 = 16 real samples" in done.stdout
+    assert "as they are. Use --data.batch_size 4 to keep 8 in all." in done.stdout
     record = json.loads(Path("runs/run/version_0/run.json").read_text())
     assert record["samples_per_update"] == 16
     assert os.listdir("runs/run") == ["version_0"]
