@@ -118,6 +118,6 @@ def _still(trainer: Trainer) -> Iterator[None]:
     """Keeps the thread of the live progress bar from drawing in a bare loop's turn."""
     bar = trainer.progress_bar_callback
     if not isinstance(bar, Progress) or bar._live is None:
-        raise RuntimeError("The progress bar must be live: set TTY_COMPATIBLE=1.")
+        raise RuntimeError("The progress bar must be live: set TTY_COMPATIBLE=1 and TERM=xterm.")
     with bar._live._lock:
         yield

@@ -24,6 +24,7 @@ import torchvision
 from memory import peak_memory
 from torch import Tensor
 from torch.utils.data import DataLoader
+from trained import told
 
 from datamodules import MNIST, ImageFolder
 from datamodules.images import ImageData
@@ -142,7 +143,8 @@ def main() -> None:
     if given.photos:
         memory["ImageFolder"] = memory_of("--photos", given.photos)
     pairs = ours(given.data_dir), theirs(given.data_dir)
-    rates = [(rate(pairs[0], 200), rate(pairs[1], 10)) for _ in range(given.repetitions)]
+    turns = told(range(given.repetitions), "turn")
+    rates = [(rate(pairs[0], 200), rate(pairs[1], 10)) for _ in turns]
     result = {
         "ratio": median(a / b for a, b in rates),
         "images_per_s": median(a for a, _ in rates),

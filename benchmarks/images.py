@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from trained import RESULTS, ROOT, RUNS, finished, record, train_all, write_results
+from trained import RESULTS, ROOT, RUNS, finished, record, told, train_all, write_results
 
 DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
@@ -129,7 +129,7 @@ def main() -> None:
     path = RESULTS / "images.json"
     before = json.loads(path.read_text()) if path.exists() else {}
     found = {}
-    for config in ALL:
+    for config in told(ALL):
         run = finished(given.root, f"{config}_seed{given.seed}")
         if run is not None:
             found[config] = record(run)

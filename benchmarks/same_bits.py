@@ -21,6 +21,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from trained import told
 
 import lightning_gans
 import lightning_gans.losses
@@ -175,7 +176,7 @@ def train_all(names: list[str], processes: str, resumed: str, folder: str) -> No
 def compare(names: list[str], tree: Path, folder: Path) -> int:
     """Trains all cases with both codes; returns how many end otherwise."""
     bad = 0
-    for kind in itertools.product(("1", "2"), ("at once", "resumed")):
+    for kind in told(itertools.product(("1", "2"), ("at once", "resumed")), "processes"):
         for code in (tree, ROOT):
             ends = folder / ("before" if code == tree else "now")
             ends.mkdir(exist_ok=True)

@@ -38,7 +38,7 @@ from memory import resident_memory
 from PIL import Image
 from speed import WORKLOADS, config, fit, part
 from torch import distributed
-from trained import RESULTS, ROOT, write_results
+from trained import RESULTS, ROOT, told, write_results
 
 from datamodules import ImageFolder
 from lightning_gans import DCGAN
@@ -66,7 +66,7 @@ def batch(given: argparse.Namespace) -> dict[str, Any]:
     found = {}
     for name, sizes in BATCHES.items():
         seconds: dict[str, list[float]] = {"ours": [], "bare": []}
-        for size in sizes:
+        for size in told(sizes, f"{name}, batch size"):
             data = part("GaussianRing", batch_size=size)
             workload = replace(WORKLOADS[name], data=data, updates=20, warm_up=10)
             duel = part("duel.Duel", warm_up=10, updates=20, halves={"bare": False})
@@ -187,7 +187,7 @@ def processes(given: argparse.Namespace) -> dict[str, Any]:
             path = Path(folder) / "workload.yaml"
             path.write_text(yaml.safe_dump(config(workload, given.data_dir, compiled=False)))
             run = partial(updates_per_s, path, *flags, environment={"OMP_NUM_THREADS": "1"})
-            for turn in range(2):
+            for turn in told(range(2), f"{name}, turn"):
                 seconds["alone"].append(1 / run())
                 with ThreadPoolExecutor(2) as pool:
                     both = [pool.submit(run) for _ in range(2)]
@@ -231,7 +231,7 @@ def threads(given: argparse.Namespace) -> dict[str, Any]:
             path = Path(folder) / "workload.yaml"
             settings = config(WORKLOADS[name], given.data_dir, compiled=False)
             path.write_text(yaml.safe_dump(settings))
-            for _ in range(2):
+            for _ in told(range(2), f"{name}, turn"):
                 for place, rates in found[name].items():
                     for number in rates:
                         around = busy_core() if place == "busy" else contextlib.nullcontext()
@@ -321,7 +321,8 @@ def tutorial(given: argparse.Namespace) -> dict[str, Any]:
     flags += ["--data.data_dir", given.data_dir]
     lsgan = ROOT / "configs" / "lsgan_mnist.yaml"
     pairs = [
-        [updates_per_s(lsgan, *flags, environment=e) for e in ({}, KEEPS_MEMORY)] for _ in range(2)
+        [updates_per_s(lsgan, *flags, environment=e) for e in ({}, KEEPS_MEMORY)]
+        for _ in told(range(2), "tutorial, turn")
     ]
     return {
         "ms_per_update": 1000 / median(usual for usual, _ in pairs),
@@ -397,7 +398,7 @@ def main() -> None:
     path = RESULTS / "scaling.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     if given.action == "run":
-        for name in given.measures:
+        for name in told(given.measures):
             found[name] = MEASURES[name](given)
             found["machine"] = machine(torch.device("cpu"))
             found["versions"] = versions()

@@ -29,7 +29,7 @@ import torch
 import yaml
 from duel import Duel
 from memory import peak_memory
-from trained import RESULTS, write_results
+from trained import RESULTS, told, write_results
 
 from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.cli.training import GANCLI
@@ -298,7 +298,7 @@ def main() -> None:
     if given.action == "table":
         print("\n".join(table(found)))
     elif given.action == "run":
-        for name in given.workloads:
+        for name in told(given.workloads):
             run = measured(name, given)
             device = torch.device("cuda" if given.accelerator == "gpu" else "cpu")
             run.update(machine=machine(device), features=features())

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from trained import RESULTS, ROOT, write_results
+from trained import RESULTS, ROOT, told, write_results
 
 from lightning_gans.cli.environment import code_version, machine, versions
 
@@ -91,7 +91,7 @@ def run(repetitions: int) -> dict[str, Any]:
     """Returns the seconds of each repetition of each command."""
     load, _, _ = os.getloadavg()
     seconds: dict[str, list[dict[str, float]]] = {name: [] for name in COMMANDS}
-    for repetition in range(repetitions + 1):
+    for repetition in told(range(repetitions + 1), "turn"):
         for name, (arguments, expected) in COMMANDS.items():
             taken = timed(arguments, expected)
             if repetition > 0:

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "benchmarks"
@@ -18,6 +19,22 @@ KEPT = (
     *("precision", "commit", "versions", "machine"),
 )
 """What the results keep of the record of a run."""
+Case = TypeVar("Case")
+
+
+def told(cases: Iterable[Case], what: str = "") -> Iterator[Case]:
+    """Yields cases, and tells how many are finished as each of them is."""
+    known = [*cases]
+    for number, case in enumerate(known, 1):
+        start = time.monotonic()
+        yield case
+        _tell(number, len(known), f"{what} {case}".strip(), start)
+
+
+def _tell(number: int, total: int, case: str, start: float) -> None:
+    minutes = (time.monotonic() - start) / 60
+    text = f"{number} of {total} finished: {case}, after {minutes:.1f} min"
+    print(text, file=sys.stderr, flush=True)
 
 
 def finished(root: Path, name: str) -> Path | None:
@@ -56,9 +73,15 @@ def train(config: str, seed: int, root: Path, threads: int, flags: Iterable[str]
 def train_all(plan: Iterable[tuple[str, int, Iterable[str]]], root: Path, jobs: int) -> None:
     """Trains configurations with seeds and flags, some at a time, sharing the cores."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
+    start = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
-        for config, seed, flags in plan:
-            pool.submit(train, config, seed, root, threads, flags)
+        runs = {
+            pool.submit(train, config, seed, root, threads, flags): f"{config}_seed{seed}"
+            for config, seed, flags in plan
+        }
+        for number, run in enumerate(as_completed(runs), 1):
+            run.result()
+            _tell(number, len(runs), runs[run], start)
 
 
 def record(run: Path) -> dict[str, Any]:
