@@ -169,7 +169,8 @@ class Work:
         seconds = time.monotonic() - self._start
         units = (self.done, self.total, 0, seconds, self.unit)
         count = counted(*units) if self.unit else _clock(seconds)
-        get_console().print(Text(f"{self.text}: {count}"), soft_wrap=True)
+        console = get_console()
+        console.print(Text(f"{self.text}: {count}"), soft_wrap=not console.is_terminal)
 
 
 def counted(done: float, total: float | None, first: float, seconds: float, unit: str = "") -> str:

@@ -105,9 +105,8 @@ class Progress(ProgressBar):
         seconds = max(time.monotonic() - self._start, 1e-9)
         count = counted(update, self._total, self._first, seconds)
         speed = (update - self._first) / seconds
-        self._console.print(
-            Text(f"update {count}, {speed:.3g} updates/s  {values}"), soft_wrap=True
-        )
+        line = Text(f"update {count}, {speed:.3g} updates/s  {values}")
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +20,7 @@ from lightning_gans import __version__
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.modules import check_data_package
 from lightning_gans.cli.processes import tell
-from lightning_gans.cli.screen import beside, wrapped
+from lightning_gans.cli.screen import adapt, beside, wrapped
 from lightning_gans.errors import InputError, RunError, one_line
 from lightning_gans.spelling import likely
 
@@ -295,8 +294,7 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: after the program's name; those of the process if they are not given.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as Python does with errors
+    adapt()
     try:
         _run(sys.argv[1:] if arguments is None else arguments)
         if sys.stdout is not None:  # closed, as by `lightning-gans list >&-`

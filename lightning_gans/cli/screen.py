@@ -1,16 +1,29 @@
 """Lines on the terminal."""
 
+import os
+import sys
+from io import TextIOWrapper
 from shutil import get_terminal_size
 from textwrap import wrap
 
 from lightning_gans.errors import printable
 
-__all__ = ["beside", "say", "wrapped"]
+__all__ = ["adapt", "beside", "say", "wrapped"]
 
 LONGEST = 99
 """Characters of a line of prose, however wide the terminal is."""
 LEAST = 30
 """Characters that text beside a name has room for at least, or else it stands below the name."""
+
+
+def adapt() -> None:
+    """Lets all that is printed reach the output of this process, whatever that is."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python does with errors
+    if os.environ.get("TERM") == "dumb":
+        from rich import get_console
+
+        get_console().size = get_terminal_size()  # it takes such a terminal for 80 columns wide
 
 
 def say(text: str, *, breaks: bool = False) -> None:

@@ -1,8 +1,16 @@
 """What the commands print on narrow terminals, dull ones, and in encodings of few characters."""
 
+import fcntl
 import io
+import os
+import pty
+import re
+import struct
+import subprocess
 import sys
+import termios
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +22,8 @@ from datamodules import GaussianRing, SwissRoll, UnpairedSources
 from lightning_gans import GAN
 from lightning_gans.cli.main import main
 from lightning_gans.cli.messages import print_header
+
+CONSOLE_SCRIPT = Path(sys.executable).parent / "lightning-gans"
 
 
 @pytest.fixture
@@ -124,3 +134,74 @@ def test_the_header_breaks_between_words_on_a_terminal(capsys, terminal):
         "rates are left as they are. Use",
         "--data.batch_size 32 to keep 64 in all.",
     ]
+
+
+@pytest.mark.parametrize(
+    "command", [["--help"], ["list"], ["fit", "--help"], ["fit", "--config", "none"]], ids=" ".join
+)
+def test_the_module_is_the_same_command(command):
+    module = [sys.executable, "-m", "lightning_gans"]
+    both = [
+        subprocess.run([*start, *command], capture_output=True, text=True)
+        for start in ([CONSOLE_SCRIPT], module)
+    ]
+    ends = [(done.returncode, done.stdout, done.stderr) for done in both]
+    assert ends[0] == ends[1]
+
+
+def on_terminal(columns, environment, *command):
+    """Runs a command on a pseudo-terminal; returns its exit code and all that it wrote."""
+    reading, writing = pty.openpty()
+    fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    variables = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lightning_gans", *command],
+        stdin=writing,
+        stdout=writing,
+        stderr=writing,
+        env={**variables, "TERM": "xterm", **environment},
+    )
+    os.close(writing)
+    written = b""
+    with suppress(OSError):  # the other end is closed
+        while part := os.read(reading, 4096):
+            written += part
+    os.close(reading)
+    return process.wait(), written.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("columns", "environment"),
+    [
+        (40, {}),
+        (40, {"NO_COLOR": "1", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+        (60, {"TERM": "dumb"}),
+    ],
+    ids=["narrow", "C", "dumb"],
+)
+def test_training_on_a_real_terminal(columns, environment):
+    """No row is longer than the terminal but those with a path, which are to be copied."""
+    code, written = on_terminal(
+        columns,
+        environment,
+        *("fit", "--config", "gan_ring", "--trainer.max_steps", "60"),
+        *("--trainer.accelerator", "cpu", "--trainer.limit_val_batches", "1"),
+        *("--pictures.enabled", "false"),
+    )
+    assert code == 0, written
+    codes = re.findall(r"\x1b\[[\d;?]*[a-zA-Z]", written)
+    rows = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", written))
+    rows = [row for row in rows if "runs/gan_ring" not in row]
+    text = " ".join(rows)
+    assert max(map(len, rows)) <= columns
+    assert "\u2026" not in text
+    assert re.search(r"cross_entropy *\|? *\d+\.\d+", text)
+    if columns == 60:
+        assert codes == []
+        assert "update 60 of 60 (100%)" in text
+    else:
+        assert re.search(r"GAN .*60/60 (updates [\d:]+ )?left 0:00:00", text)
+    if "NO_COLOR" in environment:
+        assert not any(re.search(r"[3-4]\d(;|m)|9\d(;|m)", found) for found in codes)
+        assert text.isascii()
