@@ -9,7 +9,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -229,11 +230,14 @@ def _run(given: Sequence[str]) -> None:
     elif flags:
         raise InputError(f"{command} does not know {' '.join(flags)}: see --help.")
     if command is None:
-        parser.print_help()
+        with _printing():
+            parser.print_help()
     elif command == "list":
-        _list()
+        with _printing():
+            _list()
     elif command == "completion":
-        _print_completion(parser, **arguments)
+        with _printing():
+            _print_completion(parser, **arguments)
     else:
         from lightning_gans.cli.mistakes import check, check_checkpoints
         from lightning_gans.cli.modules import import_modules
@@ -258,7 +262,8 @@ def _train(given: list[str]) -> None:
         names_class = any(re.match(r"--.*\.help\b", part) for part in rest)
         given = rest if names_class else [*rest, "--help"]
     elif (text := asked_help(given, TRAINING[given[0]])) is not None:
-        print(text)
+        with _printing():
+            print(text)
         return
     check(given)
     from lightning_gans.cli.training import run
@@ -286,6 +291,29 @@ def _print_completion(parser: _Parser, shell: str) -> None:
     print(shtab.complete(parser, shell))
 
 
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Says in one line that what is printed cannot be written.
+
+    Raises:
+        RunError: as by ``lightning-gans list > /dev/full``.
+    """
+    try:
+        yield
+        if sys.stdout is not None:  # closed, as by `lightning-gans list >&-`
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise RunError(f"the output cannot be written: {error.strerror}.") from error
+
+
+def _drop_output() -> None:
+    """Leaves what cannot be printed, which Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line; what the user gave wrong ends it with one line and exit code 2.
 
@@ -297,7 +325,7 @@ def main(arguments: list[str] | None = None) -> None:
     adapt()
     try:
         _run(sys.argv[1:] if arguments is None else arguments)
-        if sys.stdout is not None:  # closed, as by `lightning-gans list >&-`
+        if sys.stdout is not None:
             sys.stdout.flush()
     except (InputError, RunError) as error:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
@@ -305,7 +333,7 @@ def main(arguments: list[str] | None = None) -> None:
         tell(one_line(str(error)), first=error.first)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # as by `lightning-gans list | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except KeyboardInterrupt:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise

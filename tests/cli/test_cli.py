@@ -736,6 +736,18 @@ def test_a_loss_that_has_no_names_is_refused_in_one_line(capsys):
     assert not Path("runs").exists()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_under_the_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [CONSOLE_SCRIPT, "list"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "lightning-gans: error: the output cannot be written: No space left on device.\n"
+    )
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     listing = subprocess.Popen(
         [CONSOLE_SCRIPT, "list"],
