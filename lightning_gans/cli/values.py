@@ -27,7 +27,7 @@ LISTS = ("Iterable", "Sequence", "list", "tuple")
 
 
 def must_be(kind: str, value: object, *, is_added: bool = False) -> str | None:
-    """Returns what the value of a setting must be, in words, or None if the value may be that.
+    """Returns what the value of a setting must be, in words, or None if it may have the value.
 
     Args:
         kind: the annotation of the setting; text that is none allows anything.
@@ -40,8 +40,8 @@ def must_be(kind: str, value: object, *, is_added: bool = False) -> str | None:
         return None
     if any(_may_be(part, value, is_added=is_added) for part in parts):
         return None
-    *first, last = dict.fromkeys(word for part in parts for word in _words(part))
-    return f"{', '.join(first)} or {last}" if first else last
+    words = [*dict.fromkeys(word for part in parts for word in _words(part))]
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or None
 
 
 def shown(value: object) -> str:

@@ -51,7 +51,7 @@ FINE = [
     *(("bool", False), ("str", 5), ("str", True), ("int | None", None), ("int | None", "null")),
     *(("Literal[16, 32]", "16"), ("tuple[int, ...]", [1, 2]), ("Sequence[Regularizer]", [])),
     *(("GeneratorSource", "anything"), ("Optional[_PATH]", [1]), ("Union['Run', None]", "x")),
-    *(("", 1), ("int | str", "two"), ("not an annotation", 1)),
+    *(("", 1), ("int | str", "two"), ("not an annotation", 1), ("Tensor", 1)),
 ]
 VALUES = [
     *("two", "2", "2.5", "-1", "1e-3", "1_000", "0x10", "0o7", "1e3", ".5", "2.", "inf", "nan"),
