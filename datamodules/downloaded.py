@@ -262,7 +262,9 @@ class CIFAR10(DownloadedImages):
                 # All files are of one size; nothing is held twice but one of them.
                 images = torch.empty((len(paths) * len(pixels), *self.shape), dtype=torch.uint8)
             if len(pixels) * len(paths) != len(images):
-                raise ValueError(f"data_dir: {path} has {len(pixels)} images, the first file not.")
+                raise ValueError(
+                    f"data_dir: {path} has {len(pixels)} images, unlike the first file."
+                )
             start = index * len(pixels)
             images[start : start + len(pixels)] = torch.from_numpy(pixels.reshape(-1, *self.shape))
             labels += own_labels

@@ -294,7 +294,7 @@ class ImageFolder(ImageData):
         if bad and not self.skip_broken:
             raise ValueError(
                 f"path: {len(bad):,} of {number:,} images cannot be used. {bad[0]}. Remove them, "
-                "or give skip_broken: true."
+                "or use skip_broken: true."
             )
         if bad:
             rank_zero_only(print)(f"left out {len(bad):,} of {number:,} images: {bad[0]}")

@@ -157,8 +157,8 @@ class ImageData(StreamData):
         """Goes to the position of a state, and tells if that is one in other data."""
         if state_dict["num_images"] != len(self.training):
             rank_zero_warn(
-                f"The checkpoint is of a run on {state_dict['num_images']:,} images, here are "
-                f"{len(self.training):,}: training goes on with other batches than it would have."
+                f"The checkpoint has seen {state_dict['num_images']:,} images, but this data "
+                f"has {len(self.training):,}, so the run does not resume with the same batches."
             )
         super().load_state_dict(state_dict)
 

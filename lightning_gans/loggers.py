@@ -148,8 +148,8 @@ class WandB(WandbLogger):
         known = path.read_text(errors="replace").strip() if path.is_file() else None
         if known is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", known):
             raise ValueError(
-                f"{path} is damaged: it holds no identity of a W&B run. Remove it to log the rest "
-                "of the training as another W&B run."
+                f"{path} is damaged: it is not the identity of a W&B run. Remove it to log the "
+                "rest of the training as another W&B run."
             )
         given = wandb_settings(self)["id"] or os.environ.get("WANDB_RUN_ID")
         identity = given or known or secrets.token_hex(4)

@@ -95,7 +95,7 @@ class GeneratorEMA(Callback):
         self._follow(pl_module)
         if AVERAGE_KEY not in checkpoint["callbacks"]:
             rank_zero_warn(
-                "The checkpoint holds no average: it starts at the generator's weights."
+                "The checkpoint has no averaged generator. The average starts at its weights."
             )
 
     @override

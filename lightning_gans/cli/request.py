@@ -138,7 +138,7 @@ class Request:
             return checkpoint_in(Path(asked), "last" if self.command == "fit" else "best")
         name = self.name()
         if name is None:
-            raise ValueError(f"{asked} of which run? Give --name or --config.")
+            raise ValueError(f"{asked} of which run? Use --name or --config.")
         root = Path(self._setting("trainer.default_root_dir") or ".")
         return unfinished(root, name) if self.tells_all() else find_checkpoint(root, name, asked)
 

@@ -84,7 +84,7 @@ class _Rows:
             raise self._damage(str(error)) from error
         for number, row in enumerate(rows, 2):
             if not _is_row(row):
-                raise self._damage(f"line {number} is no row of numbers")
+                raise self._damage(f"line {number} is not a row of numbers")
         return rows
 
     def _damage(self, reason: str) -> ValueError:
@@ -434,7 +434,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         time_and_places = None, None
     if not (isinstance(time_and_places[0], int | float) and isinstance(time_and_places[1], list)):
         raise ValueError(
-            f"{path} is damaged: it holds no record of a run. Move it away to resume without it."
+            f"{path} is damaged: it is not the record of a run. Move it away to resume without it."
         )
     return record
 

@@ -342,9 +342,9 @@ class GANCLI(CommandLine):
     def predict(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
         if self.checkpoint is None:
-            raise InputError("ckpt_path: predict needs a checkpoint, give --ckpt_path.")
+            raise InputError("ckpt_path: predict needs a checkpoint. Use --ckpt_path.")
         if self.trainer.world_size > 1:
-            raise InputError("trainer.devices: predict writes one file, use one process.")
+            raise InputError("trainer.devices: predict writes one file. Use one process.")
         checkpoint = Path(self.checkpoint)
         target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
         refuse_links(target.parent)

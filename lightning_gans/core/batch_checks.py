@@ -31,7 +31,7 @@ def check_classes(num_classes: int | None, data: object) -> None:
     if num_classes is not None and known is not None and known != num_classes:
         raise ValueError(
             f"num_classes: the model has {num_classes} classes, but the data, "
-            f"{type(data).__name__}, has {known}: give the model num_classes {known}."
+            f"{type(data).__name__}, has {known}. Use num_classes {known}."
         )
 
 
@@ -54,8 +54,8 @@ def check_rows(record: Record, slices: int, model: nn.Module) -> None:
             continue
         if values.dtype == torch.float64 and read == {torch.float32}:
             raise ValueError(
-                "data: samples are torch.float64, but the networks read torch.float32: convert "
-                "them with .float(), or give the trainer precision 64-true."
+                "data: samples are torch.float64, but the networks read torch.float32. Use "
+                ".float() on the data, or the precision 64-true."
             )
         if not values.isfinite().all():
             bad = int((~values.isfinite()).sum())

@@ -75,7 +75,7 @@ def build(
                 f"{name}: it could not be made from ({', '.join(given)}): {error}"
             ) from error
         if not isinstance(network, nn.Module):
-            raise ValueError(f"{name}: what was made from {sizes} is no module: {network!r}.")
+            raise ValueError(f"{name} must make a torch.nn.Module from {sizes}, got {network!r}.")
     labels = getattr(network, "labels", ...)
     if isinstance(labels, JoinLabels | None):
         classes = getattr(labels, "num_classes", None)

@@ -59,7 +59,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint at {path}.")
     if is_export(path):
-        raise ValueError(f"{path} is an export: it holds no state to train or evaluate with.")
+        raise ValueError(f"{path} is an export, which has no state to train or evaluate with.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -69,7 +69,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     except Exception as error:  # there is no telling what the reader stumbles over
         raise ValueError(f"{path} is not a whole checkpoint: it may be cut off.") from error
     if is_overgrown(checkpoint):
-        raise ValueError(f"{path} is damaged: what it holds is nested without end.")
+        raise ValueError(f"{path} is damaged: its contents are nested without end.")
     if not has_record(checkpoint):
         raise ValueError(f"{path} was not written by a model of lightning_gans.")
     return checkpoint
@@ -223,7 +223,7 @@ class CheckpointedModule(LightningModule):
         if record["class_path"] != class_path_of(type(self)):
             raise ValueError(
                 f"The checkpoint is of a {printable(record['class_path'])}, the model is a "
-                f"{class_path_of(type(self))}: give --model the class of the checkpoint."
+                f"{class_path_of(type(self))}. Use the class of the checkpoint."
             )
         saved, own = checkpoint["state_dict"], self.state_dict()
         self._take_over_precision(saved)
@@ -241,8 +241,8 @@ class CheckpointedModule(LightningModule):
         given = os.environ.get("PL_GLOBAL_SEED")
         if fitting and given is not None and int(given) != record["seed"]:
             raise ValueError(
-                f"seed_everything: the run was begun with seed {record['seed']} and cannot go on "
-                f"with {given}: leave the seed out, or start a new run."
+                f"seed_everything: the run began with seed {record['seed']} and cannot be resumed "
+                f"with {given}. Leave the seed out, or start a new run."
             )
         if given is None or fitting:
             self.seed = record["seed"]
@@ -313,7 +313,7 @@ class CheckpointedModule(LightningModule):
         hyperparameters = saved.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
         try:
             if not isinstance(hyperparameters, dict):
-                raise ValueError("it holds no arguments of the constructor")
+                raise ValueError("it has no arguments of the constructor")
             own = {k: v for k, v in hyperparameters.items() if k not in arguments}
             checked = trust.check_arguments(own, cls, "")
             model = cls(**{**trust.build_arguments(checked, cls), **arguments})

@@ -47,7 +47,7 @@ def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
             description = (file.metadata() or {}).get(HEADER_KEY)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is no whole safetensors file: {error}") from error
+        raise ValueError(f"{path} is not a whole safetensors file: {error}") from error
     try:
         found = json.loads(description or "")
     except (ValueError, RecursionError) as error:

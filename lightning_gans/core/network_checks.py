@@ -142,7 +142,7 @@ def check_range(
     if fake.ndim == 4 and None not in (limits, value_range) and limits != value_range:
         raise ValueError(
             f"generator: its last layer makes values in {limits}, but the images of the data are "
-            f"scaled to value_range {value_range}: change the one or the other."
+            f"scaled to value_range {value_range}. Change one of them."
         )
 
 

@@ -145,8 +145,8 @@ class CVAEGAN(GAN):
             )
         if not isinstance(self.prior, NormalPrior):
             raise ValueError(
-                "prior: the divergence of the latents is from a normal distribution; give a "
-                f"NormalPrior, got {self.prior}."
+                "prior must be a NormalPrior, since the loss pulls the latents towards a normal "
+                f"distribution, got {self.prior}."
             )
         self.encoder = build("encoder", encoder, self.prior.dim, self.data_shape)
         self.classifier = build("classifier", classifier, self.data_shape, num_outputs=num_classes)
@@ -292,6 +292,6 @@ class CVAEGAN(GAN):
         if self.reconstruction == "bernoulli" and (real.min() < 0 or real.max() > 1):
             raise ValueError(
                 "reconstruction: bernoulli needs data from 0 to 1, but a batch goes from "
-                f"{real.min():.4g} to {real.max():.4g}: give the data value_range [0, 1], or the "
-                "model squared_error."
+                f"{real.min():.4g} to {real.max():.4g}. Use value_range [0, 1] for the data, "
+                "or reconstruction squared_error."
             )

@@ -102,7 +102,7 @@ def test_without_an_average_in_the_checkpoint_it_starts_at_the_generator(tmp_pat
     )
     average = GeneratorEMA()
     trainer = quiet_trainer(2, callbacks=[average], **VALIDATED)
-    with pytest.warns(UserWarning, match="The checkpoint holds no average"):
+    with pytest.warns(UserWarning, match="The checkpoint has no averaged generator"):
         trainer.validate(GAN(**SMALL), small_ring(), ckpt_path=str(tmp_path / "last.ckpt"))
     z = torch.randn(3, 2)
     assert torch.equal(average.networks["generator"](z), model.sample(z))

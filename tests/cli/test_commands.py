@@ -393,7 +393,7 @@ def test_what_is_no_checkpoint_is_named(command, capsys):
 
 def test_points_have_no_images_and_no_average(root, capsys):
     ring = root / "ring"
-    assert "are no images" in refused(capsys, "sample", "--ckpt_path", ring, "--out", "folder")
+    assert "are not images" in refused(capsys, "sample", "--ckpt_path", ring, "--out", "folder")
     message = refused(capsys, "sample", "--ckpt_path", ring, "--weights", "averaged")
     assert "has no averaged generator" in message
     run("export", "--ckpt_path", ring)
@@ -407,7 +407,7 @@ def test_points_have_no_images_and_no_average(root, capsys):
     for name in ("generator.safetensors", "again.npy", "first.npy"):
         Path(name).unlink()
     message = refused(capsys, "sample", "--ckpt_path", ring, ring, "--out", "a.png")
-    assert message == "out: of 2 checkpoints a .gif is made, got a.png."
+    assert message == "out: 2 checkpoints make a .gif, got a.png."
     assert os.listdir() == []
 
 

@@ -160,7 +160,7 @@ def test_another_seed_cannot_go_on_from_it_but_may_evaluate(monkeypatch):
     model = GAN(data_shape=(2,))
     path = trained(model)
     monkeypatch.setenv("PL_GLOBAL_SEED", "4")
-    with pytest.raises(ValueError, match="begun with seed 3 and cannot go on with 4"):
+    with pytest.raises(ValueError, match="began with seed 3 and cannot be resumed with 4"):
         quiet_trainer(4).fit(model, small_ring(), ckpt_path=path)
     quiet_trainer(4, limit_val_batches=1.0).validate(model, small_ring(), ckpt_path=path)
     assert model.seed == 4

@@ -441,13 +441,16 @@ def test_exports_take_the_class(checkpoint, format, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sample", "--classes", "4"], "classes: 4 is none of the model's 4 classes, which are"),
+        (["sample", "--classes", "4"], "classes: the model has the classes 0 to 3, got 4."),
         (
             ["sample", "--n", "6"],
-            "n: 6 samples cannot be as many of each of 4 classes; give",
+            "n: 6 samples cannot be split evenly over 4 classes. Use",
         ),
-        (["sample", "--classes", "-1"], "classes: -1 is none of the model's 4 classes"),
-        (["interpolate", "--classes", "1"], "classes: a way leads from one class to another, got"),
+        (["sample", "--classes", "-1"], "classes: the model has the classes 0 to 3, got -1."),
+        (
+            ["interpolate", "--classes", "1"],
+            "classes: two are needed to interpolate between, got 1.",
+        ),
     ],
 )
 def test_a_class_that_does_not_exist_is_refused(checkpoint, arguments, message, capsys):
@@ -463,4 +466,4 @@ def test_a_model_without_classes_takes_none(tmp_path, capsys):
     fitted(GAN(data_shape=(2,)), max_steps=1).save_checkpoint(path)
     with pytest.raises(SystemExit):
         main(["sample", "--ckpt_path", str(path), "--classes", "0"])
-    assert "classes: the model generates without classes" in capsys.readouterr().err
+    assert "classes: the model has no classes" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def interpolate(
     start, end = latents(model, 2 * n, seed).chunk(2)
     known = checked_classes(model, classes)
     if len(classes) not in (0, 2):
-        raise InputError(f"classes: a way leads from one class to another, got {len(classes)}.")
+        raise InputError(f"classes: two are needed to interpolate between, got {len(classes)}.")
     labels = None
     if classes:
         end = start
@@ -78,7 +78,7 @@ def interpolate(
         if not classes:
             raise
         raise InputError(
-            f"classes: the generator reads classes, but no shares of several: {error}"
+            f"classes: the generator cannot read a mixture of two classes: {error}"
         ) from error
     if out.suffix in PICTURES:
         with writing(out):

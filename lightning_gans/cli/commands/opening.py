@@ -159,13 +159,12 @@ def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:
     """
     if model.num_classes is None:
         if classes:
-            raise InputError("classes: the model generates without classes; leave them out.")
+            raise InputError("classes: the model has no classes. Leave --classes out.")
         return []
     wrong = [label for label in classes if not 0 <= label < model.num_classes]
     if wrong:
         raise InputError(
-            f"classes: {wrong[0]} is none of the model's {model.num_classes} classes, which are 0 "
-            f"to {model.num_classes - 1}."
+            f"classes: the model has the classes 0 to {model.num_classes - 1}, got {wrong[0]}."
         )
     return list(classes) or list(range(model.num_classes))
 
@@ -189,6 +188,6 @@ def picture(model: GAN, samples: Tensor, *, columns: int, title: str = "") -> Pi
     """
     if samples.ndim != 2 and not (samples.ndim == 4 and samples.shape[1] in (1, 3)):
         raise InputError(
-            f"out: there is no picture of shape {tuple(samples.shape[1:])}; give a .npy file."
+            f"out: samples of shape {tuple(samples.shape[1:])} cannot be drawn. Use a .npy file."
         )
     return overview(samples, samples[:0], value_range(model), title=title, columns=columns)

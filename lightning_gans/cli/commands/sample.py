@@ -63,10 +63,10 @@ def sample(
     """
     check_number("n", 1 if n is None else n, 1, MOST)
     if out.name and out.suffix == "" and out.exists():
-        raise InputError(f"out: there is a {out} already; name a new folder.")
+        raise InputError(f"out: {out} already exists. Use a new folder.")
     check_out(out, *PICTURES, ".npy", ".gif", "")
     if len(ckpt_path) > 1 and out.suffix != ".gif":
-        raise InputError(f"out: of {len(ckpt_path)} checkpoints a .gif is made, got {out}.")
+        raise InputError(f"out: {len(ckpt_path)} checkpoints make a .gif, got {out}.")
     with Work("opening", len(ckpt_path), "checkpoints") as work:
         models = [generating(path, weights, allow) for path in work.over(ckpt_path)]
     if len({model.num_classes for model in models}) > 1:
@@ -103,7 +103,7 @@ def _samples(model: GAN, n: int | None, classes: Sequence[int], seed: int) -> Te
     n = n or 8 * len(classes)
     if n % len(classes) != 0:
         raise InputError(
-            f"n: {n} samples cannot be as many of each of {len(classes)} classes; give a multiple."
+            f"n: {n} samples cannot be split evenly over {len(classes)} classes. Use a multiple."
         )
     labels = torch.tensor(classes).repeat_interleave(n // len(classes))
     return generated(model, latents(model, n, seed), labels)
@@ -113,7 +113,7 @@ def _save_images(images: Tensor, limits: tuple[float, float], folder: Path, work
     """Writes every image into a file of its own; the folder is whole or not there."""
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise InputError(
-            f"out: samples of shape {tuple(images.shape[1:])} are no images; give a .npy file."
+            f"out: samples of shape {tuple(images.shape[1:])} are not images. Use a .npy file."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))
