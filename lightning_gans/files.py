@@ -1,5 +1,6 @@
 """Files that are whole or not there, and what is read from files that may be damaged."""
 
+import csv
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -7,7 +8,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import IO, Any
 
-__all__ = ["PARTIAL", "is_overgrown", "replacing"]
+__all__ = ["PARTIAL", "is_overgrown", "read_rows", "replacing"]
 
 PARTIAL = ".part"
 """Ends the name of a file that is being written."""
@@ -38,6 +39,41 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of a ``metrics.csv`` but for what a kill may have left of the last one.
+
+    There are none without the file. Cells without a value are empty.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    if not path.is_file():
+        return []
+    try:
+        lines = path.read_bytes().decode().splitlines(keepends=True)
+        rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+    for number, row in enumerate(rows, 2):
+        if not _is_row(row):
+            raise ValueError(f"{path} is damaged: line {number} is not a row of numbers.")
+    return rows
+
+
+def _is_row(row: dict[Any, Any]) -> bool:
+    """Tells whether a row has an update and, of training, numbers."""
+    try:
+        if not 0 <= int(row["step"]) < 2**53:
+            return False
+        _ = [float(text) for name, text in row.items() if text and name.startswith("train/")]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return None not in row.values()
 
 
 def is_overgrown(value: Any) -> bool:

@@ -33,7 +33,7 @@ from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.lightning_compat import NumberedLogger
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
-from lightning_gans.files import replacing
+from lightning_gans.files import read_rows, replacing
 from lightning_gans.finding import run_of
 
 __all__ = ["CONFIG_KEY", "RunLogger", "RunRecord"]
@@ -75,23 +75,12 @@ class _Rows:
 
     def read(self) -> list[dict[str, Any]]:
         """Returns the rows but for what a kill may have left of the last one."""
-        if not self.path.is_file():
-            return []
         try:
-            lines = self.path.read_bytes().decode().splitlines(keepends=True)
-            rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise self._damage(str(error)) from error
-        for number, row in enumerate(rows, 2):
-            if not _is_row(row):
-                raise self._damage(f"line {number} is not a row of numbers")
-        return rows
-
-    def _damage(self, reason: str) -> ValueError:
-        return ValueError(
-            f"{self.path} is damaged: {reason}. Repair it, or move it away to resume without its "
-            "rows."
-        )
+            return read_rows(self.path)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Repair it, or move it away to resume without its rows."
+            ) from error
 
     def cut_after(self, step: int) -> None:
         """Drops the rows after a step, and what a kill may have left of the last one."""
@@ -110,17 +99,6 @@ class _Rows:
         writer.writerows(rows)
         with replacing(self.path) as file:
             file.write(text.getvalue().encode())
-
-
-def _is_row(row: dict[Any, Any]) -> bool:
-    """Tells whether a row has an update and, of training, numbers."""
-    try:
-        if not 0 <= int(row["step"]) < 2**53:
-            return False
-        _ = [float(text) for name, text in row.items() if text and name.startswith("train/")]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-    return None not in row.values()
 
 
 class RunLogger(NumberedLogger):
