@@ -8,7 +8,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import IO, Any
 
-__all__ = ["PARTIAL", "is_overgrown", "read_rows", "replacing"]
+__all__ = ["LOGGED", "PARTIAL", "is_overgrown", "read_rows", "replacing"]
 
 PARTIAL = ".part"
 """Ends the name of a file that is being written."""
@@ -41,6 +41,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+LOGGED = ("train/", "val/")
+"""Beginnings of the columns that hold numbers."""
+
+
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Returns the rows of a ``metrics.csv`` but for what a kill may have left of the last one.
 
@@ -66,11 +70,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _is_row(row: dict[Any, Any]) -> bool:
-    """Tells whether a row has an update and, of training, numbers."""
+    """Tells whether a row has an update and, of training and validation, numbers."""
     try:
         if not 0 <= int(row["step"]) < 2**53:
             return False
-        _ = [float(text) for name, text in row.items() if text and name.startswith("train/")]
+        _ = [float(text) for name, text in row.items() if text and name.startswith(LOGGED)]
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
     return None not in row.values()

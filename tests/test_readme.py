@@ -43,7 +43,8 @@ def test_make_readme_knows_every_line_of_it():
 
 def printed(target):
     """Returns what make would do for a target."""
-    done = subprocess.run(["make", "-n", target], capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "-n", target]  # also below another make
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout
 
 

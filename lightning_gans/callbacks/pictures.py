@@ -1,7 +1,5 @@
 """Pictures of a GAN in training: samples, the discriminator's level sets, curves, an animation."""
 
-import csv
-from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.players import Record
 from lightning_gans.core.showing import Comparison, Drawing, Grid, Levels
+from lightning_gans.files import LOGGED, read_rows
 from lightning_gans.metrics import range_of
 
 __all__ = ["Pictures"]
@@ -203,13 +202,9 @@ def _logged_rows(path: Path, update: int) -> list[tuple[int, dict[str, float]]]:
     if update == 0 or not path.is_file():
         return []
     rows = []
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            values = {}
-            for key, text in row.items():
-                if key and key.startswith(("train/", "val/")):
-                    with suppress(ValueError):  # the cell is empty
-                        values[key] = float(text)
-            if values and int(row["step"]) <= update:
-                rows.append((int(row["step"]), values))
+    for row in read_rows(path):
+        shown = {key: text for key, text in row.items() if key.startswith(LOGGED)}
+        values = {key: float(text) for key, text in shown.items() if text}
+        if values and int(row["step"]) <= update:
+            rows.append((int(row["step"]), values))
     return rows
