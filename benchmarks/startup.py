@@ -42,11 +42,13 @@ main.main(sys.argv[1:])
 """``lightning-gans`` up to the first update."""
 COMMAND = ("-m", "lightning_gans")
 IMPORTS = "import lightning, torchmetrics, torch"
+END = "; import os; os._exit(0)"
+"""Ends a process as the first update does, without tidying up."""
 BARE = f"`{IMPORTS}`"
 TO_FIRST_UPDATE = "`lightning-gans fit --config gan_ring`, up to the first update"
 COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {
-    "`import torch`": (("-c", "import torch"), 0),
-    BARE: (("-c", IMPORTS), 0),
+    "`import torch`": (("-c", f"import torch{END}"), 0),
+    BARE: (("-c", f"{IMPORTS}{END}"), 0),
     "`lightning-gans --version`": ((*COMMAND, "--version"), 0),
     "`lightning-gans list`": ((*COMMAND, "list"), 0),
     "`lightning-gans fit --help`": ((*COMMAND, "fit", "--help"), 0),

@@ -34,7 +34,7 @@ class Step:
     Attributes:
         command: as it is run here.
         place: "checkout", or "work", an empty folder at first.
-        promised: the files that the README says it makes there.
+        promised: the files that the README says it makes there, or in a folder below.
     """
 
     command: str
@@ -100,7 +100,7 @@ def main() -> None:
             print(f"readme: {step.command}", flush=True)
             began, place = time.monotonic(), Path(folder, step.place)
             done = subprocess.run(["bash", "-c", step.command], cwd=place, env=variables)
-            missing = [name for name in step.promised if not (place / name).is_file()]
+            missing = [name for name in step.promised if not any(place.rglob(name))]
             if done.returncode != 0 or missing:
                 sys.exit(f"readme: exit code {done.returncode}, missing files {missing}")
             print(f"readme: {time.monotonic() - began:.0f} s", flush=True)
