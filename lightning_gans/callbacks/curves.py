@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
+from lightning_gans.axes import set_limits, spans_magnitudes
 from lightning_gans.callbacks.drawing import FAKE, Picture, rendered
 from lightning_gans.callbacks.evaluation import BETTER
 from lightning_gans.metrics.names import SCORES, better
@@ -30,8 +31,6 @@ WORDS = {"low": "lower", "high": "higher", "same": "closer to real data"}
 """Where a score is better."""
 COLUMNS = 5
 """Panels of scores in a row, at most."""
-SPAN = 10.0
-"""The greatest value of a distance in units of the least from which on its axis is logarithmic."""
 MANY = 20
 """Values of a line from which on it is smoothed, and has no marks."""
 MOST = 5000
@@ -165,9 +164,7 @@ def _scores(lines: Mapping[str, Line]) -> dict[str, Family]:
 def _draw_score(axes: Any, name: str, family: Family, floor: float | None) -> None:
     values = np.concatenate([line[1] for line in family.values()])
     known = np.append(values, [] if floor is None else [floor])
-    known = known[np.isfinite(known)]
-    is_log = better(name) == "low" and len(known) > 0 and known.min() > 0
-    is_log = is_log and known.max() > SPAN * known.min()
+    is_log = better(name) == "low" and spans_magnitudes(known)
     title = f"{name} {BETTER[better(name)][1]}"
     _draw(axes, title, family, is_log=is_log, floor=floor)
 
@@ -208,7 +205,7 @@ def _draw(
         shown.append(bold)
     if floor is not None:
         axes.axhline(floor, color=REAL, linestyle="--", linewidth=1.2, zorder=1)
-    _set_limits(axes, np.concatenate(shown), is_log=is_log)
+    set_limits(axes, np.concatenate(shown), is_log=is_log)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
@@ -226,20 +223,3 @@ def _draw(
             handletextpad=0.5,
             columnspacing=1.0,
         ).set_in_layout(False)
-
-
-def _set_limits(axes: Any, shown: Values, *, is_log: bool) -> None:
-    """Cuts the axis of values to those that are to be seen, with a margin."""
-    shown = shown[np.isfinite(shown)]
-    if is_log:
-        axes.set_yscale("log")
-        span = shown.max() / shown.min() if len(shown) else 1.0
-        subs = (1, 2, 5) if span < 15 else (1, 3) if span < 150 else (1,)
-        axes.yaxis.set_major_locator(LogLocator(subs=subs))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    if len(shown):
-        low, high = np.log10([shown.min(), shown.max()]) if is_log else (shown.min(), shown.max())
-        margin = 0.06 * (high - low) or 0.1 * max(abs(high), 1.0)
-        limits = np.array([low - margin, high + margin])
-        axes.set_ylim(*(10**limits if is_log else limits))
