@@ -64,6 +64,7 @@ class Evaluation(Callback):
         self.floors: dict[str, float] = {}
         self.num_samples = 0
         self._active: dict[str, list[Metric]] = {}
+        self._counted = 0
         self._scored_at = -1
         self._known_real: str | None = None
 
@@ -102,12 +103,12 @@ class Evaluation(Callback):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.num_samples = 0
+        self._counted = 0
         self._begin(pl_module, "val")
 
     @override
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.num_samples = 0
+        self._counted = 0
         self._begin(pl_module, "test")
 
     def _begin(self, model: LightningModule, stage: str) -> None:
@@ -153,7 +154,7 @@ class Evaluation(Callback):
         for index, (name, metrics) in enumerate(self._active.items()):
             record = vars(outputs[name]) if name else outputs
             if index == 0:
-                self.num_samples += len(record["fake"])
+                self._counted += len(record["fake"])
             for metric in metrics:
                 if not self._keeps_real(metric, stage):
                     _observe(metric, record, real=True)
@@ -170,7 +171,7 @@ class Evaluation(Callback):
 
     def _finish(self, trainer: Trainer, model: LightningModule, stage: str) -> None:
         assert isinstance(model, AdversarialModule)
-        number = torch.tensor(self.num_samples, device=model.device)
+        number = torch.tensor(self._counted, device=model.device)
         self.num_samples = int(trainer.strategy.reduce(number, reduce_op="sum"))
         self.scores = self._compute()
         self._scored_at = trainer.global_step

@@ -359,6 +359,7 @@ class RunRecord(Callback):
             if isinstance(callback, Evaluation) and callback.scores:
                 self._record["scores"] = callback.scores
                 self._record["floors"] = callback.floors
+                self._record["samples"] = callback.num_samples
             if isinstance(callback, Checkpoint) and callback.best_update is not None:
                 self._record["best"] = {callback.monitor: callback.state_dict()}
         with replacing(self._path) as file:
