@@ -1,6 +1,5 @@
 """Ending a run at a clean boundary when its machine is about to be taken away."""
 
-import os
 import signal
 import subprocess
 import threading
@@ -10,21 +9,14 @@ import torch
 from lightning.pytorch import Trainer
 
 from lightning_gans.core.lightning_compat import spare_sigterm_broadcast
+from lightning_gans.holders import slurm_job
 
-__all__ = ["Notice", "Preempted", "slurm_job"]
+__all__ = ["Notice", "Preempted"]
 
 ANNOUNCEMENTS = [
     number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGUSR1")
 ]
 """Signals that end a run. Windows lacks the last."""
-
-
-def slurm_job() -> str | None:
-    """Returns the identity of the SLURM job that this process belongs to, or None."""
-    array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    if array is not None:
-        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    return os.environ.get("SLURM_JOB_ID")
 
 
 class Preempted(SystemExit):

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,10 +15,12 @@ from pathlib import Path
 import pytest
 from interrupted import assert_same, command, content, finish, rows, start, wait_for_row
 
+from lightning_gans import holders
 from lightning_gans.cli import locks
 from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.main import main
 from lightning_gans.errors import InputError, RunError
+from lightning_gans.holders import Watch
 
 FORK = multiprocessing.get_context("fork")
 """Makes processes that have imported everything."""
@@ -28,6 +31,7 @@ def file_system(request, monkeypatch):
     """A file system that has locks, and one that has none."""
     if request.param == "without":
         monkeypatch.setattr(locks, "fcntl", None)
+        monkeypatch.setattr(holders, "fcntl", None)
     return request.param
 
 
@@ -37,6 +41,7 @@ def soon(monkeypatch):
     monkeypatch.setattr(locks, "RENEW_EVERY", 0.05)
     monkeypatch.setattr(locks, "LOOK_EVERY", 0.02)
     monkeypatch.setattr(locks, "WATCH_FOR", 0.6)
+    monkeypatch.setattr(holders, "WATCH_FOR", 0.6)
 
 
 def dead():
@@ -48,8 +53,8 @@ def dead():
 
 def leave(folder, **about):
     """Leaves the file of a process behind, as after SIGKILL."""
-    holder = replace(locks._me(), **about)
-    content = json.dumps(vars(holder)).encode().ljust(locks.SIZE)
+    holder = replace(holders.this_process(), **about)
+    content = json.dumps(vars(holder)).encode().ljust(holders.SIZE)
     (folder / "lock").write_bytes(content)
 
 
@@ -71,6 +76,34 @@ def test_a_folder_is_taken_and_given_back(file_system, tmp_path):
     again.release()
 
 
+def test_a_watch_tells_who_trains_and_takes_nothing(file_system, tmp_path):
+    watch = Watch(tmp_path)
+    assert watch.holder() is None
+    lock = RunLock(tmp_path)
+    lock.acquire()
+    content = (tmp_path / "lock").read_bytes()
+    assert watch.holder() == f"process {os.getpid()} on {socket.gethostname()}"
+    lock.check()
+    assert (tmp_path / "lock").read_bytes() == content
+    lock.release()
+    assert watch.holder() is None
+    leave(tmp_path, pid=dead())
+    assert watch.holder() is None
+
+
+def test_a_watch_takes_minutes_to_declare_another_machine_dead(soon, tmp_path):
+    watch = Watch(tmp_path)
+    leave(tmp_path, **ELSEWHERE)
+    assert watch.holder() == "process 1 on elsewhere"
+    time.sleep(0.4)
+    leave(tmp_path, **ELSEWHERE, beat=1)
+    assert watch.holder() == "process 1 on elsewhere"
+    time.sleep(0.4)
+    assert watch.holder() == "process 1 on elsewhere"  # 0.4 s after it was renewed
+    time.sleep(0.4)
+    assert watch.holder() is None
+
+
 def test_a_dead_process_is_succeeded_at_once(file_system, tmp_path):
     leave(tmp_path, pid=dead())
     begun = time.monotonic()
@@ -87,7 +120,7 @@ def test_a_number_that_another_process_has_by_now_is_that_of_a_dead_one(file_sys
     lock = RunLock(tmp_path)
     lock.acquire()
     lock.release()
-    leave(tmp_path, pid=os.getppid(), started=locks._start_of(os.getppid()))
+    leave(tmp_path, pid=os.getppid(), started=holders.start_of(os.getppid()))
     with pytest.raises(InputError, match=f"process {os.getppid()} on"):
         RunLock(tmp_path).acquire()
 
@@ -96,7 +129,7 @@ def test_a_process_that_nobody_has_waited_for_is_dead(tmp_path):
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert Path(f"/proc/{process.pid}").exists()
-    assert locks._start_of(process.pid) is None
+    assert holders.start_of(process.pid) is None
     process.wait()
 
 
@@ -120,7 +153,7 @@ def test_children_that_outlive_a_process_do_not_keep_the_folder(tmp_path):
         lock = RunLock(tmp_path)
         lock.acquire()
         lock.release()
-        assert locks._start_of(child) is not None
+        assert holders.start_of(child) is not None
     finally:
         os.kill(child, signal.SIGKILL)
 
@@ -137,11 +170,12 @@ def test_a_job_that_was_queued_again_succeeds_itself(file_system, monkeypatch, t
 def test_what_cannot_be_seen_is_watched(about, soon, monkeypatch, tmp_path, capsys):
     """A machine that has no locks for a process of another, or of another container."""
     monkeypatch.setattr(locks, "fcntl", None)
-    here = locks._me()
-    monkeypatch.setattr(locks, "_me", lambda: replace(here, **about))
+    monkeypatch.setattr(holders, "fcntl", None)
+    here = holders.this_process()
+    monkeypatch.setattr(locks, "this_process", lambda: replace(here, **about))
     other = RunLock(tmp_path)
     other.acquire()
-    monkeypatch.setattr(locks, "_me", lambda: here)
+    monkeypatch.setattr(locks, "this_process", lambda: here)
     begun = time.monotonic()
     with pytest.raises(InputError, match=f"process 1 on {about.get('host', here.host)}"):
         RunLock(tmp_path).acquire()
