@@ -337,7 +337,7 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
         (["sample", "--out", "."], "new folder, got .."),
         (["sample", "--import", ""], "import: '' cannot be imported"),
         (["sample", "--import", "zero"], "import: 'zero' cannot be imported: division by zero."),
-        (["sample", "--out", "there"], "out: there is a there already"),
+        (["sample", "--out", "there"], "out: there already exists. Use a new folder."),
         (["sample", "--out", "there/file/a.png"], "there/file/a.png cannot be written there."),
         (["sample", "--out", "/proc/a.npy"], "out: /proc/a.npy cannot be written"),
         (["sample", "--weights", "best"], "argument --weights: invalid choice: 'best'"),

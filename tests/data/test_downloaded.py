@@ -218,7 +218,7 @@ def test_files_of_different_lengths_are_refused():
     make_photos("data")
     content = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}
     Path("data/cifar-10-batches-py/data_batch_2").write_bytes(pickle.dumps(content))
-    with pytest.raises(ValueError, match="data_batch_2 has 2 images, the first file"):
+    with pytest.raises(ValueError, match="data_batch_2 has 2 images, unlike the first file"):
         CIFAR10().setup()
 
 

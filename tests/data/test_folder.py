@@ -329,7 +329,7 @@ def test_names_of_files_hold_no_escape_codes_for_the_terminal():
 def test_other_images_than_at_the_beginning_are_told():
     fill("images")
     data = opened()
-    with pytest.warns(UserWarning, match="a run on 35 images, here are 36"):
+    with pytest.warns(UserWarning, match="has seen 35 images, but this data has 36"):
         data.load_state_dict({"position": 7, "num_images": 35})
     assert data.train_dataloader().position == 7
 

@@ -344,12 +344,15 @@ def one_class():
         ),
         (lambda: points(kl_weight=-0.1), "kl_weight must be at least 0, got -0.1"),
         (lambda: points(reconstruction="l1"), "must be squared_error or bernoulli, got l1"),
-        (lambda: points(prior=UniformPrior(2)), "prior: the divergence .* give a NormalPrior"),
+        (lambda: points(prior=UniformPrior(2)), "prior must be a NormalPrior"),
         (
             lambda: points(classifier=partial(MLPDiscriminator, num_classes=3)),
             "classifier: it has num_classes 3, but needs num_classes None in this model",
         ),
-        (lambda: points(encoder=lambda z, shape: 3), "encoder: what was made .* is no module: 3"),
+        (
+            lambda: points(encoder=lambda z, shape: 3),
+            "encoder must make a torch.nn.Module .* got 3",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_when_it_is_made(make, message):
