@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from lightning_gans.cli.main import main
+from lightning_gans.core.timing import MEASURED
 
 NETWORK = "{class_path: %s, init_args: {hidden: [8, 8], normalization: torch.nn.BatchNorm1d}}"
 
@@ -38,11 +39,14 @@ def command(n_critic, data, validate_every, save_every, *more, model=CLIPPED):
 def rows(folder):
     with (folder / "metrics.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
-    return [{k: v for k, v in row.items() if k != "train/updates_per_s"} for row in found]
+    return [{k: v for k, v in row.items() if k not in MEASURED} for row in found]
 
 
 def content(path):
-    return torch.load(path, weights_only=True)
+    """Returns what a checkpoint holds but for the time that training has taken."""
+    state = torch.load(path, weights_only=True)
+    assert min(state["lightning_gans"].pop("seconds")) > 0
+    return state
 
 
 def assert_same(a, b, where=""):

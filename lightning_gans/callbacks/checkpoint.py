@@ -236,12 +236,14 @@ class Checkpoint(ModelCheckpoint):
         self.kth_best_model_path = self.best_model_path
 
     def _save(self, trainer: Trainer, name: str) -> None:
-        for logger in trainer.loggers:
-            logger.save()
-        path = self._folder / f"{name}.ckpt"
-        if name == "last":
-            self.last_model_path = str(path)
-        write_checkpoint(self, trainer, str(path))
+        model: Any = trainer.lightning_module
+        with model.stopwatch.paused():
+            for logger in trainer.loggers:
+                logger.save()
+            path = self._folder / f"{name}.ckpt"
+            if name == "last":
+                self.last_model_path = str(path)
+            write_checkpoint(self, trainer, str(path))
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -142,12 +142,13 @@ class Pictures(Callback):
         if not self._draws:
             return
         title = f"{type(model).__name__}, {trainer.global_step:,} generator updates"
-        for name, what in model.pictures(self._real, self.num_samples).items():
-            picture = draw(what, self._range, title=title)
-            number = f"{trainer.global_step:07d}.png"
-            first = name == "samples"
-            path = Path("samples", number) if first else Path("figures", f"{name}_{number}")
-            self._publish(trainer, name, picture, self._folder / path)
+        with model.stopwatch.paused():
+            for name, what in model.pictures(self._real, self.num_samples).items():
+                picture = draw(what, self._range, title=title)
+                number = f"{trainer.global_step:07d}.png"
+                first = name == "samples"
+                path = Path("samples", number) if first else Path("figures", f"{name}_{number}")
+                self._publish(trainer, name, picture, self._folder / path)
 
     def _sum_up(self, trainer: Trainer, model: AdversarialModule) -> None:
         figures = self._folder / "figures"

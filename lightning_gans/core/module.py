@@ -4,7 +4,6 @@ It knows players and records. A subclass has the networks and says how they play
 """
 
 import os
-import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -33,6 +32,7 @@ from lightning_gans.core.randomness import NOISE, reseed
 from lightning_gans.core.reduction import GradientReduction
 from lightning_gans.core.rows import RunningMeans
 from lightning_gans.core.terms import TermsModule
+from lightning_gans.core.timing import Stopwatch
 from lightning_gans.networks import evaluation_mode
 
 __all__ = ["AdversarialModule"]
@@ -63,6 +63,8 @@ class AdversarialModule(TermsModule):
         has_trained: whether a first round has been played; what fails before is bad input.
         images_per_update: rows of the batch that an update sees, over all processes.
         last_logged: the values last logged, training's and evaluation's, for progress bars.
+        stopwatch: runs while the model trains, and stands still in validations; a callback that
+            does other work pauses it.
 
     Raises:
         ValueError: if an argument is out of range; always before the first update.
@@ -91,6 +93,7 @@ class AdversarialModule(TermsModule):
         self.last_logged: dict[str, float] = {}
         self._compiled: dict[str, Compiled] = {}
         self._means = RunningMeans()
+        self.stopwatch = Stopwatch()
 
     # What a subclass says ------------------------------------------------------------------------
 
@@ -139,6 +142,7 @@ class AdversarialModule(TermsModule):
         if stage == "fit":
             self.players = checks.check_players(self.configure_players())
             self._losses, self._means = {}, RunningMeans()
+            self.stopwatch = Stopwatch()
 
     @override
     def teardown(self, stage: str) -> None:
@@ -174,18 +178,29 @@ class AdversarialModule(TermsModule):
             function = partial(self.evaluate_terms, player)
             self._compiled[player.name] = Compiled(player.loss_name, function)
         checks.warn_of_loaders(self.trainer.train_dataloader)
-        self._start_clock()
+        self._last_row = self.trainer.global_step, self.stopwatch.read()[0]
+        self.stopwatch.start()
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self.stopwatch.start()
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        self.stopwatch.stop()  # the last epoch ends before callbacks sum the run up
 
     @override
     def on_train_end(self) -> None:
         self._compiled = {}  # so that the model can be pickled again
 
     @override
-    def on_validation_end(self) -> None:
-        self._start_clock()
+    def on_validation_start(self) -> None:
+        self._ran = self.stopwatch.stop()
 
-    def _start_clock(self) -> None:
-        self._clock = time.perf_counter(), self.trainer.global_step
+    @override
+    def on_validation_end(self) -> None:
+        if self._ran:
+            self.stopwatch.start()
 
     def _rehearse(self, batch: Record, size: int) -> None:
         """Computes all terms of all players once, before any of them makes an update."""
@@ -315,14 +330,15 @@ class AdversarialModule(TermsModule):
         for name in row:
             if name.startswith(fatal) and not isfinite(row[name]):
                 raise divergence(name, now.update, row, now.seen, self._trained)
-        start, before = self._clock
-        row["updates_per_s"] = (now.update - before) / (time.perf_counter() - start)
+        seconds, cpu_seconds = self.stopwatch.read()
+        (last, before), self._last_row = self._last_row, (now.update, seconds)
+        row["updates_per_s"] = (now.update - last) / max(seconds - before, 1e-9)
         row["images_seen"] = self.images_seen
+        row |= {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
         row = {f"train/{name}": value for name, value in row.items()}
         self.last_logged.update(row)
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=now.update)
-        self._start_clock()
 
     # Checkpoints ---------------------------------------------------------------------------------
 
@@ -331,11 +347,14 @@ class AdversarialModule(TermsModule):
         """Adds the sums of the next row, of all processes, which all have to call this."""
         super().on_save_checkpoint(checkpoint)
         checkpoint[RECORD_KEY]["means"] = self._means.state(self.trainer.strategy.all_gather)
+        checkpoint[RECORD_KEY]["seconds"] = self.stopwatch.read()
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the sums of the next row over."""
+        """Takes the sums of the next row and the time of training over."""
         super().on_load_checkpoint(checkpoint)
-        if self.players and "means" in checkpoint[RECORD_KEY]:
-            means, ranks = checkpoint[RECORD_KEY]["means"], self.trainer.world_size
-            self._means.load(means, self.global_rank, ranks)
+        record = checkpoint[RECORD_KEY]
+        if self.players and "means" in record:
+            self._means.load(record["means"], self.global_rank, self.trainer.world_size)
+        if self.players and "seconds" in record:
+            self.stopwatch.load(record["seconds"])

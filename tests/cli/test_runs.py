@@ -75,6 +75,7 @@ def test_the_rows_have_the_step_first_and_the_contracts_keys():
         "train/adversarial_g",
         *(f"train/{name}" for name in ("wasserstein", "d_real", "d_fake", "grad_norm_d")),
         *(f"train/{name}" for name in ("grad_norm_g", "updates_per_s", "images_seen")),
+        *("train/seconds", "train/cpu_seconds"),
         *(f"val/{name}" for name in ("modes", "modes_pacgan", "high_quality", "reverse_kl")),
         *(f"val/{name}" for name in ("w1", "w2", "sliced_w", "kl", "js", "cross_entropy")),
     }

@@ -320,7 +320,7 @@ def test_rows_are_at_generator_updates_and_hold_the_contract_s_keys():
         for name in (
             *("loss_d", "loss_g", "adversarial_d", "gradient_penalty", "wasserstein"),
             *("d_real", "d_fake", "grad_norm_d", "grad_norm_g", "updates_per_s", "images_seen"),
-            "adversarial_g",
+            *("adversarial_g", "seconds", "cpu_seconds"),
         )
     }
     assert [row["train/images_seen"] for _, row in logger.rows] == [48, 96]

@@ -32,6 +32,7 @@ from datamodules import MNIST, ArrayData, ImageFolder
 from lightning_gans import ACGAN, CGAN, CVAEGAN, WGAN
 from lightning_gans.callbacks import AtomicCheckpointIO, Checkpoint, Evaluation, GeneratorEMA
 from lightning_gans.cli.main import main
+from lightning_gans.core.timing import MEASURED
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator
 
 # From Python
@@ -109,7 +110,7 @@ class Run:
         with suppress(Kill):
             trainer.fit(model, data, ckpt_path=begin, weights_only=True)
         logged = [
-            (step, {name: value for name, value in row.items() if "updates_per_s" not in name})
+            (step, {name: value for name, value in row.items() if name not in MEASURED})
             for step, row in logger.rows
         ]
         return trainer.global_step, logged, evaluation.scores, keeps.kept

@@ -9,6 +9,7 @@ from conftest import SMALL, Rows, quiet_trainer, small_ring
 
 from lightning_gans import GAN
 from lightning_gans.core.rows import RunningMeans
+from lightning_gans.core.timing import MEASURED
 from lightning_gans.regularizers import R1
 
 CPU = torch.device("cpu")
@@ -111,7 +112,7 @@ def test_rows_of_a_resumed_run_are_those_of_a_run_that_was_not_stopped(stop, tmp
         trainer = quiet_trainer(steps, logger=rows, log_every_n_steps=3)
         model = GAN(**SMALL, regularizers=[R1(2.0, every=4)], n_critic=2)
         trainer.fit(model, small_ring(), ckpt_path=start)
-        drop = ("train/updates_per_s", "train/images_seen")
+        drop = {*MEASURED, "train/images_seen"}
         return trainer, {
             step: {name: value for name, value in row.items() if name not in drop}
             for step, row in rows.rows
