@@ -21,7 +21,7 @@ from lightning_gans.core.lightning_compat import (
 from lightning_gans.files import replacing
 from lightning_gans.metrics import better
 
-__all__ = ["TensorBoard", "WandB", "go_offline_without_key"]
+__all__ = ["TensorBoard", "WandB", "go_offline_without_key", "wandb_identity"]
 
 
 def go_offline_without_key() -> None:
@@ -36,6 +36,22 @@ def go_offline_without_key() -> None:
         known = False
     if not known:
         os.environ["WANDB_MODE"] = "offline"
+
+
+def wandb_identity(folder: Path) -> str | None:
+    """Returns the identity of the W&B run of a run folder, if there is one.
+
+    Raises:
+        ValueError: if the file that holds it is damaged.
+    """
+    path = folder / "wandb" / "id"
+    known = path.read_text(errors="replace").strip() if path.is_file() else None
+    if known is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", known):
+        raise ValueError(
+            f"{path} is damaged: it is not the identity of a W&B run. Remove it to log the rest "
+            "of the training as another W&B run."
+        )
+    return known
 
 
 class TensorBoard(TensorBoardLogger):
@@ -121,7 +137,7 @@ class WandB(WandbLogger):
             move_wandb(self, folder)
         if wandb_settings(self)["name"] is None:
             wandb_settings(self, name=f"{run.parent.name}/{run.name}")
-        self._identify(run / "wandb" / "id")
+        self._identify(run)
 
     def follow_scores(self, folder: str, name: str | None, job_type: str) -> None:
         """Records the scores of a checkpoint as a W&B run of their own.
@@ -143,18 +159,13 @@ class WandB(WandbLogger):
             wandb_settings(self, job_type=job_type)
 
     @rank_zero_only
-    def _identify(self, path: Path) -> None:
+    def _identify(self, run: Path) -> None:
         """Takes the identity that the run has had, or gives it one."""
-        known = path.read_text(errors="replace").strip() if path.is_file() else None
-        if known is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", known):
-            raise ValueError(
-                f"{path} is damaged: it is not the identity of a W&B run. Remove it to log the "
-                "rest of the training as another W&B run."
-            )
+        known = wandb_identity(run)
         given = wandb_settings(self)["id"] or os.environ.get("WANDB_RUN_ID")
         identity = given or known or secrets.token_hex(4)
         if identity != known:
-            with replacing(path) as file:
+            with replacing(run / "wandb" / "id") as file:
                 file.write(identity.encode())
         wandb_settings(self, id=identity)
 

@@ -21,9 +21,9 @@ def code(page: Path, language: str) -> list[str]:
 
 def shrunk(words: list[str]) -> list[str]:
     """Returns a command, after ``lightning-gans``, made to train for a few updates only."""
-    if words[:1] != ["fit"]:
+    if words[:1] not in (["fit"], ["fork"]):
         return words
-    steps = "4" if "--ckpt_path" in words else "2"
+    steps = "6" if words[0] == "fork" else "4" if "--ckpt_path" in words else "2"
     brief = [*("--trainer.max_steps", steps), *("--trainer.val_check_interval", "2")]
     brief += [*("--pictures.every_n_updates", "0"), *("--data.num_eval_samples", "32")]
     return [*(steps if word == "60000" else word for word in words), *brief]

@@ -72,16 +72,17 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
     make_digits("data")
     fill("photos")
     lines = [line for block in code(DOCS / "commands.md", "bash") for line in block.splitlines()]
-    assert len(lines) == 17
+    assert len(lines) == 18
     for line in lines:
         command = shlex.split(line, comments=True)[1:]
         if command[:1] == ["fit"] and {"MNIST", "photos"} & {*command}:
             command += ["--data.batch_size", "4"]
         main(shown.shrunk(command))
     printed = capsys.readouterr().out
-    assert printed.count("real beside generated samples") == 9
+    assert printed.count("real beside generated samples") == 10
     assert "MNIST: 60 images to train on" in printed
     assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in printed
+    assert "new run, forked from runs/gan_ring/version_0/checkpoints/last.ckpt" in printed
     for made in ("samples.png", "samples.npy", "way.gif", "generator.onnx"):
         assert Path(made).is_file()
     assert Path("runs/wdcgangp_mnist/version_0/scores.json").is_file()

@@ -29,6 +29,7 @@ __all__ = ["main"]
 
 TRAINING = {
     "fit": "train a GAN, or resume a run; without any setting, train the demo",
+    "fork": "begin a new run from a checkpoint of another, with settings changed",
     "validate": "score a checkpoint on the validation data",
     "test": "score a checkpoint on the test data",
     "predict": "generate as many samples as the validation data has, into an array file",
@@ -39,7 +40,10 @@ SHORT = ("sample", "interpolate", "evaluate", "export", "list", "completion")
 """Commands whose arguments are known here."""
 WITHOUT_DATA = ("sample", "interpolate", "export")
 """Commands that need a model only."""
-MEANT = {"train": "fit", "training": "fit", "resume": "fit", "generate": "sample"}
+MEANT = {
+    **dict.fromkeys(("train", "training", "resume"), "fit"),
+    **{"branch": "fork", "generate": "sample"},
+}
 """What commands of these names would be."""
 UNBROKEN = 10_000
 """Characters of a line, for a file that is searched by lines."""
@@ -281,7 +285,7 @@ def _print_completion(parser: _Parser, shell: str) -> None:
         ) from error
 
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    for name in ("fit", "validate", "test", "predict"):
+    for name in ("fit", "fork", "validate", "test", "predict"):
         for flag, choices in (
             ("--config", catalogue.configs()),
             ("--model", catalogue.variants()),

@@ -33,6 +33,7 @@ def print_header(
     checkpoint: str | None,
     changes: Sequence[str],
     *,
+    is_new: bool,
     batch_is_given: bool,
 ) -> None:
     """Says what is trained, on what, and from where.
@@ -42,8 +43,9 @@ def print_header(
         model: tells its class and its size.
         data: tells its class and the samples in a batch.
         seed: of the run.
-        checkpoint: that the run resumes from, if it does.
+        checkpoint: that the run begins with, if it does.
         changes: what is otherwise than in the checkpoint.
+        is_new: whether the run is another than that of the checkpoint.
         batch_is_given: whether a flag says how many samples each process reads.
     """
     ranks = trainer.world_size
@@ -68,7 +70,7 @@ def print_header(
         advice = "" if batch_is_given or checkpoint else _keeping(trainer, data, batch_size)
         say(f"{text} {advice}".strip(), breaks=True)
     if checkpoint:
-        say(f"resuming from {checkpoint}")
+        say(f"{'new run, forked' if is_new else 'resuming'} from {checkpoint}")
     for change in changes:
         say(f"changed from the checkpoint: {change}")
 

@@ -75,7 +75,7 @@ def check(arguments: Sequence[str]) -> None:
     shows_help = any(_is_help(flag) for flag in request.flags)
     word = next(iter(request.flags), "-")  # of those after a flag it may be the value
     if not word.startswith("-"):
-        raise InputError(f"{request.command} reads flags only, not {word}{_flag_for(word)}")
+        raise InputError(f"{arguments[0]} reads flags only, not {word}{_flag_for(word)}")
     is_ours = not (_names_own(request) or _has_own())
     if is_ours:
         _check_classes(request)

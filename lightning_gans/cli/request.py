@@ -47,13 +47,18 @@ FIXED_BY_TRAINING = (
     "data.class_path",
 )
 """Beginnings of the keys that a run cannot change on its way, since their state is saved."""
+LEARNING_RATE = r"model\.init_args\.optimizer\w*\.init_args\.lr"
+"""Keys of the learning rates, which a fork may change unless a scheduler does."""
+FORK = "_fork"
+"""Ends the name of a fork, unless the user names it."""
 
 
 class Request:
     """What has to be known of a command line before it can be parsed.
 
     Attributes:
-        command: one of `COMMANDS`.
+        command: one of `COMMANDS`; ``fork`` is ``fit`` in a run of its own.
+        forks: whether it is ``fork``.
         arguments: what follows it, files first, so that flags win over them in any order.
         flags: what of it are flags, but for those of files and modules.
         modules: that are imported, since the user asks for it.
@@ -70,7 +75,9 @@ class Request:
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        self.command, *rest = arguments
+        given, *rest = arguments
+        self.forks = given == "fork"
+        self.command = "fit" if self.forks else given
         parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         parser.add_argument("-c", "--config", action="append", default=[])
         parser.add_argument("--import", dest="modules", action="append", default=[])
@@ -85,7 +92,7 @@ class Request:
         by_flags = [*_said(flags)]
         self._configs = [config_path(config) for config in found.config]
         chosen = {"model", "data", "ckpt_path"} & dict(by_flags).keys()
-        if self.command == "fit" and not (self._configs or chosen):
+        if self.command == "fit" and not (self._configs or chosen or self.forks):
             self._configs = [config_path(DEMO)]
         by_files = [said for path in self._configs for said in _in_file(path)]
         self._files = dict([*_in_file(configs_folder() / "default.yaml"), *by_files])
@@ -110,6 +117,19 @@ class Request:
         """Returns the name of the run, if the command line tells it."""
         return self._setting("name") or (self._configs[-1].stem if self._configs else None)
 
+    def name_of_fork(self, name: str) -> str:
+        """Returns the name of a fork of a run: another, so that ``auto`` resumes the right one.
+
+        Args:
+            name: of the run that it is forked from.
+
+        Raises:
+            InputError: if it is too long.
+        """
+        found = self.name() or f"{name.removesuffix(FORK)}{FORK}"
+        check_name(found)
+        return found
+
     def named(self) -> set[str]:
         """Returns what the user names anywhere: modules, and text that looks like a class path.
 
@@ -129,8 +149,11 @@ class Request:
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if "auto", "last" or "best" is requested, but no run is named.
+            InputError: if there is none to begin a fork from.
         """
         asked = self._setting("ckpt_path")
+        if self.forks:
+            return _of_another_run(asked)
         if asked is None:
             return None
         is_path = asked not in ("last", "best") and not self.tells_all()
@@ -143,12 +166,15 @@ class Request:
         return unfinished(root, name) if self.tells_all() else find_checkpoint(root, name, asked)
 
     def check_place(self, checkpoint: Path | None) -> None:
-        """Refuses flags that would move a resumed run out of its own folder.
+        """Refuses flags that would move a resumed run out of its own folder, or a fork into it.
 
         Raises:
             InputError: if one does, or the name is no name.
         """
         check_name(self._setting("name"))
+        if self.forks and checkpoint is not None:
+            self._check_apart(checkpoint)
+            return
         run = None if checkpoint is None else run_of(checkpoint)
         if run is None:
             return
@@ -161,9 +187,19 @@ class Request:
         for flag, is_moved in moved.items():
             if is_moved:
                 raise InputError(
-                    f"{flag}: the run goes on in its own folder, {run}: leave {flag} out, or give "
-                    "a copy of the checkpoint to begin a new run from."
+                    f"{flag}: the run continues in its own folder, {run}. Leave {flag} out, or "
+                    "use lightning-gans fork to begin a new run."
                 )
+
+    def _check_apart(self, checkpoint: Path) -> None:
+        """Refuses to write the checkpoints of a fork over those of the other run."""
+        asked = dict(self.said).get("checkpoint.dirpath")
+        taken = checkpoint.resolve().parent
+        if isinstance(asked, str) and Path(asked).resolve() == taken:
+            raise InputError(
+                f"checkpoint.dirpath: {asked} has the checkpoint that the run is forked from. Use "
+                "another folder."
+            )
 
     def relevant(self, saved: dict[str, Any]) -> dict[str, Any]:
         """Returns the parts of a checkpoint's configuration that matter to the command."""
@@ -179,25 +215,29 @@ class Request:
     def without_places(self, settings: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
         """Returns a checkpoint's settings without the places that the user gives in their stead.
 
-        The folder of all runs is never the checkpoint's to choose: a run resumes in its own.
+        The folder of all runs is never the checkpoint's to choose: a run resumes in its own. Nor
+        is a folder for the checkpoints of a fork.
         """
         run = run_of(checkpoint)
         root = settings.get("trainer", {}).get("default_root_dir")
         own = isinstance(root, str) and run is not None and Path(root).resolve() == run.parents[1]
         said = dict(self.said)
         left_out = [key for key in REPLACED if _short(key) in said]
-        left_out += [] if own else ["trainer.default_root_dir"]
+        left_out += [] if own and not self.forks else ["trainer.default_root_dir"]
+        left_out += ["checkpoint.dirpath"] if self.forks else []
         for key in left_out:
             settings = _without(settings, key.split("."))
         return settings
 
     def changes(
         self, saved: dict[str, Any], given: dict[str, Any], networks: Iterable[str] = ()
-    ) -> list[str]:
-        """Returns what the user changes of a checkpoint's configuration.
+    ) -> dict[str, str]:
+        """Returns what the user changes of a checkpoint's configuration, in words, by the key.
 
         What the checkpoint lacks is a change only if the user says it: the version that wrote it
-        may not have had this setting.
+        may not have had this setting. A fork may have another seed, since all random numbers
+        follow from the seed and the update, and other learning rates, unless they follow from the
+        state of a scheduler.
 
         Args:
             saved: the checkpoint's configuration.
@@ -212,18 +252,25 @@ class Request:
         fixed = ("model.class_path", *(f"model.init_args.{name}" for name in networks))
         fixed += FIXED_BY_TRAINING if self.command == "fit" else ()
         said = {key.replace("+", "") for key, _ in self.said}
-        changes = []
+        # The checkpoint has no say of that folder, and a fork is another run anyway.
+        places = {"trainer.default_root_dir", *(("name",) if self.forks else ())}
+        schedule = (value for key, value in old.items() if ".scheduler" in key)
+        is_scheduled = any(value is not None for value in schedule)
+        changes: dict[str, str] = {}
         for key in dict.fromkeys((*old, *new)):
             is_told = key in old or _short(key) in said
-            if old.get(key) == new.get(key) or not is_told or key == "trainer.default_root_dir":
-                continue  # the checkpoint has no say of that folder
+            if old.get(key) == new.get(key) or not is_told or key in places:
+                continue
             change = f"{key}: {old.get(key)} -> {new.get(key)}"
-            if key.startswith(fixed):
+            is_rate = re.fullmatch(LEARNING_RATE, key) is not None and not is_scheduled
+            may_fork = is_rate or key == "seed_everything"
+            if key.startswith(fixed) and not (self.forks and may_fork):
+                instead = "use lightning-gans fork to begin" if may_fork else "start"
                 raise InputError(
                     f"{change}: the checkpoint holds the state of this, so it cannot be changed. "
-                    "Leave it out, or start a new run."
+                    f"Leave it out, or {instead} a new run."
                 )
-            changes.append(change)
+            changes[key] = change
         return changes
 
 
@@ -237,6 +284,25 @@ def config_file(config: dict[str, Any]) -> Iterator[str | None]:
         path = Path(folder) / "checkpoint.yaml"
         path.write_text(yaml.safe_dump(config))
         yield str(path)
+
+
+def _of_another_run(asked: str | None) -> Path:
+    """Returns the checkpoint that a fork begins from.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if none is named.
+    """
+    if asked is None:
+        raise InputError(
+            "ckpt_path is missing. Use --ckpt_path with a checkpoint or a run folder."
+        )
+    if asked in ("auto", "last", "best") and not Path(asked).exists():
+        raise InputError(
+            f"ckpt_path: {asked} is of the run that --name names, but a fork is a new one. Use "
+            "--ckpt_path with a checkpoint or a run folder."
+        )
+    return checkpoint_in(Path(asked), "last")
 
 
 def _said(flags: Sequence[str]) -> Iterator[tuple[str, Any]]:

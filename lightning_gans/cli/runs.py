@@ -34,9 +34,10 @@ from lightning_gans.core.lightning_compat import NumberedLogger
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import read_rows, replacing
-from lightning_gans.finding import run_of
+from lightning_gans.finding import folder_of, run_of
+from lightning_gans.loggers import wandb_identity
 
-__all__ = ["CONFIG_KEY", "RunLogger", "RunRecord"]
+__all__ = ["CONFIG_KEY", "RunLogger", "RunRecord", "parent_of"]
 
 CONFIG_KEY = "config"
 """Key of the run's configuration in the package's record of a checkpoint."""
@@ -211,14 +212,18 @@ class RunRecord(Callback):
     Args:
         config: the whole configuration as plain data.
         command: the command line.
+        parent: as `parent_of` returns it, if the run begins with a checkpoint of another.
 
     Attributes:
         problem: why the run cannot begin, if the main process knows and the others do not yet.
     """
 
-    def __init__(self, config: dict[str, Any], command: list[str]) -> None:
+    def __init__(
+        self, config: dict[str, Any], command: list[str], parent: dict[str, Any] | None = None
+    ) -> None:
         self.config = config
         self.command = command
+        self.parent = parent
         self.problem: str | None = None
         self._record: dict[str, Any] = {}
         self._path: Path | None = None
@@ -279,7 +284,8 @@ class RunRecord(Callback):
     ) -> None:
         """Drops the states of callbacks that name files elsewhere, which they would delete."""
         path = Path(str(trainer.ckpt_path))
-        folder = path.resolve().parent if run_of(path) is not None else None
+        resumes = self.parent is None and run_of(path) is not None
+        folder = path.resolve().parent if resumes else None
         for key, state in list(checkpoint["callbacks"].items()):
             if any(
                 folder is None or not Path(name).resolve().is_relative_to(folder)
@@ -294,18 +300,21 @@ class RunRecord(Callback):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, AdversarialModule)
+        if self.parent is not None:
+            self._record["parent"] = {**self.parent, "updates": trainer.global_step}
+        origin = {name: value for name, value in self._record.items() if name == "parent"}
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.cut_after(trainer.global_step)
             if trainer.is_global_zero:
-                logger.log_hyperparams(self.config)
+                logger.log_hyperparams({**self.config, **origin})
         if self._path is None:
             return
         # Not before everything has been checked: a run that is refused leaves no trace.
         say(f"run folder: {self._path.parent}")
         self._write_config(self._path.with_name("config.yaml"))
         self._begun = True
-        if trainer.global_step > 0:
+        if trainer.global_step > 0 and self.parent is None:
             self._record["resumed_at"] = [*self._record["resumed_at"], trainer.global_step]
         self._record["seed"] = pl_module.seed
         self._write(trainer, pl_module)
@@ -366,6 +375,21 @@ class RunRecord(Callback):
             file.write(json.dumps(self._record, indent=2).encode() + b"\n")
 
 
+def parent_of(checkpoint: Path) -> dict[str, Any]:
+    """Returns what a run that begins with a checkpoint of another records of it.
+
+    Args:
+        checkpoint: perhaps in no run folder.
+    """
+    folder = folder_of(checkpoint)
+    found = {
+        "folder": None if folder is None else str(folder.resolve()),
+        "checkpoint": str(checkpoint.resolve()),
+    }
+    identity = None if folder is None else wandb_identity(folder)
+    return found if identity is None else {**found, "wandb": identity}
+
+
 def _named_files(state: Any) -> list[str]:
     """Returns the files that the state of a callback of checkpoints names."""
     if not isinstance(state, dict):
@@ -408,10 +432,12 @@ def _read_record(path: Path) -> dict[str, Any]:
         return {}
     try:
         record = json.loads(path.read_bytes())
-        time_and_places = record.get("wall_time_s", 0.0), record.get("resumed_at", [])
+        seconds, places = record.get("wall_time_s", 0.0), record.get("resumed_at", [])
+        parent = [*record.get("parent", {}).values()]
     except (AttributeError, RecursionError, ValueError):
-        time_and_places = None, None
-    if not (isinstance(time_and_places[0], int | float) and isinstance(time_and_places[1], list)):
+        seconds = places = parent = None
+    is_plain = parent is not None and all(isinstance(x, str | int | None) for x in parent)
+    if not (isinstance(seconds, int | float) and isinstance(places, list) and is_plain):
         raise ValueError(
             f"{path} is damaged: it is not the record of a run. Move it away to resume without it."
         )

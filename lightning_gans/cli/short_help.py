@@ -44,11 +44,23 @@ TRAINER = {
     "default_root_dir": "folder of all runs",
 }
 """Those settings of Lightning's trainer that matter most."""
+TRAINS = ("fit", "fork")
+"""Commands that train."""
 OF_TRAINING = (
     *("max_steps", "max_time", "val_check_interval", "log_every_n_steps", "logger"),
     *("fast_dev_run", "deterministic", "default_root_dir"),
 )
 """Those of them that mean nothing where nothing is trained."""
+CONFIG = (
+    "-c, --config FILE",
+    "settings, such as the name of a configuration that comes along: lightning-gans list names "
+    "them.",
+)
+LAST = (
+    ("--import MODULE", "a module with classes of your own, found by their names then."),
+    ("--print_config", "prints all settings with their values, and ends."),
+)
+"""Flags of all commands that read settings, and what they are."""
 MADE = ("lightning_gans.networks", "lightning_gans.optimizers")
 """Where the classes are that a model makes: it gives what has no default."""
 
@@ -121,7 +133,7 @@ def _of_command(command: str, about: str) -> str:
             shown = {key: str(value) for key, value in defaults.get(section, {}).items()}
             if section == "trainer":
                 lines += _of_trainer(command, shown)
-            elif command == "fit" or section == "evaluation":
+            elif command in TRAINS or section == "evaluation":
                 lines += _of_section(section, shown)
     end = f"lightning-gans {command} {FULL} has all flags."
     return "\n".join([*lines, "", *wrapped(end)])
@@ -129,7 +141,9 @@ def _of_command(command: str, about: str) -> str:
 
 def _general(command: str) -> Iterator[tuple[str, str]]:
     """Yields the flags of no section, each with what it is."""
-    is_fit, config = command == "fit", "such as the name of a configuration that comes along"
+    if command == "fork":
+        yield from _of_fork()
+        return
     for section, text in (("model", "the GAN"), ("data", "the data")):
         if section == "data" or command != "prepare":
             named = f"{text}: {', '.join(CHOSEN[section][1]())}"
@@ -138,9 +152,9 @@ def _general(command: str) -> Iterator[tuple[str, str]]:
             yield f"--{section} CLASS", f"{named}{own}. {helped}"
     if command == "prepare":
         return
-    yield "-c, --config FILE", f"settings, {config}: lightning-gans list names them."
+    yield CONFIG
     yield "--name NAME", "of the run and its folder; that of the configuration if it is not given."
-    if is_fit:
+    if command == "fit":
         text = (
             "the checkpoint or run folder to resume from; or last or best of the runs of --name; "
         )
@@ -155,8 +169,23 @@ def _general(command: str) -> Iterator[tuple[str, str]]:
         "small networks and all cores for large ones.",
     )
     yield "--seed_everything N", "decides all random numbers (default: 0)."
-    yield "--import MODULE", "a module with classes of your own, found by their names then."
-    yield "--print_config", "prints all settings with their values, and ends."
+    yield from LAST
+
+
+def _of_fork() -> Iterator[tuple[str, str]]:
+    """Yields the flags of no section of the command that changes settings of another run."""
+    text = "the checkpoint to begin from, or a run's folder or name, for its last.ckpt. It brings "
+    text += "all settings along."
+    yield "--ckpt_path PATH", text
+    yield "--name NAME", "of the run and its folder; that of the other run and _fork by default."
+    text = "settings of the model and the data. Those of networks, schedulers and optimizers "
+    text += "cannot change, except for a learning rate without a scheduler. lightning-gans fork "
+    text += "--model.help CLASS lists them."
+    yield "--model.SETTING VALUE, --data.SETTING VALUE", text
+    yield CONFIG
+    yield "--threads N", "on the CPU; those of the other run by default."
+    yield "--seed_everything N", "decides all random numbers from here on."
+    yield from LAST
 
 
 def _of_trainer(command: str, defaults: Mapping[str, str]) -> Iterator[str]:
@@ -164,7 +193,7 @@ def _of_trainer(command: str, defaults: Mapping[str, str]) -> Iterator[str]:
     yield from ["", *wrapped("Lightning's trainer, those settings that matter most:")]
     known = section_settings("trainer")
     for name, text in TRAINER.items():
-        if command == "fit" or name not in OF_TRAINING:
+        if command in TRAINS or name not in OF_TRAINING:
             default = defaults.get(name, shown_default(known[name].default))
             end = "" if default == "null" else f" (default: {default})"
             yield from beside(f"  --trainer.{name}", f"{text}{end}", 31)

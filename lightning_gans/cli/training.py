@@ -45,7 +45,7 @@ from lightning_gans.cli.request import (
     config_file,
     is_whole,
 )
-from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord
+from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, parent_of
 from lightning_gans.cli.scores import (
     LATEST,
     ROWS,
@@ -109,7 +109,7 @@ class GANCLI(CommandLine):
         self.scored: dict[str, Any] | None = None
         self._keeps_scores = keeps_scores
         self._run: RunLogger | None = None
-        self._changes: list[str] = []
+        self._changes: dict[str, str] = {}
         self._request = Request(arguments)
         strict: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
         of_command = {
@@ -173,6 +173,8 @@ class GANCLI(CommandLine):
                 _check_machine(config.trainer)
                 request.check_place(origin.path)
             config.name = config.name or request.name() or _default_name(config)
+            if request.forks:
+                config.name = request.name_of_fork(config.name)
             config.ckpt_path = None if origin.path is None else str(origin.path)
             # Under this name Lightning looks for the arguments of the model, too.
             self.config_dump: dict[str, Any] = yaml.safe_load(
@@ -185,7 +187,7 @@ class GANCLI(CommandLine):
         if origin.settings is not None:
             self._changes = request.changes(origin.settings, self.config_dump, origin.networks)
         if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
-            _nothing_left(origin.updates, config.trainer.max_steps)
+            _nothing_left(origin.updates, config.trainer.max_steps, forks=request.forks)
 
     # Making --------------------------------------------------------------------------------------
 
@@ -195,6 +197,8 @@ class GANCLI(CommandLine):
             super().instantiate_classes()
         except Exception as error:  # what settings lead to is anyone's guess
             raise InputError(str(_reason(error))) from error
+        self.model.new_seed = "seed_everything" in self._changes
+        self.model.new_settings = any(key.startswith("model.") for key in self._changes)
         self._set_threads()
 
     def _set_threads(self) -> None:
@@ -213,7 +217,7 @@ class GANCLI(CommandLine):
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         kwargs["logger"] = [] if self.subcommand == "predict" else self._loggers()
-        self._record = RunRecord(self.config_dump, sys.argv)
+        self._record = RunRecord(self.config_dump, sys.argv, self._parent())
         self.trainer_defaults["callbacks"] = [self._record]
         trainer: Any = super().instantiate_trainer(**kwargs)
         assert isinstance(trainer, Trainer)
@@ -232,7 +236,7 @@ class GANCLI(CommandLine):
         if self.subcommand != "fit":
             self._follow_scores(others)
             return others
-        run = run_of(Path(self.checkpoint)) if self.checkpoint else None
+        run = self._resumed
         if run is not None:
             number = int(run.name.removeprefix("version_"))
             self._run = RunLogger(str(run.parent.parent), run.parent.name, number)
@@ -264,6 +268,18 @@ class GANCLI(CommandLine):
         return folder_of(Path(self.checkpoint)) if self.checkpoint else None
 
     @property
+    def _resumed(self) -> Path | None:
+        """The folder of the run that a training resumes, if it does not begin a new one."""
+        return (
+            run_of(Path(self.checkpoint)) if self.checkpoint and not self._request.forks else None
+        )
+
+    def _parent(self) -> dict[str, Any] | None:
+        """Returns what is recorded of the checkpoint that a new run begins from, if from one."""
+        begins = self.subcommand == "fit" and self._resumed is None
+        return parent_of(Path(self.checkpoint)) if self.checkpoint and begins else None
+
+    @property
     def checkpoint(self) -> str | None:
         """Returns the checkpoint that is resumed from, or that is scored."""
         return self.setting("ckpt_path")
@@ -282,7 +298,8 @@ class GANCLI(CommandLine):
                 self.datamodule,
                 self.setting("seed_everything"),
                 self.checkpoint,
-                self._changes,
+                list(self._changes.values()),
+                is_new=self._resumed is None,
                 batch_is_given="--data.batch_size" in flags,
             )
         try:
@@ -604,8 +621,17 @@ def _check_machine(trainer: Any) -> None:
         raise InputError(f"trainer.strategy: there is no strategy {strategy}. Use {near}.")
 
 
-def _nothing_left(done: int, limit: int) -> NoReturn:
-    """Ends a run that has reached its end already, before it touches anything."""
+def _nothing_left(done: int, limit: int, *, forks: bool) -> NoReturn:
+    """Ends a run that has reached its end already, before it touches anything.
+
+    Raises:
+        InputError: if it is to be a new run, which would train nothing.
+    """
+    if forks:
+        raise InputError(
+            f"trainer.max_steps: the checkpoint has {done:,} generator updates already, got "
+            f"{limit:,}. Use --trainer.max_steps {2 * done}, or any number above {done:,}."
+        )
     say(
         f"nothing left to train: the checkpoint has {done:,} generator updates, and "
         f"trainer.max_steps is {limit:,}"

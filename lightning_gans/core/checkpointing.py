@@ -105,6 +105,7 @@ class CheckpointedModule(LightningModule):
 
     Attributes:
         seed: of the run, known once a trainer has set the model up.
+        new_seed: whether training may continue from a checkpoint of another seed.
         images_seen: real samples that the discriminator was shown, over all processes.
         updates_made: generator updates, counted by the trainer that made the last of them.
         skipped_steps: steps of optimizers that fp16 left out because a gradient overflowed.
@@ -116,6 +117,7 @@ class CheckpointedModule(LightningModule):
         super().__init__()
         self._save_plain_hyperparameters()
         self.seed = 0
+        self.new_seed = False
         self.images_seen = 0
         self.updates_made = 0
         self.skipped_steps: Tensor | float = 0.0
@@ -239,12 +241,13 @@ class CheckpointedModule(LightningModule):
         trainer = trainer_of(self)
         fitting = trainer is not None and trainer.state.fn == TrainerFn.FITTING
         given = os.environ.get("PL_GLOBAL_SEED")
-        if fitting and given is not None and int(given) != record["seed"]:
+        keeps = fitting and not self.new_seed
+        if keeps and given is not None and int(given) != record["seed"]:
             raise ValueError(
                 f"seed_everything: the run began with seed {record['seed']} and cannot be resumed "
                 f"with {given}. Leave the seed out, or start a new run."
             )
-        if given is None or fitting:
+        if given is None or keeps:
             self.seed = record["seed"]
         self.images_seen = record["images_seen"]
         self.updates_made = int(checkpoint.get("global_step", 0))

@@ -62,6 +62,9 @@ class AdversarialModule(TermsModule):
         players: the players in the order of their turns, while a trainer trains the model.
         has_trained: whether a first round has been played; what fails before is bad input.
         images_per_update: rows of the batch that an update sees, over all processes.
+        new_settings: whether training continues from the checkpoint of a model with other
+            settings. The learning rates are those of this one then, unless there is a scheduler,
+            and the next row holds means over the updates since, so that no term is left over.
         last_logged: the values last logged, training's and evaluation's, for progress bars.
         stopwatch: runs while the model trains, and stands still in validations; a callback that
             does other work pauses it.
@@ -94,6 +97,7 @@ class AdversarialModule(TermsModule):
         self._compiled: dict[str, Compiled] = {}
         self._means = RunningMeans()
         self.stopwatch = Stopwatch()
+        self.new_settings = False
 
     # What a subclass says ------------------------------------------------------------------------
 
@@ -159,6 +163,7 @@ class AdversarialModule(TermsModule):
         make = self.scheduler
         schedulers = [] if make is None else [make(optimizer) for optimizer in optimizers]
         checks.check_schedulers(schedulers, self.trainer.max_steps)
+        self._rates = [[g.get("lr") for g in o.param_groups] for o in optimizers]
         return optimizers, schedulers
 
     @override
@@ -167,6 +172,11 @@ class AdversarialModule(TermsModule):
         self.has_trained = False
         self.note_constants()
         self._means.to(self.device)
+        if self.new_settings and self.scheduler is None:
+            for optimizer, rates in zip(self.trainer.optimizers, self._rates, strict=True):
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    if rate is not None:
+                        group["lr"] = rate
         several = isinstance(self.trainer.strategy, DDPStrategy)
         trained = self._trained.items() if several else ()
         self._reductions = {name: GradientReduction(name, part) for name, part in trained}
@@ -354,7 +364,7 @@ class AdversarialModule(TermsModule):
         """Takes the sums of the next row and the time of training over."""
         super().on_load_checkpoint(checkpoint)
         record = checkpoint[RECORD_KEY]
-        if self.players and "means" in record:
+        if self.players and "means" in record and not self.new_settings:
             self._means.load(record["means"], self.global_rank, self.trainer.world_size)
         if self.players and "seconds" in record:
             self.stopwatch.load(record["seconds"])

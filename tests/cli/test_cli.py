@@ -383,7 +383,7 @@ def test_a_run_that_goes_on_cannot_move(flag, value, capsys):
     main(RUN)
     capsys.readouterr()
     message = refused(capsys, "fit", "--ckpt_path", LAST, flag, value, "--trainer.max_steps", "6")
-    assert message.startswith(f"{flag.removeprefix('--')}: the run goes on in its own folder")
+    assert message.startswith(f"{flag.removeprefix('--')}: the run continues in its own folder")
     main(["fit", "--ckpt_path", LAST, "--name", "run", "--trainer.max_steps", "4"])
     assert state()["global_step"] == 4
 
@@ -570,7 +570,9 @@ def test_a_file_cannot_put_a_run_elsewhere_either(capsys):
 
 def test_an_unknown_command_and_what_one_lacks_are_explained(capsys):
     assert refused(capsys, "study").startswith("there is no command study; there are fit,")
-    assert refused(capsys, "--foo").startswith("a command comes first, not --foo: fit, validate,")
+    assert refused(capsys, "--foo").startswith(
+        "a command comes first, not --foo: fit, fork, validate,"
+    )
     assert refused(capsys, "validat") == "there is no command validat: did you mean validate?"
     assert "predict needs a checkpoint" in refused(
         capsys, "predict", "--model", "GAN", "--data", "GaussianRing"
