@@ -15,6 +15,7 @@ __all__ = [
     "explained",
     "find_checkpoint",
     "folder_of",
+    "run_in",
     "run_of",
     "unfinished",
 ]
@@ -83,16 +84,41 @@ def checkpoint_in(path: Path, first: str = "best") -> Path:
     """
     if path.is_file():
         return path
-    is_name = str(path) == path.name
-    places = [path, RUNS / path] if is_name else [path]
-    for run in (run for place in places for run in (place, *_newest_first(place))):
+    for run in _runs_at(path):
         for which in (first, "last" if first == "best" else "best"):
             if (run / "checkpoints" / f"{which}.ckpt").is_file():
                 return run / "checkpoints" / f"{which}.ckpt"
     what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
-    near = nearest(path.name, _names(RUNS if is_name else path.parent))
+    raise _nothing(what, path)
+
+
+def run_in(path: Path) -> Path:
+    """Returns the run folder that a path or the name of a run stands for.
+
+    Args:
+        path: as for `checkpoint_in`; a file has to be a checkpoint in the folder of a run.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    inside = folder_of(path) if path.is_file() else None
+    for run in (inside,) if inside is not None else _runs_at(path):
+        if (run / "config.yaml").is_file():  # perhaps a copy of another name
+            return run
+    raise _nothing("run folder", path)
+
+
+def _runs_at(path: Path) -> Iterator[Path]:
+    """Yields the folders that may be those of the run that a path or a name stands for."""
+    for place in (path, RUNS / path) if str(path) == path.name else (path,):
+        yield from (place, *_newest_first(place))
+
+
+def _nothing(what: str, path: Path) -> FileNotFoundError:
+    """Returns the error about what is not there, with what has a similar name."""
+    near = nearest(path.name, _names(RUNS if str(path) == path.name else path.parent))
     hint = f": did you mean {path.with_name(near)}?" if near not in (None, path.name) else "."
-    raise FileNotFoundError(f"There is no {what} at {path}{hint}")
+    return FileNotFoundError(f"There is no {what} at {path}{hint}")
 
 
 def _names(root: Path) -> list[str]:

@@ -36,10 +36,10 @@ TRAINING = {
     "prepare": "download and check a dataset",
 }
 """Commands that know their own arguments; to ask them takes seconds."""
-SHORT = ("sample", "interpolate", "evaluate", "export", "list", "completion")
+SHORT = ("sample", "interpolate", "evaluate", "export", "diff", "list", "completion")
 """Commands whose arguments are known here."""
-WITHOUT_DATA = ("sample", "interpolate", "export")
-"""Commands that need a model only."""
+WITHOUT_DATA = ("sample", "interpolate", "export", "diff")
+"""Commands that need no data module."""
 MEANT = {
     **dict.fromkeys(("train", "training", "resume"), "fit"),
     **{"branch": "fork", "generate": "sample"},
@@ -122,6 +122,13 @@ def _parser() -> _Parser:
     )
     _add_weights(export)
     _add_out(export, argparse.SUPPRESS, "the file; generator.<format> if it is not given")
+
+    text = "show what differs between two runs, and the first update at which they part"
+    compared = add("diff", text, "RUN RUN")
+    compared.add_argument(
+        "runs", nargs=2, type=Path, metavar="RUN", help="a run folder, or the name of a run"
+    )
+    compared.epilog = "The exit code is 0 if settings and rows are equal, 1 if they differ."
 
     add("list", "list the GANs, the data and the configurations that come along", "")
     completion = add("completion", "print what makes a shell complete commands and names", "SHELL")
@@ -239,6 +246,13 @@ def _run(given: Sequence[str]) -> None:
     elif command == "list":
         with _printing():
             _list()
+    elif command == "diff":
+        from lightning_gans.cli.commands.diff import diff
+
+        with _printing():
+            differs = diff(*arguments["runs"])
+        if differs:
+            sys.exit(1)
     elif command == "completion":
         with _printing():
             _print_completion(parser, **arguments)

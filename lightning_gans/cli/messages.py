@@ -33,8 +33,8 @@ def print_header(
     checkpoint: str | None,
     changes: Sequence[str],
     *,
-    is_new: bool,
     batch_is_given: bool,
+    is_new: bool = False,
 ) -> None:
     """Says what is trained, on what, and from where.
 
@@ -45,8 +45,8 @@ def print_header(
         seed: of the run.
         checkpoint: that the run begins with, if it does.
         changes: what is otherwise than in the checkpoint.
-        is_new: whether the run is another than that of the checkpoint.
         batch_is_given: whether a flag says how many samples each process reads.
+        is_new: whether the run is another than that of the checkpoint.
     """
     ranks = trainer.world_size
     sizes = {

@@ -178,10 +178,11 @@ def _of_fork() -> Iterator[tuple[str, str]]:
     text += "all settings along."
     yield "--ckpt_path PATH", text
     yield "--name NAME", "of the run and its folder; that of the other run and _fork by default."
-    text = "settings of the model and the data. Those of networks, schedulers and optimizers "
-    text += "cannot change, except for a learning rate without a scheduler. lightning-gans fork "
-    text += "--model.help CLASS lists them."
-    yield "--model.SETTING VALUE, --data.SETTING VALUE", text
+    text = "a setting of the model, but for those of networks, schedulers and optimizers; a "
+    text += "learning rate may change if there is no scheduler. lightning-gans fork --model.help "
+    text += "CLASS lists them."
+    yield "--model.SETTING VALUE", text
+    yield "--data.SETTING VALUE", "a setting of the data."
     yield CONFIG
     yield "--threads N", "on the CPU; those of the other run by default."
     yield "--seed_everything N", "decides all random numbers from here on."

@@ -299,8 +299,8 @@ class GANCLI(CommandLine):
                 self.setting("seed_everything"),
                 self.checkpoint,
                 list(self._changes.values()),
-                is_new=self._resumed is None,
                 batch_is_given="--data.batch_size" in flags,
+                is_new=self._resumed is None,
             )
         try:
             self._run_guarded(model, **kwargs)

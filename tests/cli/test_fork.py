@@ -89,6 +89,7 @@ def test_without_changes_it_ends_like_the_other_run_trained_as_far(monkeypatch):
             "updates": update,
         }
         assert record(folder)["resumed_at"] == []
+        main(["diff", "run", str(folder)])  # would end with exit code 1
 
 
 # Names and places

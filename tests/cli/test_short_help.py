@@ -20,7 +20,7 @@ from lightning_gans.cli.sources import settings
 
 HELPS = [
     *(["fit", "--help"], ["validate", "-h"], ["test", "--help"], ["predict", "--help"]),
-    *(["prepare", "--help"], ["fit", "--config", "gan_ring", "--help"]),
+    *(["fork", "--help"], ["prepare", "--help"], ["fit", "--config", "gan_ring", "--help"]),
     *(["fit", "--model.help", name] for name in catalogue.variants()),
     *(["fit", f"--data.help={name}"] for name in catalogue.data()),
     *(["fit", "--model.generator.help", "MLPGenerator"], ["prepare", "--data.help", "MNIST"]),
