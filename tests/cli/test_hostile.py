@@ -137,7 +137,7 @@ def refused(capsys, *arguments):
     return line
 
 
-COMMANDS = ["fit", "validate", "sample", "interpolate", "evaluate", "export"]
+COMMANDS = ["fit", "fork", "validate", "sample", "interpolate", "evaluate", "export"]
 
 
 def each_with_each(firsts, seconds):
@@ -401,7 +401,7 @@ def test_control_characters_of_a_file_never_reach_the_terminal(place, command, h
     except ValueError as error:
         said = str(error)
     assert said.replace(file, "").isprintable()
-    more = ["--trainer.max_steps", "4"] if command == "fit" else []
+    more = ["--trainer.max_steps", "4"] if command in ("fit", "fork") else []
     with contextlib.suppress(SystemExit):
         main([command, "--ckpt_path", file, *more])
     printed = capsys.readouterr()
@@ -446,6 +446,7 @@ def test_the_name_of_a_score_is_no_markup(name, honest, capsys, monkeypatch):
         ("lightning_gans/value_range", (1e308, -1e308)),
         ("lightning_gans/images_seen", 10**400),
         ("lightning_gans/seed", -1),
+        ("lightning_gans/seconds", (float("nan"), "1")),
         ("callbacks", 5),
         ("callbacks", {"GeneratorEMA": torch.ones(3)}),
         ("pytorch-lightning_version", "99.0\x0c\x85"),
@@ -467,7 +468,7 @@ def test_what_no_run_writes_is_refused(place, value, honest, capsys):
     torch.save(state, "bad.ckpt")
     with contextlib.suppress(ValueError):
         load("bad.ckpt")
-    if place.startswith("config"):
+    if place.startswith(("config", "lightning_gans/seconds")):
         refused(capsys, "fit", "--ckpt_path", "bad.ckpt", "--trainer.max_steps", "4")
         return
     refused(capsys, "sample", "--ckpt_path", "bad.ckpt")
@@ -572,6 +573,8 @@ def test_a_header_that_is_nested_without_end_is_refused(levels, honest, capsys):
         ("run.json", b"[" * 100_000, "run.json is damaged"),
         ("run.json", b'{"wall_time_s": "long"}', "run.json is damaged"),
         ("run.json", b'{"resumed_at": 3}', "run.json is damaged"),
+        ("run.json", b'{"parent": 3}', "run.json is damaged"),
+        ("run.json", b'{"parent": {"folder": [[3]]}}', "run.json is damaged"),
         ("run.json", b"\xff\xfe", "run.json is damaged"),
         ("metrics.csv", b"\xff\xfe\x00", "metrics.csv is damaged"),
         ("metrics.csv", b"step,train/loss_d\nx,1\n", "metrics.csv is damaged"),
