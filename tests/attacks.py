@@ -16,7 +16,8 @@ from lightning.pytorch import Callback, LightningDataModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import Strategy
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lightning_gans import GAN
@@ -49,6 +50,7 @@ SETTINGS = {
 """Settings that are classes, with their annotations as the parser sees them."""
 OTHERS = {
     "strategy": str | Strategy,
+    "path": str | NDArray[Any] | Tensor,
     "function": Callable[[float], float] | None,
     "callable": Callable,
     "kind": type[nn.Module],

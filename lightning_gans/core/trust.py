@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from jsonargparse._parameter_resolvers import ParamData, get_signature_parameters
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.loss import _Loss
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -430,8 +430,9 @@ def _returned(part: Any) -> tuple[Any, ...]:
 
 def _is_class(part: Any) -> bool:
     ordinary = isinstance(part, type) and get_origin(part) is None
-    # Any is a class from Python 3.11 on.
-    return ordinary and part is not Any and part not in PLAIN and not _is_mapping(part)
+    # Any is a class from Python 3.11 on. A tensor comes from a program, never from a file.
+    others = (Any, Tensor, *PLAIN)
+    return ordinary and part not in others and not _is_mapping(part)
 
 
 @lru_cache(maxsize=1024)

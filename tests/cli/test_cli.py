@@ -50,6 +50,15 @@ def refused(capsys, *arguments, code=2):
 # What holds
 
 
+def test_a_run_on_an_array_is_scored_and_resumed_without_naming_the_file(capsys):
+    np.save("points.npy", np.random.default_rng(0).normal(size=(40, 2)).astype("float32"))
+    run = ["fit", "--model", "GAN", "--data", "ArrayData", "--data.path", "points.npy"]
+    main([*run, "--name", "array", "--trainer.max_steps", "2", "--data.batch_size", "8"])
+    main(["evaluate", "--ckpt_path", "array"])
+    main(["fit", "--ckpt_path", "array", "--trainer.max_steps", "3"])
+    assert "changed from the checkpoint: trainer.max_steps: 2 -> 3" in capsys.readouterr().out
+
+
 def test_a_model_and_data_are_all_that_is_needed():
     main(RUN)
     found = config()["model"]["init_args"]

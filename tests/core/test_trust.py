@@ -108,7 +108,7 @@ def test_nothing_passes_as_text_that_is_read_once_more(setting, form, passed):
 def test_nothing_passes_where_no_class_belongs(setting, passed):
     # In the place of text and numbers the parser looks nothing up, in that of anything no path.
     inert = {"text": {"dotted path", "JSON"}, "number": {"dotted path", "JSON"}}
-    inert["anything"] = {"dotted path"}
+    inert["anything"] = inert["path"] = {"dotted path"}
     assert {form for known, form in passed if known == setting} == inert.get(setting, set())
 
 
