@@ -224,3 +224,16 @@ def test_both_languages_say_the_same(name):
         }
 
     assert marks(pages[0]) == marks(pages[1])
+
+
+def test_the_program_of_the_comparison_draws_the_runs_that_are_there():
+    quick = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
+    quick += ["--data.num_eval_samples", "32", "--pictures.every_n_updates", "0"]
+    for name in ("gan_ring", "lsgan_ring"):
+        main(["fit", "--config", name, *quick])
+    (program,) = code(DOCS / "compare.md", "python")
+    exec(program, {})
+    page = Path("compare.html").read_text()
+    assert "gan_ring" in page
+    assert "lsgan_ring" in page
+    assert Path("compare.csv").read_text().count("\n") == 3
