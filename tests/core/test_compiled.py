@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from lightning_gans import GAN, WGANGP
 from lightning_gans.core.priors import NormalPrior
+from lightning_gans.core.timing import MEASURED
 
 
 def sgd(parameters):
@@ -32,7 +33,7 @@ def trained(make, *, compiled=None):
     )
     assert noted.found == (compiled or {})
     assert model._compiled == {}  # it could not be pickled
-    row = {name: value for name, value in model.last_logged.items() if "per_s" not in name}
+    row = {name: value for name, value in model.last_logged.items() if name not in MEASURED}
     return list(model.parameters()), row
 
 
