@@ -205,6 +205,7 @@ class AdversarialModule(TermsModule):
 
     @override
     def on_validation_start(self) -> None:
+        super().on_validation_start()
         self._ran = self.stopwatch.stop()
 
     @override
