@@ -35,9 +35,10 @@ from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import read_rows, replacing
 from lightning_gans.finding import folder_of, run_of
+from lightning_gans.holders import Watch
 from lightning_gans.loggers import wandb_identity
 
-__all__ = ["CONFIG_KEY", "RunLogger", "RunRecord", "parent_of"]
+__all__ = ["CONFIG_KEY", "RunLogger", "RunRecord", "conclude", "parent_of"]
 
 CONFIG_KEY = "config"
 """Key of the run's configuration in the package's record of a checkpoint."""
@@ -371,8 +372,7 @@ class RunRecord(Callback):
                 self._record["samples"] = callback.num_samples
             if isinstance(callback, Checkpoint) and callback.best_update is not None:
                 self._record["best"] = {callback.monitor: callback.state_dict()}
-        with replacing(self._path) as file:
-            file.write(json.dumps(self._record, indent=2).encode() + b"\n")
+        _write_record(self._path, self._record)
 
 
 def parent_of(checkpoint: Path) -> dict[str, Any]:
@@ -442,6 +442,26 @@ def _read_record(path: Path) -> dict[str, Any]:
             f"{path} is damaged: it is not the record of a run. Move it away to resume without it."
         )
     return record
+
+
+def conclude(folder: Path) -> None:
+    """Records that a run is finished which was killed after its last checkpoint.
+
+    It may have been drawing its last pictures. A run that is still being trained is left alone.
+
+    Args:
+        folder: of the run.
+    """
+    path = folder / "run.json"
+    with suppress(OSError, ValueError):  # a damaged record is told of when it is needed
+        record = _read_record(path)
+        if record.get("status", "finished") != "finished" and Watch(folder).holder() is None:
+            _write_record(path, {**record, "status": "finished"})
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    with replacing(path) as file:
+        file.write(json.dumps(record, indent=2).encode() + b"\n")
 
 
 def _samples_per_update(trainer: Trainer) -> int | None:

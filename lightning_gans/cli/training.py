@@ -36,7 +36,7 @@ from lightning_gans.cli.messages import (
     print_uploads,
 )
 from lightning_gans.cli.parser import mended, reason, trusting
-from lightning_gans.cli.processes import OtherProcessFailed, fail_together
+from lightning_gans.cli.processes import OtherProcessFailed, fail_together, is_main
 from lightning_gans.cli.request import (
     Request,
     check_name,
@@ -45,7 +45,7 @@ from lightning_gans.cli.request import (
     config_file,
     is_whole,
 )
-from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, parent_of
+from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, conclude, parent_of
 from lightning_gans.cli.scores import (
     LATEST,
     ROWS,
@@ -187,7 +187,7 @@ class GANCLI(CommandLine):
         if origin.settings is not None:
             self._changes = request.changes(origin.settings, self.config_dump, origin.networks)
         if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
-            _nothing_left(origin.updates, config.trainer.max_steps, forks=request.forks)
+            _nothing_left(origin, config.trainer.max_steps, forks=request.forks)
 
     # Making --------------------------------------------------------------------------------------
 
@@ -621,17 +621,21 @@ def _check_machine(trainer: Any) -> None:
         raise InputError(f"trainer.strategy: there is no strategy {strategy}. Use {near}.")
 
 
-def _nothing_left(done: int, limit: int, *, forks: bool) -> NoReturn:
-    """Ends a run that has reached its end already, before it touches anything.
+def _nothing_left(origin: _Origin, limit: int, *, forks: bool) -> NoReturn:
+    """Ends a run that has reached its end already, before it touches anything else.
 
     Raises:
         InputError: if it is to be a new run, which would train nothing.
     """
+    done = origin.updates
     if forks:
         raise InputError(
             f"trainer.max_steps: the checkpoint has {done:,} generator updates already, got "
             f"{limit:,}. Use --trainer.max_steps {2 * done}, or any number above {done:,}."
         )
+    run = None if origin.path is None else run_of(origin.path)
+    if run is not None and is_main():
+        conclude(run)
     say(
         f"nothing left to train: the checkpoint has {done:,} generator updates, and "
         f"trainer.max_steps is {limit:,}"

@@ -13,6 +13,7 @@ import wandb
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.main import main
 from lightning_gans.cli.training import GANCLI
 
@@ -377,6 +378,18 @@ def test_a_finished_run_has_nothing_left_to_train(capsys):
     assert end.value.code == 0
     assert "nothing left to train: the checkpoint has 3 generator" in capsys.readouterr().out
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    whole = (folder / "run.json").read_bytes()
+    killed = whole.replace(b'"finished"', b'"running"')  # while it drew its last pictures
+    (folder / "run.json").write_bytes(killed)
+    lock = RunLock(folder)
+    lock.acquire()
+    with pytest.raises(SystemExit):
+        main(["fit", "--name", "run", "--ckpt_path", "last"])
+    assert (folder / "run.json").read_bytes() == killed
+    lock.release()
+    with pytest.raises(SystemExit):
+        main(["fit", "--name", "run", "--ckpt_path", "last"])
+    assert (folder / "run.json").read_bytes() == whole
     main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "4"])
     record = json.loads((folder / "run.json").read_text())
     assert record["updates"] == 4
