@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from threading import Event, Thread
 from typing import TypeVar
 
-from lightning.pytorch.utilities import rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_only  # Lightning's own; needs no PyTorch
 from rich import get_console
 from rich.console import RenderableType
 from rich.progress import (
@@ -21,7 +21,7 @@ from rich.table import Column
 from rich.text import Text
 from typing_extensions import Self, override
 
-__all__ = ["DRAWINGS_PER_S", "Bar", "Work", "counted"]
+__all__ = ["DRAWINGS_PER_S", "Bar", "Work", "clock", "counted"]
 
 DRAWINGS_PER_S = 1.0
 """Of a live bar; each takes milliseconds from what is done meanwhile."""
@@ -126,9 +126,10 @@ class Work:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @rank_zero_only
     def start(self) -> None:
-        """Begins to watch the work."""
+        """Begins to watch the work, in the first of several processes."""
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return
         self._start = time.monotonic()
         self._thread = Thread(target=self._show, daemon=True)
         self._thread.start()
@@ -168,7 +169,7 @@ class Work:
     def _print_line(self) -> None:
         seconds = time.monotonic() - self._start
         units = (self.done, self.total, 0, seconds, self.unit)
-        count = counted(*units) if self.unit else _clock(seconds)
+        count = counted(*units) if self.unit else clock(seconds)
         console = get_console()
         console.print(Text(f"{self.text}: {count}"), soft_wrap=not console.is_terminal)
 
@@ -189,10 +190,11 @@ def counted(done: float, total: float | None, first: float, seconds: float, unit
     count = f"{done:,.0f} of {total:,.0f}{ending} ({done / max(total, 1):.0%})"
     if done <= first:
         return count
-    return f"{count}, {_clock((total - done) * seconds / (done - first))} left"
+    return f"{count}, {clock((total - done) * seconds / (done - first))} left"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Returns a duration in hours, minutes and seconds, such as 0:05 or 1:10:00."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

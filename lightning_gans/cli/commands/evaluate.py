@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_gans.cli.commands.opening import check_out, writing
+from lightning_gans.cli.commands.opening import writing
+from lightning_gans.cli.places import check_out
 from lightning_gans.cli.scores import LATEST, write_scores
 from lightning_gans.cli.training import run
 from lightning_gans.finding import checkpoint_in, explained, folder_of

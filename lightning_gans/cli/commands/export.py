@@ -12,13 +12,13 @@ from typing_extensions import override
 
 from lightning_gans.cli.catalogue import FORMATS
 from lightning_gans.cli.commands.opening import (
-    check_out,
     generated,
     generating,
     latents,
     opened,
     writing,
 )
+from lightning_gans.cli.places import check_out
 from lightning_gans.cli.screen import say
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.module import AdversarialModule

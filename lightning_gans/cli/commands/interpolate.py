@@ -8,7 +8,6 @@ import torch
 from lightning_gans.callbacks.drawing import PICTURES, save_gif, save_picture
 from lightning_gans.cli.commands.opening import (
     check_number,
-    check_out,
     checked_classes,
     generated,
     generating,
@@ -16,6 +15,7 @@ from lightning_gans.cli.commands.opening import (
     picture,
     writing,
 )
+from lightning_gans.cli.places import check_out
 from lightning_gans.core.priors import latents_between, spherical_interpolation
 from lightning_gans.errors import InputError
 from lightning_gans.progress import Work

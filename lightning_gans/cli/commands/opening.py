@@ -1,6 +1,5 @@
 """How the commands open a checkpoint, and draw samples and pictures from its model."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,6 @@ from lightning_gans.progress import Work
 
 __all__ = [
     "check_number",
-    "check_out",
     "checked_classes",
     "generated",
     "generating",
@@ -46,27 +44,6 @@ def check_number(name: str, value: int, least: int, most: int) -> None:
     """
     if not least <= value <= most:
         raise InputError(f"{name} must be at least {least} and at most {most:,}, got {value}.")
-
-
-def check_out(out: Path, *endings: str) -> None:
-    """Refuses a file that cannot be made, before any work is done for it.
-
-    Args:
-        out: the file.
-        endings: those that it may have.
-
-    Raises:
-        InputError: if it has another one, or there is no place for it.
-    """
-    if out.suffix not in endings or out.name.startswith(".") or not out.name:
-        named = ", ".join(ending for ending in endings if ending)
-        folder = ", or in nothing for a new folder" if "" in endings else ""
-        raise InputError(f"out: the name must end in {named}{folder}, got {out}.")
-    place = out.absolute().parent
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not (place.is_dir() and os.access(place, os.W_OK)) or out.is_dir():
-        raise InputError(f"out: {out} cannot be written there.")
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from torch import Tensor
 from lightning_gans.callbacks.drawing import PICTURES, save_gif, save_picture, to_bytes
 from lightning_gans.cli.commands.opening import (
     check_number,
-    check_out,
     checked_classes,
     generated,
     generating,
@@ -22,6 +21,7 @@ from lightning_gans.cli.commands.opening import (
     value_range,
     writing,
 )
+from lightning_gans.cli.places import check_out
 from lightning_gans.core.gan import GAN
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import PARTIAL, replacing

@@ -1,0 +1,29 @@
+"""Where commands write to."""
+
+import os
+from pathlib import Path
+
+from lightning_gans.errors import InputError
+
+__all__ = ["check_out"]
+
+
+def check_out(out: Path, *endings: str) -> None:
+    """Refuses a file that cannot be made, before any work is done for it.
+
+    Args:
+        out: the file.
+        endings: those that it may have.
+
+    Raises:
+        InputError: if it has another one, or there is no place for it.
+    """
+    if out.suffix not in endings or out.name.startswith(".") or not out.name:
+        named = ", ".join(ending for ending in endings if ending)
+        folder = ", or in nothing for a new folder" if "" in endings else ""
+        raise InputError(f"out: the name must end in {named}{folder}, got {out}.")
+    place = out.absolute().parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK)) or out.is_dir():
+        raise InputError(f"out: {out} cannot be written there.")
