@@ -15,6 +15,7 @@ __all__ = [
     "explained",
     "find_checkpoint",
     "folder_of",
+    "newest_first",
     "run_in",
     "run_of",
     "unfinished",
@@ -48,7 +49,7 @@ def find_checkpoint(root: Path, name: str, which: str) -> Path:
     Raises:
         FileNotFoundError: if no run of this name has one.
     """
-    runs = _newest_first(root / name)
+    runs = newest_first(root / name)
     if not runs:
         raise FileNotFoundError(f"There is no run {name} in {root}{likely(name, _names(root))}")
     for run in runs:
@@ -64,7 +65,7 @@ def unfinished(root: Path, name: str) -> Path | None:
         root: folder of all runs.
         name: of the run.
     """
-    for run in _newest_first(root / name)[:1]:
+    for run in newest_first(root / name)[:1]:
         path = run / "checkpoints" / "last.ckpt"
         return path if path.is_file() else None
     return None
@@ -111,7 +112,7 @@ def run_in(path: Path) -> Path:
 def _runs_at(path: Path) -> Iterator[Path]:
     """Yields the folders that may be those of the run that a path or a name stands for."""
     for place in (path, RUNS / path) if str(path) == path.name else (path,):
-        yield from (place, *_newest_first(place))
+        yield from (place, *newest_first(place))
 
 
 def _nothing(what: str, path: Path) -> FileNotFoundError:
@@ -126,7 +127,12 @@ def _names(root: Path) -> list[str]:
     return sorted({path.parent.name for path in root.glob("*/version_*")})
 
 
-def _newest_first(folder: Path) -> list[Path]:
+def newest_first(folder: Path) -> list[Path]:
+    """Returns the runs of a name.
+
+    Args:
+        folder: of the name.
+    """
     found = [
         (int(match[1]), path)
         for path in folder.glob("version_*")

@@ -9,7 +9,7 @@ from lightning_gans.comparison.identity import identity, settings_of
 from lightning_gans.comparison.reading import Run
 from lightning_gans.errors import InputError, printable
 
-__all__ = ["LACKING", "Cell", "cells_of", "differences", "short", "shown"]
+__all__ = ["LACKING", "Cell", "cells_of", "check_comparable", "differences", "short", "shown"]
 
 TRAINING_ONLY = {"batch_size", "cache", "data_dir", "horizontal_flip", "labels", "num_workers"}
 """Settings of data that do not change what generated samples are compared with."""
@@ -45,7 +45,7 @@ def cells_of(runs: Sequence[Run]) -> list[Cell]:
     """
     groups: dict[str, dict[int, Run]] = {}
     for run in runs:
-        _check_comparable(runs[0], run)
+        check_comparable(runs[0], run)
         seeds = groups.setdefault(identity(run.config), {})
         other = seeds.setdefault(run.seed, run)
         if other is not run:
@@ -118,7 +118,7 @@ def _labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list
     return [printable(label) for label in labels]
 
 
-def _check_comparable(first: Run, second: Run) -> None:
+def check_comparable(first: Run, second: Run) -> None:
     """Refuses runs whose scores mean different things.
 
     Raises:
