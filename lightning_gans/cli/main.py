@@ -7,6 +7,7 @@ errors in the short commands are there at once.
 import argparse
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,10 @@ TRAINING = {
     "prepare": "download and check a dataset",
 }
 """Commands that know their own arguments; to ask them takes seconds."""
-SHORT = ("sample", "interpolate", "evaluate", "export", "diff", "list", "completion")
+SHORT = (
+    *("compare", "diff", "sample", "interpolate", "evaluate", "export"),
+    *("list", "completion"),
+)
 """Commands whose arguments are known here."""
 WITHOUT_DATA = ("sample", "interpolate", "export", "diff")
 """Commands that need no data module."""
@@ -83,6 +87,14 @@ def _parser() -> _Parser:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
             argument_default=argparse.SUPPRESS,  # what is not given is the function's to choose
         )
+
+    _add_comparison(
+        add(
+            "compare",
+            "train configs with several seeds each, and draw a page that compares them",
+            "CONFIG ... [--seeds 0,1,2] [--FLAG VALUE ...]",
+        )
+    )
 
     sample = add("sample", "generate a picture, a folder of images, an array or an animation")
     _add_checkpoint(sample, "what to sample from; several make a .gif, a frame each", several=True)
@@ -137,6 +149,78 @@ def _parser() -> _Parser:
     return parser
 
 
+def _add_comparison(parser: _Parser) -> None:
+    parser.epilog = (
+        "Run it again to resume what was stopped. Runs are those of lightning-gans fit, in "
+        "runs/NAME; only what is missing is trained."
+    )
+    parser.add_argument("configs", nargs="*", metavar="CONFIG", help="names or files, as for fit")
+    parser.add_argument("--seeds", metavar="LIST", help="of every config; 0,1,2 if not given")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        metavar="KEY=VALUE",
+        help="a setting of all runs, such as trainer.max_steps=300; may be repeated",
+    )
+    parser.add_argument(
+        "--sweep",
+        type=Path,
+        metavar="FILE",
+        help="settings to try with every config, as for a W&B sweep of the method grid or random",
+    )
+    parser.add_argument(
+        "--jobs", type=_whole, metavar="N", help="runs at a time; 2 on this machine"
+    )
+    parser.add_argument("--name", default="compare", help="of the folder in runs, and of the page")
+    parser.add_argument(
+        "--out", type=Path, metavar="PAGE.html", help="the page; compare.html in that folder"
+    )
+    parser.add_argument(
+        "--max-hours", type=_number, metavar="H", help="stop after that time, to resume later"
+    )
+    parser.add_argument(
+        "--plan-only",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print the commands that are left to run, and train nothing",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="resume runs that have failed, too",
+    )
+    parser.add_argument(
+        "--only-draw",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="draw these runs, of compare or of fit, and train nothing",
+    )
+    parser.add_argument(
+        "--engine", choices=("local", "slurm"), default="local", help="where the runs train"
+    )
+    parser.add_argument(
+        "--slurm",
+        action="append",
+        metavar="KEY=VALUE",
+        help="a parameter of the jobs, such as partition=gpu, gpus_per_node=1 or time=240, in "
+        "minutes",
+    )
+    _add_modules(parser, "the configs name")
+
+
+def _add_modules(parser: _Parser, which: str) -> None:
+    parser.add_argument(
+        "--import",
+        dest="allow",
+        action="append",
+        metavar="MODULE",
+        help=f"a module with classes of your own that {which}",
+    )
+
+
 def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> None:
     parser.add_argument(
         "--ckpt_path",
@@ -146,13 +230,7 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
         metavar="PATH",
         help=f"{text}: a checkpoint, or a run's folder or name (its best.ckpt, or else last.ckpt)",
     )
-    parser.add_argument(
-        "--import",
-        dest="allow",
-        action="append",
-        metavar="MODULE",
-        help="a module with classes of your own that the checkpoint names",
-    )
+    _add_modules(parser, "the checkpoint names")
 
 
 def _add_classes(parser: _Parser, text: str) -> None:
@@ -177,6 +255,13 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"it must be a whole number, got {text}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it must be a number, got {text}") from None
 
 
 def _seed(text: str) -> int:
@@ -238,6 +323,8 @@ def _run(given: Sequence[str]) -> None:
     command = arguments.pop("command")
     if command == "evaluate":
         arguments["flags"] = flags
+    elif command == "compare" and not any(flag.startswith("-") for flag in flags):
+        arguments["configs"] = [*arguments.get("configs", ()), *flags]  # from between the flags
     elif flags:
         raise InputError(f"{command} does not know {' '.join(flags)}: see --help.")
     if command is None:
@@ -256,6 +343,10 @@ def _run(given: Sequence[str]) -> None:
     elif command == "completion":
         with _printing():
             _print_completion(parser, **arguments)
+    elif command == "compare":
+        from lightning_gans.cli.commands.compare import compare
+
+        compare(**arguments, command=shlex.join(["lightning-gans", *given]))
     else:
         from lightning_gans.cli.mistakes import check, check_checkpoints
         from lightning_gans.cli.modules import import_modules
@@ -306,6 +397,8 @@ def _print_completion(parser: _Parser, shell: str) -> None:
             ("--data", catalogue.data()),
         ):
             commands.choices[name].add_argument(flag, choices=list(choices))
+    (configs,) = (a for a in commands.choices["compare"]._actions if a.dest == "configs")
+    configs.choices = list(catalogue.configs())
     print(shtab.complete(parser, shell))
 
 

@@ -30,7 +30,7 @@ from lightning_gans.errors import InputError
 from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.spelling import nearest
 
-__all__ = ["FLAGS", "check", "check_checkpoints"]
+__all__ = ["FLAGS", "KNOWN", "check", "check_checkpoints"]
 
 FLAGS = (
     *("config", "help", "import", "print_config", "seed_everything", "name", "threads"),

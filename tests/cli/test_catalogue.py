@@ -70,7 +70,7 @@ def test_the_list_has_a_line_for_each(capsys):
 def test_help_names_every_command(capsys):
     main([])
     printed = capsys.readouterr().out
-    first = ("fit", "validate", "test", "predict", "prepare", "sample", "interpolate")
+    first = ("fit", "validate", "test", "predict", "prepare", "compare", "sample", "interpolate")
     for name in (*first, "fork", "evaluate", "export", "diff", "list", "completion"):
         assert f"    {name} " in printed or f"    {name}\n" in printed
 
@@ -82,12 +82,15 @@ def test_completion_knows_commands_flags_and_names(shell, capsys):
     for word in ("interpolate", "--ckpt_path", "wgan_gp_ring_tuned", "WDCGANGP", "GaussianRing"):
         assert word in script
     if shell == "bash":
-        code = "COMP_WORDS=(lightning-gans sam); COMP_CWORD=1; _shtab_lightning_gans\n"
-        code += 'echo "${COMPREPLY[@]}"\n'
+        code = ""
+        for words in ("lightning-gans sam", "lightning-gans compare lsgan_r"):
+            number = words.count(" ")
+            code += f"COMP_WORDS=({words}); COMP_CWORD={number}; _shtab_lightning_gans\n"
+            code += 'echo "${COMPREPLY[@]}"\n'
         done = subprocess.run(
             ["bash", "-c", script + code], capture_output=True, text=True, check=True
         )
-        assert done.stdout.split() == ["sample"]
+        assert done.stdout.split() == ["sample", "lsgan_ring"]
 
 
 def test_fit_without_anything_is_the_demo(capsys):

@@ -58,7 +58,7 @@ HELPS = [
     *(["--help"], ["fit", "--help"], ["validate", "--help"], ["prepare", "--help"]),
     *(["sample", "--help"], ["interpolate", "--help"], ["evaluate", "--help"]),
     *(["export", "--help"], ["list", "--help"], ["completion", "--help"]),
-    *(["fork", "--help"], ["diff", "--help"]),
+    *(["fork", "--help"], ["diff", "--help"], ["compare", "--help"]),
     *(["fit", "--model.help", "CVAEGAN"], ["fit", "--data.help", "ImageFolder"], ["list"]),
 ]
 
