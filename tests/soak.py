@@ -1,15 +1,16 @@
 """Kills runs at random moments, and fuzzes and attacks files, for as long as it takes.
 
-    python tests/soak.py --kills 20 --twice 10 --cases 10000 --hostile 2000
+    python tests/soak.py --kills 20 --twice 10 --compared 20 --cases 10000 --hostile 2000
 
 Each run is killed again and again (SIGKILL, the whole group of processes) and goes on from its
 last checkpoint; what it ends with must be what the run ends with that nobody kills: weights,
 states of the optimizers, average, log rows, samples, bit for bit. Runs differ in n_critic, in the
 number of processes and in how often they validate and save; temporary files lie on another file
 system where there is one. Some runs are killed and then resumed by two processes at once, of
-which one is refused. Every name of the trusted packages is tried in every setting in every form,
-and hostile files are opened under watch. ``benchmarks/results/soak.json`` gets what has been
-survived; a part whose number is 0 is left out, and keeps its result there.
+which one is refused. A comparison of four configs with three seeds is killed, with its runs or
+without, and comes to the same table. Every name of the trusted packages is tried in every setting
+in every form, and hostile files are opened under watch. ``benchmarks/results/soak.json`` gets what
+has been survived; a part whose number is 0 is left out, and keeps its result there.
 """
 
 import argparse
@@ -39,6 +40,7 @@ from fuzz import (
 )
 from hypothesis import strategies as st
 from interrupted import assert_same, command, content, rows
+from killed import assert_same_end, begun, ended, killed_again_and_again, started
 
 from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.core.checkpointing import read_checkpoint
@@ -55,6 +57,11 @@ RUNS = [
     (5, 2, 45, 90),
 ]
 UPDATES = 600
+COMPARISON = [
+    *("gan_ring", "lsgan_ring", "minimax_gan_ring", "wgan_gp_ring_tuned", "--seeds", "0,1,2"),
+    *("--set", "trainer.max_steps=300", "--set", "trainer.val_check_interval=100"),
+    *("--set", "checkpoint.every_n_updates=50"),
+]
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -173,6 +180,22 @@ def resumed_twice(times: int, seed: int) -> dict[str, int]:
     return ends
 
 
+def compared(kills: int, seed: int) -> dict[str, int]:
+    """Kills a comparison again and again and compares its end; returns what was survived."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        whole, folder = Path(name, "whole"), Path(name, "killed")
+        whole.mkdir()
+        folder.mkdir()
+        ended(started(COMPARISON, whole))
+        pauses = [chance.uniform(2, 25) for _ in range(kills)]
+        survived = killed_again_and_again(COMPARISON, folder, pauses, chance)
+        assert_same_end(folder, whole)
+        found = {"runs": 12, "kills": survived, "versions": len(begun(folder))}
+    print("compared", found, flush=True)
+    return found
+
+
 def named() -> dict[str, int]:
     """Tries every name in every setting in every form; returns how many passed."""
     trust, hints = Trust(), {**SETTINGS, **OTHERS}
@@ -253,6 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--twice", type=int, default=10, help="runs that two go on with")
+    parser.add_argument("--compared", type=int, default=20, help="kills of a comparison")
     parser.add_argument("--cases", type=int, default=10_000, help="changed files")
     parser.add_argument("--hostile", type=int, default=2000, help="hostile files")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
@@ -262,11 +286,12 @@ def main() -> None:
         "named": named,
         "hostile": partial(attacked, given_arguments.hostile, seed + 100),
         "resumed_twice": partial(resumed_twice, given_arguments.twice, seed),
+        "compared": partial(compared, given_arguments.compared, seed),
         "fuzzed": partial(fuzzed, given_arguments.cases),
         "kills": partial(killed, given_arguments.kills, seed),
     }
     numbers = given_arguments.hostile, given_arguments.hostile, given_arguments.twice
-    numbers += given_arguments.cases, given_arguments.kills
+    numbers += given_arguments.compared, given_arguments.cases, given_arguments.kills
     path = ROOT / "benchmarks" / "results" / "soak.json"
     for (name, run), number in zip(parts.items(), numbers, strict=True):
         if number == 0:
