@@ -285,7 +285,8 @@ def test_a_bar_shows_what_each_run_is_at(columns, terminal, monkeypatch):
     brief(s0={"seconds": 0.03}, s1={"seconds": 0.05})
     main(["compare", *SMALL, "--seeds", "0,1"])
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen())
-    assert re.search(r"all runs .*0/2", shown)
+    finished = "0 of 2 runs" if columns < 60 else "0 of 2 runs finished"
+    assert re.search(rf"{finished}.* [1-9]\d/100", shown)
     assert re.search(r"gan_ring seed 1 .* 5/10", shown)
     assert all(len(line) <= columns for line in re.split("[\r\n]", shown) if "/10" in line)
 

@@ -82,8 +82,8 @@ class _Screen:
 
     def __enter__(self) -> Self:
         if self._bar is not None:
-            number = len(self._runner.states)
-            self._all = self._bar.add_task("all runs", total=number, unit="runs")
+            done = self._percent(self._first)
+            self._all = self._bar.add_task(str(self._runner), total=100, completed=done, unit="%")
             self._bar.start()
         return self
 
@@ -109,7 +109,11 @@ class _Screen:
                 total = run.updates if run.updates > 0 else None
                 self._rows[run] = self._bar.add_task(run.label, total=total, unit="updates")
             self._bar.update(self._rows[run], completed=update)
-        self._bar.update(self._all, completed=done, refresh=True)
+        text = str(self._runner)
+        self._bar.update(self._all, description=text, completed=self._percent(done), refresh=True)
+
+    def _percent(self, done: float) -> int:
+        return int(100 * done / len(self._runner.states))
 
     def _updates(self) -> dict[Planned, int]:
         """Returns the updates of the runs under way."""
