@@ -23,7 +23,9 @@ from trained import RESULTS, ROOT, RUNS, finished, record, told, train_all, writ
 
 DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
+    *("gan_mnist_small", "wgan_mnist_small", "wgan_gp_mnist_small"),
     *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
+    *("wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
     *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned"),
 )
 BY_CLASS = (
@@ -33,7 +35,8 @@ BY_CLASS = (
 PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder")
 LONG = (
     *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wgan_gp_conv_mnist", "wdcgan_mnist"),
-    *("dcgan_maxpool_mnist", "acgan_mnist", "cvae_gan_mnist", *PHOTOS),
+    *("dcgan_maxpool_mnist", "wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
+    *("acgan_mnist", "cvae_gan_mnist", *PHOTOS),
 )
 """The most expensive ones, trained in bf16-mixed, which newer CPUs do in hardware."""
 ALL = DIGITS + BY_CLASS + PHOTOS

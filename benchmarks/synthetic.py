@@ -17,7 +17,7 @@ from trained import RUNS, finished, record, spread, train_all, write_results
 SEEDS = {"lsgan_pattern": range(10)}
 CONFIGS = (
     *("gan_ring", "minimax_gan_ring", "lsgan_ring", "wgan_ring", "wgan_gp_ring"),
-    *("wgan_gp_ring_tuned", "wgan_gp_grid_tuned", "lsgan_pattern"),
+    *("wgan_gp_sigmoid_ring", "wgan_gp_ring_tuned", "wgan_gp_grid_tuned", "lsgan_pattern"),
 )
 
 

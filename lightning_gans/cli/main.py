@@ -283,7 +283,7 @@ def _list() -> None:
     ):
         print(title)
         for name, text in entries.items():
-            print("\n".join(beside(f"  {name}", text, 26, width)))
+            print("\n".join(beside(f"  {name}", text, 27, width)))
         print()
 
 

@@ -24,6 +24,8 @@ def test_the_configurations_of_the_founding_systems_are_there():
         *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "dcgan_cifar10", "wdcgan_gp_cifar10"),
         *("gan_folder", "wdcgan_gp_folder", "cgan_ring", "cgan_mnist", "cwgan_gp_mnist"),
         *("acgan_mnist", "cvae_gan_mnist", "cvae_gan_mnist_tuned"),
+        *("gan_mnist_small", "wgan_mnist_small", "wgan_gp_mnist_small"),
+        *("wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist", "wgan_gp_sigmoid_ring"),
     }
 
 
