@@ -7,6 +7,11 @@ from pathlib import Path
 from types import ModuleType
 
 VARIANTS = Path(__file__).parents[1] / "docs" / "variants.md"
+BRIEF = {
+    "trainer.val_check_interval": "2",
+    "pictures.every_n_updates": "0",
+    "data.num_eval_samples": "32",
+}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -21,12 +26,15 @@ def code(page: Path, language: str) -> list[str]:
 
 def shrunk(words: list[str]) -> list[str]:
     """Returns a command, after ``lightning-gans``, made to train for a few updates only."""
+    if words[:1] == ["compare"]:
+        settings = (*BRIEF.items(), ("trainer.max_steps", "2"))
+        return [*words, *(part for item in settings for part in ("--set", "=".join(item)))]
     if words[:1] not in (["fit"], ["fork"]):
         return words
     steps = "6" if words[0] == "fork" else "4" if "--ckpt_path" in words else "2"
-    brief = [*("--trainer.max_steps", steps), *("--trainer.val_check_interval", "2")]
-    brief += [*("--pictures.every_n_updates", "0"), *("--data.num_eval_samples", "32")]
-    return [*(steps if word == "60000" else word for word in words), *brief]
+    brief = {"trainer.max_steps": steps, **BRIEF}
+    flags = [part for key, value in brief.items() for part in (f"--{key}", value)]
+    return [*(steps if word == "60000" else word for word in words), *flags]
 
 
 def sources() -> dict[str, str]:

@@ -34,7 +34,7 @@ def test_make_readme_knows_every_line_of_it():
     commands = [step.command for step in readme_by_line.steps()]
     assert [command.split()[0] for command in commands] == [
         *("make", "pip", "pip", "python"),
-        *["lightning-gans"] * 5,
+        *["lightning-gans"] * 6,
         "python",
     ]
     with pytest.raises(ValueError, match="how to run this line of the README: make coffee"):
@@ -79,12 +79,13 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
     """Shrunk by flags: only whether they are accepted is of interest here."""
     lines = [line for block in shown.code(PAGES[0], "bash") for line in block.splitlines()]
     commands = [shlex.split(x, comments=True)[1:] for x in lines if x.startswith("lightning-gans")]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         main(shown.shrunk(command))
     assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in capsys.readouterr().out
     assert Path("samples.png").is_file()
     assert Path("runs/gan_ring/version_0/scores.json").is_file()
+    assert Path("runs/compare/compare.csv").read_text().count("\n") == 7
     model = load("gan_ring")
     assert model.n_critic == 2
     best = load("runs/gan_ring/version_0/checkpoints/best.ckpt")
