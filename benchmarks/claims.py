@@ -25,8 +25,9 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
@@ -39,6 +40,7 @@ from lightning_gans.comparison.reading import Run, read_run
 from lightning_gans.comparison.statistics import Estimate, estimate
 
 RUNS = ROOT / "runs" / "claims"
+APART = RUNS / "disjoint.json"
 
 
 # What is trained
@@ -150,7 +152,35 @@ RING = Experiment(
 )
 """Three methods with the same optimizers, at three rates with two pairs of networks each."""
 
-EXPERIMENTS = {"digits": DIGITS, "ring": RING}
+BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5)
+CLIPPING = Experiment(
+    cells={
+        **{
+            f"c-{bound:g}": (
+                "wgan_mnist_small",
+                {"model.init_args.clip_value": bound, **_evaluated(5_000, 500)},
+            )
+            for bound in BOUNDS
+        },
+        "penalty": ("wgan_gp_mnist_small", _evaluated(5_000, 500)),
+    },
+    seeds=range(3),
+    updates=5_000,
+    seconds=math.inf,
+    common={"trainer.callbacks": [{"class_path": "Alarms"}], **QUIET},
+)
+"""The critic of "GAN in practice 4" with bounds for its weights, and with a penalty instead."""
+
+DISTANCES = (0.25, 0.5, 1.0, 2.0, 4.0)
+DISJOINT = Experiment(
+    cells={f"{critic}-{t:g}": ("", {}) for critic in ("minimax", "wgan_gp") for t in DISTANCES},
+    seeds=range(5),
+    updates=1_000,
+    seconds=math.inf,
+)
+"""Discriminators between a square of side 0.1 and the same square, a distance t away."""
+
+EXPERIMENTS = {"disjoint": DISJOINT, "digits": DIGITS, "ring": RING, "clipping": CLIPPING}
 
 
 def written(name: str) -> list[Path]:
@@ -172,8 +202,90 @@ def written(name: str) -> list[Path]:
     return files
 
 
+def tried_apart() -> Iterator[dict[str, Any]]:
+    """Yields how each discriminator of `DISJOINT` sees the distance in the end."""
+    import lightning.pytorch as pl
+    import torch
+    from torch import Tensor, nn
+    from torch.utils.data import DataLoader
+
+    from lightning_gans import WGANGP, MinimaxGAN, Trainer
+    from lightning_gans.core.priors import UniformPrior
+    from lightning_gans.networks import MLPDiscriminator
+    from lightning_gans.optimizers import GANAdam
+    from lightning_gans.regularizers import GradientPenalty
+
+    class Apart(nn.Module):
+        """Moves latents, which are uniform on [-1, 1], to a square of side 0.1."""
+
+        def __init__(self, distance: float) -> None:
+            super().__init__()
+            self.distance = nn.Parameter(torch.tensor(distance))
+
+        def forward(self, latent: Tensor) -> Tensor:
+            return (latent + 1) / 20 + self.distance * torch.tensor([1.0, 0.0])
+
+    class Last(pl.Callback):
+        """Keeps what is logged in the last tenth of a run."""
+
+        def __init__(self) -> None:
+            self.rows: list[dict[str, float]] = []
+
+        def on_train_batch_end(self, trainer: Any, model: Any, *_: Any) -> None:
+            if trainer.global_step > 0.9 * DISJOINT.updates and trainer.global_step % 10 == 0:
+                self.rows.append(dict(model.last_logged))
+
+    torch.set_num_threads(1)
+    # A penalty of weight w makes the slope 1 + t / 2w at best: this weight makes it 1.02 at most.
+    penalty = partial(GradientPenalty, weight=100.0)
+    makers = {"minimax": MinimaxGAN, "wgan_gp": partial(WGANGP, penalty=penalty)}
+    for distance in DISTANCES:
+        for critic, make in makers.items():
+            for seed in DISJOINT.seeds:
+                pl.seed_everything(seed)
+                real = torch.rand(10_000, 2) / 10
+                model = make(
+                    prior=UniformPrior(2),
+                    data_shape=(2,),
+                    n_critic=5,
+                    generator=Apart(distance),
+                    discriminator=MLPDiscriminator(data_shape=(2,), hidden=[64, 64]),
+                    optimizer_g=partial(torch.optim.SGD, lr=0.0),
+                    optimizer_d=partial(GANAdam, lr=1e-3, beta1=0.5, beta2=0.9),
+                )
+                last = Last()
+                trainer = Trainer(
+                    max_steps=DISJOINT.updates,
+                    accelerator="cpu",
+                    logger=False,
+                    log_every_n_steps=10,
+                    callbacks=[last],
+                    enable_checkpointing=False,
+                    enable_progress_bar=False,
+                )
+                loader = DataLoader(real, batch_size=5 * 64, shuffle=True, drop_last=True)
+                trainer.fit(model, loader)
+                gradient, loss = (
+                    fmean(row[key] for row in last.rows)
+                    for key in ("train/grad_norm_g", "train/adversarial_d")
+                )
+                yield {
+                    "cell": f"{critic}-{distance:g}",
+                    "seed": seed,
+                    "status": "finished",
+                    "floors": {},
+                    "evaluations": [
+                        {"update": DISJOINT.updates, "gradient": gradient, "estimate": -loss}
+                    ],
+                }
+
+
 def train(name: str, data_dir: str, jobs: int, max_hours: float | None) -> None:
     """Trains what is missing of an experiment, or resumes it."""
+    if name == "disjoint":
+        RUNS.mkdir(parents=True, exist_ok=True)
+        APART.write_text(json.dumps([*tried_apart()]))
+        return
     seeds = ",".join(map(str, EXPERIMENTS[name].seeds))
     command = [sys.executable, "-m", "lightning_gans", "compare", *map(str, written(name))]
     command += ["--seeds", seeds, "--name", name, "--jobs", str(jobs)]
@@ -199,23 +311,28 @@ def evaluations(run: Run) -> Rows:
     penalties, with its sign changed. It is the critic's estimate of W1 for a WGAN, and rises with
     the Jensen-Shannon distance for a GAN whose discriminator is optimal.
     """
-    found: Rows = []
+    found: dict[float, dict[str, float]] = {}
     seconds = 0.0
     losses: list[float] = []
     for row in run.rows:
         seconds = row.get("train/cpu_seconds", seconds)
         if "train/adversarial_d" in row:
             losses.append(row["train/adversarial_d"])
-        scores = {k.removeprefix("val/"): v for k, v in row.items() if k.startswith("val/")}
+        parts = ((key.partition("/"), value) for key, value in row.items())
+        scores = {name: value for (kind, _, name), value in parts if kind in ("val", "alarms")}
         if scores:
-            known = {"update": row["step"], "cpu_seconds": seconds, **scores}
-            found.append({**known, "estimate": -fmean(losses)} if losses else known)
-            losses = []
-    return found
+            known = found.setdefault(row["step"], {"update": row["step"], "cpu_seconds": seconds})
+            known.update(scores)
+            if losses:
+                known["estimate"] = -fmean(losses)
+                losses = []
+    return [*found.values()]
 
 
 def collect(name: str) -> list[dict[str, Any]]:
     """Returns what is kept of the runs of an experiment that have ended."""
+    if name == "disjoint":
+        return json.loads(APART.read_text()) if APART.is_file() else []
     found = []
     for folder in sorted((RUNS / name).glob("*/version_*")):
         run = read_run(folder)
@@ -410,6 +527,40 @@ NAMES = {
     "wgan": "WGAN",
     "wgan_gp": "WGAN-GP",
 }
+DISTANCE = Claim(
+    "Between disjoint supports the minimax gradient vanishes, and that of W1 stays 1",
+    [
+        Statement(
+            "gradient of the minimax loss of the generator by the distance, the largest of five "
+            "distances: below 0.01",
+            "disjoint",
+            lambda runs, seed: max(
+                runs.rows(f"minimax-{t:g}", seed)[0]["gradient"] for t in DISTANCES
+            ),
+            above=False,
+            bound=0.01,
+        ),
+        Statement(
+            "the same of WGAN-GP, its largest deviation from 1: below 0.1",
+            "disjoint",
+            lambda runs, seed: max(
+                abs(runs.rows(f"wgan_gp-{t:g}", seed)[0]["gradient"] - 1) for t in DISTANCES
+            ),
+            above=False,
+            bound=0.1,
+        ),
+        Statement(
+            "the estimate of W1 by WGAN-GP, its largest deviation in units of the distance: "
+            "below 0.1",
+            "disjoint",
+            lambda runs, seed: max(
+                abs(runs.rows(f"wgan_gp-{t:g}", seed)[0]["estimate"] / t - 1) for t in DISTANCES
+            ),
+            above=False,
+            bound=0.1,
+        ),
+    ],
+)
 DIVERSITY = Claim(
     "WGAN restores the diversity that the minimax GAN loses, at worse images",
     [
@@ -472,6 +623,56 @@ SPEED = Claim(
         ),
     ],
 )
+
+
+def _at_the_end(cell: str, score: str) -> Callable[[Runs, int], float]:
+    return lambda runs, seed: runs.read(cell, seed, score, "updates")
+
+
+WEIGHTS = Claim(
+    "With clipping most critic weights end at the bound; too small a bound makes gradients "
+    "vanish, too large a one explode; the penalty does neither",
+    [
+        *(
+            Statement(
+                f"share of the critic's parameters on their bounds, c = {bound:g}: above 0.5",
+                "clipping",
+                _at_the_end(f"c-{bound:g}", "clipped"),
+                above=True,
+                bound=0.5,
+            )
+            for bound in BOUNDS
+        ),
+        Statement(
+            "largest gradient of the critic by its input, c = 0.001: below 0.1",
+            "clipping",
+            _at_the_end("c-0.001", "lipschitz"),
+            above=False,
+            bound=0.1,
+        ),
+        Statement(
+            "the same, c = 0.5: above 10",
+            "clipping",
+            _at_the_end("c-0.5", "lipschitz"),
+            above=True,
+            bound=10.0,
+        ),
+        Statement(
+            "the same, with the penalty: above 0.1",
+            "clipping",
+            _at_the_end("penalty", "lipschitz"),
+            above=True,
+            bound=0.1,
+        ),
+        Statement(
+            "the same, with the penalty: below 10",
+            "clipping",
+            _at_the_end("penalty", "lipschitz"),
+            above=False,
+            bound=10.0,
+        ),
+    ],
+)
 CURVE = Claim(
     "The critic's loss is a convergence curve, the minimax discriminator's is not",
     [
@@ -519,7 +720,14 @@ SENSITIVITY = Claim(
         for budget in BUDGETS
     ],
 )
-CLAIMS = {1: DIVERSITY, 2: SPEED, 4: CURVE, 5: SENSITIVITY}
+CLAIMS = {
+    0: DISTANCE,
+    1: DIVERSITY,
+    2: SPEED,
+    3: WEIGHTS,
+    4: CURVE,
+    5: SENSITIVITY,
+}
 
 
 # The page
