@@ -149,11 +149,24 @@ class _GlobalMaximum(nn.Module):
         return x.amax((2, 3))
 
 
+def _same_padding(side: int) -> tuple[int, int]:
+    """Returns the zeros before and after a side for a 5 x 5 convolution of stride 2, as in Keras.
+
+    Keras makes ceil(side / 2) pixels. An even side lacks 3 zeros for that, an odd one 4, and of 3
+    the larger half comes after it; PyTorch's own padding is the same on both ends.
+
+    Args:
+        side: in pixels.
+    """
+    return 1 + side % 2, 2
+
+
 class GlobalPoolGenerator(nn.Module):
     """Creates a generator of two transposed convolutions, without normalisation.
 
-    A linear layer makes 128 channels of H/4 x W/4 pixels, two 4 x 4 transposed convolutions
-    double the sides, and a 7 x 7 convolution makes the image. Weights are Glorot's, biases zero.
+    A linear layer makes 128 channels of H/4 x W/4 pixels, without an activation; two 4 x 4
+    transposed convolutions double the sides, and a 7 x 7 convolution makes the image. Weights are
+    Glorot's, biases zero.
 
     References:
         The Keras code of the tutorial "The potential of WGAN"; there for MNIST in [0, 1].
@@ -189,7 +202,6 @@ class GlobalPoolGenerator(nn.Module):
         height, width = height // 4, width // 4
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, 128 * height * width),
-            nn.LeakyReLU(0.2),
             nn.Unflatten(1, (128, height, width)),
             nn.ConvTranspose2d(128, 128, 4, 2, 1),
             nn.LeakyReLU(0.2),
@@ -211,8 +223,9 @@ class GlobalPoolGenerator(nn.Module):
 class GlobalPoolDiscriminator(nn.Module):
     """Creates a discriminator of two strided convolutions and a maximum over all pixels.
 
-    The 5 x 5 convolutions have 64 and 128 channels; the greatest value of each channel goes into
-    one linear layer. It has no normalisation. Weights are Glorot's, biases zero.
+    The 5 x 5 convolutions have 64 and 128 channels and pad as Keras does: an even side with one
+    zero before it and two after. The greatest value of each channel goes into one linear layer.
+    There is no normalisation. Weights are Glorot's, biases zero.
 
     References:
         The Keras code of the tutorial "The potential of WGAN"; there for MNIST in [0, 1].
@@ -238,15 +251,16 @@ class GlobalPoolDiscriminator(nn.Module):
         output: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        channels, _, _ = image_shape(data_shape)
-        layers: list[nn.Module] = [
-            nn.Conv2d(channels, 64, 5, 2, 2),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(64, 128, 5, 2, 2),
-            nn.LeakyReLU(0.2),
-            _GlobalMaximum(),
-            nn.Linear(128, 1),
-        ]
+        channels, height, width = image_shape(data_shape)
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((channels, 64), (64, 128)):
+            layers += [
+                nn.ZeroPad2d((*_same_padding(width), *_same_padding(height))),
+                nn.Conv2d(inputs, outputs, 5, 2),
+                nn.LeakyReLU(0.2),
+            ]
+            height, width = (height + 1) // 2, (width + 1) // 2
+        layers += [_GlobalMaximum(), nn.Linear(128, 1)]
         self.layers = nn.Sequential(*layers, *ending(output, 1))
         self.apply(_initialize)
 

@@ -94,10 +94,6 @@ def test_evaluation_mode_gives_each_part_its_mode_back_even_after_an_error():
 # Convolutional networks
 
 
-def size(network):
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 @pytest.mark.parametrize(
     ("shape", "width", "first"),
     [
@@ -193,33 +189,49 @@ def test_dcgan_refuses_layers_of_no_units(size):
             network((1, 28, 28), **{size: 0})
 
 
-def test_the_max_pool_pair_has_the_layers_of_the_tutorial():
-    discriminator = MaxPoolDiscriminator((1, 28, 28))
-    convolutions = (9 + 1) * 32 + (9 * 32 + 1) * 64
-    assert size(discriminator) == convolutions + (3136 + 1) * 1024 + 1025
-    assert not has_batch_statistics(discriminator)
-    generator = MaxPoolGenerator(100, (1, 28, 28))
-    norms = 2 * (1 + 64 + 32)
-    convolutions = (9 + 1) * 64 + (9 * 64 + 1) * 32 + (9 * 32 + 1)
-    assert size(generator) == 101 * 56 * 56 + norms + convolutions
-    assert generator(torch.randn(2, 100)).shape == (2, 1, 28, 28)
+def test_the_global_pool_pair_draws_its_weights_as_keras_does():
+    """Keras counts (inputs + outputs) x pixels of the kernel, of transposed convolutions too."""
+    pair = GlobalPoolGenerator(128, (1, 28, 28)), GlobalPoolDiscriminator((1, 28, 28))
+    layers = [layer for network in pair for layer in network.layers if hasattr(layer, "weight")]
+    fans = [128 + 6272, (128 + 128) * 16, (128 + 128) * 16, (128 + 1) * 49]
+    fans += [(1 + 64) * 25, (64 + 128) * 25, 128 + 1]
+    for layer, fan in zip(layers, fans, strict=True):
+        bound = (6 / fan) ** 0.5
+        assert 0.9 * bound < layer.weight.max() <= bound
+        assert 0.9 * bound < -layer.weight.min() <= bound
+        assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.2)
+        assert not layer.bias.any()
 
 
-def test_the_global_pool_pair_has_the_layers_of_the_tutorial():
-    discriminator = GlobalPoolDiscriminator((1, 28, 28))
-    assert size(discriminator) == (25 + 1) * 64 + (25 * 64 + 1) * 128 + 129
-    generator = GlobalPoolGenerator(128, (1, 28, 28))
-    transposed = 2 * (128 * 128 * 16 + 128)
-    assert size(generator) == 129 * 6272 + transposed + 128 * 49 + 1
-    images = generator(torch.randn(4, 128))
-    assert 0 <= images.min() < images.max() <= 1
-    for network in (generator, discriminator):
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                fan = sum(nn.init._calculate_fan_in_and_fan_out(module.weight))
-                bound = (6 / fan) ** 0.5
-                assert 0.9 * bound < module.weight.abs().max() <= bound
-                assert not module.bias.any()
+@pytest.mark.parametrize(
+    ("side", "first", "last"),
+    [
+        # Keras pads a side of n pixels with (ceil(n/2) - 1) * 2 + 5 - n zeros in all, of which
+        # the smaller half comes before it.
+        (28, range(4), range(25, 28)),
+        (14, range(4), range(11, 14)),
+        (29, range(3), range(26, 29)),
+    ],
+)
+def test_the_global_pool_critic_pads_as_keras_does(side, first, last):
+    """Shown by which columns, and which rows, the corners of the first layer read."""
+    pad, convolution = GlobalPoolDiscriminator((1, side, side)).layers[:2]
+    nn.init.ones_(convolution.weight)
+    lit = torch.eye(side).reshape(side, 1, 1, side)  # one image for each column, all rows alike
+    top_row = convolution(pad(lit.expand(-1, -1, side, -1)))[:, 0, 0]
+    left_column = convolution(pad(lit.mT.expand(-1, -1, -1, side)))[:, 0, :, 0]
+    for seen in (top_row, left_column):
+        assert seen.shape == (side, -(-side // 2))
+        assert seen[:, 0].nonzero().flatten().tolist() == [*first]
+        assert seen[:, -1].nonzero().flatten().tolist() == [*last]
+
+
+def test_the_global_pool_critic_pads_each_side_by_its_own_number_of_pixels():
+    """Left, right, top and bottom; an odd side takes 2 on both of its ends."""
+    pads = [
+        m.padding for m in GlobalPoolDiscriminator((1, 30, 27)).modules() if hasattr(m, "padding")
+    ]
+    assert pads == [(2, 2, 1, 2), (0, 0), (1, 2, 2, 2), (0, 0)]
 
 
 def test_the_global_pool_critic_finds_a_pattern_wherever_it_is():
