@@ -1,0 +1,292 @@
+"""The networks of the published systems, layer by layer, as the models of the configs make them.
+
+The tables are written from the sources: kernel, stride and padding of each layer, channels,
+activations with their slopes, normalisation.
+"""
+
+from functools import partial
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import lightning_gans
+from lightning_gans import networks
+from lightning_gans.cli.catalogue import configs_folder
+from lightning_gans.core import priors
+
+DIGIT, PHOTO, FACE, LARGE = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 128, 128)
+Linear, Conv, Deconv, BatchNorm1d, BatchNorm = (
+    partial(layer, device="meta")
+    for layer in (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm1d, nn.BatchNorm2d)
+)
+LeakyReLU, ReLU, Tanh, Sigmoid = nn.LeakyReLU, nn.ReLU, nn.Tanh, nn.Sigmoid
+MaxPool, ZeroPad, Flatten, Shape = nn.MaxPool2d, nn.ZeroPad2d, nn.Flatten, partial(nn.Unflatten, 1)
+ONE_NUMBER = nn.Flatten(0)  # shape (N,) in place of (N, 1)
+LABELS, GREATEST = "JoinLabels()", "_GlobalMaximum()"
+
+
+def perceptrons(shape, size, num_classes=0):
+    """Those of the tutorial "GAN networks"; the images have so many pixels and channels."""
+    labels = [LABELS] if num_classes else []
+    return {
+        "generator": [
+            *(*labels, Linear(100 + num_classes, 128), LeakyReLU(0.2)),
+            *(Linear(128, 256), BatchNorm1d(256), LeakyReLU(0.2)),
+            *(Linear(256, 512), BatchNorm1d(512), LeakyReLU(0.2)),
+            *(Linear(512, 1024), BatchNorm1d(1024), LeakyReLU(0.2)),
+            *(Linear(1024, size), Tanh(), Shape(shape)),
+        ],
+        "discriminator": [
+            *(*labels, Flatten(), Linear(size + num_classes, 512), LeakyReLU(0.2)),
+            *(Linear(512, 256), LeakyReLU(0.2), Linear(256, 1), ONE_NUMBER),
+        ],
+    }
+
+
+PATTERN = {
+    "generator": [Linear(1, 3), Sigmoid(), Linear(3, 4), Sigmoid(), Shape((4,))],
+    "discriminator": [Flatten(), Linear(4, 3), Sigmoid(), Linear(3, 1), Sigmoid(), ONE_NUMBER],
+}
+SMALL = {
+    "generator": [
+        *(Linear(100, 256), ReLU(), Linear(256, 256), ReLU(), Linear(256, 784), Tanh()),
+        Shape(DIGIT),
+    ],
+    "discriminator": [
+        *(Flatten(), Linear(784, 256), LeakyReLU(0.2), Linear(256, 256), LeakyReLU(0.2)),
+        *(Linear(256, 1), ONE_NUMBER),
+    ],
+}
+RING_GENERATOR = [
+    *(Linear(2, 400), ReLU(), Linear(400, 400), ReLU(), Linear(400, 400), ReLU()),
+    *(Linear(400, 2), Shape((2,))),
+]
+RING_CRITIC = [
+    *(Flatten(), Linear(2, 400), ReLU(), Linear(400, 400), ReLU(), Linear(400, 400), ReLU()),
+    Linear(400, 1),
+]
+RING = {"generator": RING_GENERATOR, "discriminator": [*RING_CRITIC, ONE_NUMBER]}
+SIGMOID_RING = {
+    "generator": RING_GENERATOR,
+    "discriminator": [*RING_CRITIC, Sigmoid(), ONE_NUMBER],
+}
+CLASSES_RING = {  # chosen
+    "generator": [
+        *(LABELS, Linear(2 + 8, 128), ReLU(), Linear(128, 128), ReLU()),
+        *(Linear(128, 128), ReLU(), Linear(128, 2), Shape((2,))),
+    ],
+    "discriminator": [
+        *(LABELS, Flatten(), Linear(2 + 8, 128), ReLU(), Linear(128, 128), ReLU()),
+        *(Linear(128, 128), ReLU(), Linear(128, 1), ONE_NUMBER),
+    ],
+}
+GLOBAL_POOL = {  # of Keras, whose padding "same" is 1 pixel before and 2 after here
+    "generator": [
+        *(Linear(128, 6272), Shape((128, 7, 7))),
+        *(Deconv(128, 128, 4, stride=2, padding=1), LeakyReLU(0.2)),
+        *(Deconv(128, 128, 4, stride=2, padding=1), LeakyReLU(0.2)),
+        *(Conv(128, 1, 7, stride=1, padding=3), Sigmoid()),
+    ],
+    "discriminator": [
+        *(ZeroPad((1, 2, 1, 2)), Conv(1, 64, 5, stride=2, padding=0), LeakyReLU(0.2)),
+        *(ZeroPad((1, 2, 1, 2)), Conv(64, 128, 5, stride=2, padding=0), LeakyReLU(0.2)),
+        *(GREATEST, Linear(128, 1), ONE_NUMBER),
+    ],
+}
+MAX_POOL_FEATURES = [
+    *(Conv(1, 32, 3, stride=1, padding=1), LeakyReLU(0.2), MaxPool(2, stride=2)),
+    *(Conv(32, 64, 3, stride=1, padding=1), LeakyReLU(0.2), MaxPool(2, stride=2)),
+    *(Flatten(), Linear(3136, 1024), LeakyReLU(0.2)),
+]
+MAX_POOL = {
+    "generator": [
+        *(Linear(100, 3136), Shape((1, 56, 56)), BatchNorm(1), ReLU()),
+        *(Conv(1, 64, 3, stride=1, padding=1), BatchNorm(64), ReLU()),
+        *(Conv(64, 32, 3, stride=1, padding=1), BatchNorm(32), ReLU()),
+        *(Conv(32, 1, 3, stride=2, padding=1), Tanh()),
+    ],
+    "discriminator": [*MAX_POOL_FEATURES, Linear(1024, 1), ONE_NUMBER],
+}
+
+
+def start(inputs, channels, side):
+    """The first layer of DCGAN's generator; what is normalised has no bias."""
+    layer = Linear(inputs, channels * side * side, bias=False)
+    return [layer, Shape((channels, side, side)), BatchNorm(channels), ReLU()]
+
+
+def up(inputs, outputs):
+    layer = Deconv(inputs, outputs, 4, stride=2, padding=1, bias=False)
+    return [layer, BatchNorm(outputs), ReLU()]
+
+
+def image(inputs, channels):
+    return [Deconv(inputs, channels, 4, stride=2, padding=1), Tanh()]
+
+
+def read(channels, outputs):
+    return [Conv(channels, outputs, 4, stride=2, padding=1), LeakyReLU(0.2)]
+
+
+def down(inputs, outputs):
+    layer = Conv(inputs, outputs, 4, stride=2, padding=1, bias=False)
+    return [layer, BatchNorm(outputs), LeakyReLU(0.2)]
+
+
+def number(inputs):
+    return [Flatten(), Linear(inputs, 1), ONE_NUMBER]
+
+
+DCGAN_28, DCGAN_32 = (
+    [*start(100, 128, 7), *up(128, 64), *image(64, 1)],
+    [*start(100, 256, 4), *up(256, 128), *up(128, 64), *image(64, 3)],
+)
+DCGAN_64 = [
+    *(*start(100, 512, 4), *up(512, 256), *up(256, 128), *up(128, 64)),
+    *image(64, 3),
+]
+DCGAN_128 = [
+    *(*start(100, 1024, 4), *up(1024, 512), *up(512, 256), *up(256, 128), *up(128, 64)),
+    *image(64, 3),
+]
+NORMALISED_28 = [*read(1, 64), *down(64, 128), *number(6272)]
+NORMALISED_32 = [*read(3, 64), *down(64, 128), *down(128, 256), *number(4096)]
+CRITIC_28 = [*read(1, 64), *read(64, 128), *number(6272)]
+CRITIC_32 = [*read(3, 64), *read(64, 128), *read(128, 256), *number(4096)]
+CRITIC_64 = [
+    *(*read(3, 64), *read(64, 128), *read(128, 256), *read(256, 512)),
+    *number(8192),
+]
+CRITIC_128 = [
+    *(*read(3, 64), *read(64, 128), *read(128, 256), *read(256, 512), *read(512, 1024)),
+    *number(16384),
+]
+AUXILIARY = {  # InfoGAN's for MNIST with half the width; it has one dense layer more
+    "generator": [
+        *(LABELS, Linear(110, 1024, bias=False), Shape((1024, 1, 1)), BatchNorm(1024), ReLU()),
+        *(Flatten(), *start(1024, 64, 7), *up(64, 32), *image(32, 1)),
+    ],
+    "discriminator": [  # whether it is real, and ten classes
+        *(*read(1, 32), *down(32, 64), Flatten()),
+        *(Linear(3136, 1024, bias=False), Shape((1024, 1, 1)), BatchNorm(1024), LeakyReLU(0.2)),
+        *(Flatten(), Linear(1024, 11)),
+    ],
+}
+HYBRID = {
+    "encoder": [
+        *(Conv(1, 16, 3, stride=2, padding=1), BatchNorm(16), LeakyReLU(0.2)),
+        *(Conv(16, 32, 3, stride=2, padding=1), BatchNorm(32), LeakyReLU(0.2)),
+        *(Conv(32, 32, 3, stride=1, padding=1), BatchNorm(32), LeakyReLU(0.2)),
+        *(Flatten(), Linear(1568, 100), Linear(1568, 100)),  # mean, log of the deviation
+    ],
+    "generator": [
+        *(LABELS, Linear(110, 1568), Shape((32, 7, 7))),
+        *(Deconv(32, 16, 4, stride=2, padding=1), ReLU()),
+        *(Deconv(16, 1, 4, stride=2, padding=1), Sigmoid()),
+    ],
+    "discriminator": MAX_POOL["discriminator"],
+    "classifier": [*MAX_POOL_FEATURES, Linear(1024, 10)],
+}
+SYSTEMS = [
+    ("lsgan_pattern", (4,), PATTERN),
+    ("gan_mnist", DIGIT, perceptrons(DIGIT, 784)),
+    ("minimax_gan_mnist", DIGIT, perceptrons(DIGIT, 784)),
+    ("gan_folder", FACE, perceptrons(FACE, 12288)),
+    ("gan_mnist_small", DIGIT, SMALL),
+    ("wgan_mnist", DIGIT, SMALL),
+    ("wgan_mnist_small", DIGIT, SMALL),
+    ("wgan_gp_mnist", DIGIT, SMALL),
+    ("wgan_gp_mnist_small", DIGIT, SMALL),
+    ("wgan_gp_ring", (2,), RING),
+    ("wgan_gp_sigmoid_ring", (2,), SIGMOID_RING),
+    ("lsgan_mnist", DIGIT, GLOBAL_POOL),
+    ("wgan_gp_conv_mnist", DIGIT, GLOBAL_POOL),
+    ("dcgan_maxpool_mnist", DIGIT, MAX_POOL),
+    ("wdcgan_maxpool_mnist", DIGIT, MAX_POOL),
+    ("wdcgan_gp_maxpool_mnist", DIGIT, MAX_POOL),
+    ("dcgan_mnist", DIGIT, {"generator": DCGAN_28, "discriminator": NORMALISED_28}),
+    ("wdcgan_mnist", DIGIT, {"generator": DCGAN_28, "discriminator": NORMALISED_28}),
+    ("wdcgan_gp_mnist", DIGIT, {"generator": DCGAN_28, "discriminator": CRITIC_28}),
+    ("dcgan_cifar10", PHOTO, {"generator": DCGAN_32, "discriminator": NORMALISED_32}),
+    ("wdcgan_gp_cifar10", PHOTO, {"generator": DCGAN_32, "discriminator": CRITIC_32}),
+    ("wdcgan_gp_folder", FACE, {"generator": DCGAN_64, "discriminator": CRITIC_64}),
+    ("wdcgan_gp_folder", LARGE, {"generator": DCGAN_128, "discriminator": CRITIC_128}),
+    ("cgan_mnist", DIGIT, perceptrons(DIGIT, 784, num_classes=10)),
+    ("cgan_ring", (2,), CLASSES_RING),
+    ("acgan_mnist", DIGIT, AUXILIARY),
+    ("cvae_gan_mnist", DIGIT, HYBRID),
+]
+
+
+def described(text):
+    """What makes the network or the prior that a configuration describes."""
+    if isinstance(text, dict):
+        arguments = {name: described(value) for name, value in text["init_args"].items()}
+        return partial(described(text["class_path"]), **arguments)
+    if isinstance(text, str):
+        name = text.rpartition(".")[2]
+        places = (nn,) if text.startswith("torch.nn.") else (networks, priors)
+        return next(getattr(place, name) for place in places if hasattr(place, name))
+    return text
+
+
+def model_of(config, data_shape):
+    """The model of a configuration and its networks, without memory for weights."""
+    model = yaml.safe_load((configs_folder() / f"{config}.yaml").read_text())["model"]
+    parts = ("generator", "discriminator", "encoder", "classifier", "num_classes", "prior")
+    settings = model["init_args"]
+    given = {name: described(settings[name]) for name in parts if name in settings}
+    if "prior" in given:
+        given["prior"] = given["prior"]()
+    with torch.device("meta"):
+        return getattr(lightning_gans, model["class_path"])(data_shape=data_shape, **given)
+
+
+def layers_in_turn(network, *inputs):
+    """The layers of a network as they run, each on nothing but the output of an earlier one."""
+    order, results = [], []
+
+    def note(layer, given, result):
+        # Whatever a forward method does between two layers makes a tensor of its own.
+        assert not results or any(given[0] is earlier for earlier in results), layer
+        order.append(layer)
+        results.append(result)
+
+    for part in network.modules():
+        if not any(part.children()):
+            part.register_forward_hook(note)
+    outputs = network(*inputs)
+    for output in outputs if isinstance(outputs, tuple) else (outputs,):
+        assert any(output is result for result in results)
+    return [repr(layer) for layer in order]
+
+
+@pytest.mark.parametrize(
+    ("config", "data_shape", "expected"),
+    SYSTEMS,
+    ids=[f"{config}-{shape[-1]}" for config, shape, _ in SYSTEMS],
+)
+def test_the_networks_have_the_layers_of_their_source(config, data_shape, expected):
+    model = model_of(config, data_shape)
+    for player, layers in expected.items():
+        network = getattr(model, player)
+        size = (model.prior.dim,) if player == "generator" else data_shape
+        inputs = [torch.empty(2, *size, device="meta")]
+        if getattr(network, "labels", None) is not None:
+            inputs.append(torch.empty(2, dtype=torch.int64, device="meta"))
+        assert layers_in_turn(network, *inputs) == [str(layer) for layer in layers], player
+
+
+def test_a_layer_that_does_not_show_in_the_tree_of_modules_is_found():
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.second, self.first = nn.Linear(2, 2), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.second(self.first(x).relu())
+
+    with pytest.raises(AssertionError, match="in_features=2"):
+        layers_in_turn(Hidden(), torch.zeros(1, 3))
