@@ -34,12 +34,13 @@ from typing import Any
 
 import yaml
 from scipy.stats import spearmanr
-from trained import RESULTS, ROOT, write_results
+from trained import RESULTS, ROOT, filled, write_results
 
 from lightning_gans.comparison.reading import Run, read_run
 from lightning_gans.comparison.statistics import Estimate, estimate
 
 RUNS = ROOT / "runs" / "claims"
+PAGE = ROOT / "docs" / "claims.md"
 APART = RUNS / "disjoint.json"
 
 
@@ -76,6 +77,13 @@ def _evaluated(updates: int, every: int) -> dict[str, Any]:
     }
 
 
+USUAL = {"class_path": "GANAdam", "init_args": {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999}}
+ORIGINAL = {
+    "model.init_args.n_critic": 1,
+    "model.init_args.optimizer_g": USUAL,
+    "model.init_args.optimizer_d": USUAL,
+}
+"""One discriminator update a round, as in the paper, with the usual optimizer of GANs."""
 DIGITS = Experiment(
     cells={
         "minimax": (
@@ -83,6 +91,11 @@ DIGITS = Experiment(
             {"model.class_path": "MinimaxGAN", **_evaluated(10_000, 625)},
         ),
         "gan": ("gan_mnist_small", _evaluated(10_000, 625)),
+        "minimax-1": (
+            "gan_mnist_small",
+            {"model.class_path": "MinimaxGAN", **ORIGINAL, **_evaluated(30_000, 625)},
+        ),
+        "gan-1": ("gan_mnist_small", {**ORIGINAL, **_evaluated(30_000, 625)}),
         "wgan": ("wgan_mnist_small", _evaluated(20_000, 625)),
         "wgan_gp": ("wgan_gp_mnist_small", _evaluated(10_000, 625)),
     },
@@ -210,6 +223,7 @@ def tried_apart() -> Iterator[dict[str, Any]]:
     from torch.utils.data import DataLoader
 
     from lightning_gans import WGANGP, MinimaxGAN, Trainer
+    from lightning_gans.cli.environment import code_version, machine
     from lightning_gans.core.priors import UniformPrior
     from lightning_gans.networks import MLPDiscriminator
     from lightning_gans.optimizers import GANAdam
@@ -273,6 +287,8 @@ def tried_apart() -> Iterator[dict[str, Any]]:
                     "cell": f"{critic}-{distance:g}",
                     "seed": seed,
                     "status": "finished",
+                    "commit": code_version(),
+                    "machine": machine(torch.device("cpu")),
                     "floors": {},
                     "evaluations": [
                         {"update": DISJOINT.updates, "gradient": gradient, "estimate": -loss}
@@ -524,6 +540,8 @@ def _more(
 NAMES = {
     "minimax": "minimax GAN",
     "gan": "non-saturating GAN",
+    "minimax-1": "minimax GAN with n_critic 1",
+    "gan-1": "non-saturating GAN with n_critic 1",
     "wgan": "WGAN",
     "wgan_gp": "WGAN-GP",
 }
@@ -565,7 +583,7 @@ DIVERSITY = Claim(
     "WGAN restores the diversity that the minimax GAN loses, at worse images",
     [
         statement
-        for gan in ("minimax", "gan")
+        for gan in ("minimax", "gan", "minimax-1", "gan-1")
         for budget in BUDGETS
         for statement in (
             Statement(
@@ -590,7 +608,7 @@ DIVERSITY = Claim(
             above=True,
             bound=lambda runs: runs.floor("digit_ones"),
         )
-        for gan in ("minimax", "gan")
+        for gan in ("minimax", "gan", "minimax-1", "gan-1")
         for budget in BUDGETS
     ],
 )
@@ -733,17 +751,54 @@ CLAIMS = {
 # The page
 
 
-def section(claim: Claim, found: Mapping[str, Runs]) -> list[str]:
-    """Returns the table of a claim, and its verdict, in Markdown."""
-    judged = [(s, *s.judge(found[s.experiment])) for s in claim.statements]
+def judged(number: int, found: Mapping[str, Runs]) -> str:
+    """Returns the verdict on a claim, or how many runs it waits for."""
+    statements = CLAIMS[number].statements
+    missing = {(s.experiment, run) for s in statements for run in found[s.experiment].missing}
+    if missing:
+        needed = {
+            (s.experiment, cell, seed)
+            for s in statements
+            for cell in EXPERIMENTS[s.experiment].cells
+            for seed in EXPERIMENTS[s.experiment].seeds
+        }
+        return f"not measured yet: {len(missing)} of {len(needed)} runs are missing"
+    return verdict(s.judge(found[s.experiment])[-1] for s in statements)
+
+
+def table(claim: Claim, found: Mapping[str, Runs]) -> list[str]:
+    """Returns the statements of a claim with what was found, in Markdown."""
     lines = ["| statement | mean | 95 % interval | seeds | |", "|---|---|---|---|---|"]
-    for statement, mean, bound, word in judged:
+    for statement in claim.statements:
+        mean, bound, word = statement.judge(found[statement.experiment])
         low, high = mean.interval or (math.nan, math.nan)
         text = statement.text + (f" ({bound:.3f})" if callable(statement.bound) else "")
-        lines.append(
-            f"| {text} | {mean.mean:.3f} | {low:.3f} to {high:.3f} | {len(mean.values)} | {word} |"
-        )
-    return [*lines, "", f"Verdict: **{verdict(word for *_, word in judged)}**."]
+        interval = f"{low:.3g} to {high:.3g}"
+        lines.append(f"| {text} | {mean.mean:.3g} | {interval} | {len(mean.values)} | {word} |")
+    return lines
+
+
+def parts(kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, list[str]]]:
+    """Yields the name and the lines of each part of the page that is made from results."""
+    found = {name: Runs(name, kept.get(name, [])) for name in EXPERIMENTS}
+    rows = [f"| [{n}](#{n}) | {claim.title} | {judged(n, found)} |" for n, claim in CLAIMS.items()]
+    yield "verdicts", ["| | claim | verdict |", "|---|---|---|", *rows]
+    for number, claim in CLAIMS.items():
+        word = judged(number, found)
+        lines = [f"Verdict: **{word}**."]
+        if not word.startswith("not measured"):
+            lines = [*table(claim, found), "", *lines]
+        yield f"claim {number}", lines
+    runs = [run for name in EXPERIMENTS for run in kept.get(name, [])]
+    commits = dict.fromkeys(f"`{run['commit'][:7]}`" for run in runs)
+    yield "commits", [f"Commits: {', '.join(commits)}." if commits else "No run has ended yet."]
+
+
+def page() -> str:
+    """Returns docs/claims.md with the results that are there."""
+    path = RESULTS / "claims.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    return filled(PAGE.read_text(), dict(parts(kept)))
 
 
 def main() -> None:
@@ -768,13 +823,7 @@ def main() -> None:
     for name in names:
         kept[name].update({(r["cell"], r["seed"]): r for r in collect(name)})
     write_results("claims", {name: [*runs.values()] for name, runs in kept.items()})
-    found = {name: Runs(name, [*runs.values()]) for name, runs in kept.items()}
-    for number, claim in CLAIMS.items():
-        missing = [run for s in claim.statements for run in found[s.experiment].missing]
-        if missing:
-            print(f"Claim {number} waits for {len(set(missing))} runs.")
-        else:
-            print("\n".join([f"## {number}. {claim.title}", "", *section(claim, found)]))
+    PAGE.write_text(page())
 
 
 if __name__ == "__main__":

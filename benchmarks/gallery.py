@@ -17,7 +17,7 @@ from typing import Any
 import images
 import synthetic
 import yaml
-from trained import RESULTS, ROOT, spread
+from trained import RESULTS, ROOT, filled, spread
 
 DOCS = ROOT / "docs"
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem != "default")
@@ -176,22 +176,6 @@ def tables(points: dict[str, Any], digits: dict[str, Any]) -> dict[str, list[str
         "classes": images.table(some(images.BY_CLASS), images.COLUMNS_BY_CLASS),
         "images commits": [commits(digits.values())],
     }
-
-
-def filled(page: str, parts: dict[str, list[str]]) -> str:
-    """Returns a page with each part between the two comments with its name.
-
-    Raises:
-        ValueError: if the page has no such comments.
-    """
-    for name, lines in parts.items():
-        begin, end = f"<!-- {name} -->\n\n", f"\n<!-- end of {name} -->"
-        if begin not in page or end not in page:
-            raise ValueError(f"docs/benchmarks.md has no place for {name}.")
-        before, _, rest = page.partition(begin)
-        after = rest.partition(end)[2]
-        page = f"{before}{begin}" + "\n".join(lines) + f"\n{end}{after}"
-    return page
 
 
 def written() -> Iterator[tuple[str, str]]:

@@ -101,3 +101,19 @@ def spread(values: list[float], digits: int) -> str:
     low, high = (f"{v:.{digits}f}" for v in (min(values), max(values)))
     middle = f"{mean(values):.{digits}f}"
     return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def filled(page: str, parts: Mapping[str, Iterable[str]]) -> str:
+    """Returns a page with each part between the two comments with its name.
+
+    Raises:
+        ValueError: if the page has no such comments.
+    """
+    for name, lines in parts.items():
+        begin, end = f"<!-- {name} -->\n\n", f"\n<!-- end of {name} -->"
+        before, _, rest = page.partition(begin)
+        if end not in rest:
+            raise ValueError(f"The page has no place for {name}.")
+        after = rest.partition(end)[2]
+        page = f"{before}{begin}" + "\n".join(lines) + f"\n{end}{after}"
+    return page
