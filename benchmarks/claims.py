@@ -706,7 +706,9 @@ CURVE = Claim(
             ("wgan", True),
             ("wgan_gp", True),
             ("minimax", False),
+            ("minimax-1", False),
             ("gan", False),
+            ("gan-1", False),
         )
         for experiment, cell, score, text in (
             ("digits", method, "fd_digits", f"{NAMES[method]} on MNIST"),
