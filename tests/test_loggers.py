@@ -29,6 +29,7 @@ PICTURES = {
     "media/samples": {0: "samples/0000000", 3: "samples/0000003", 6: "samples/0000006"},
     "media/level_sets": {n: f"figures/level_sets_{n:07d}" for n in (0, 3, 6)},
     "media/curves": {6: "figures/curves"},
+    "media/optimum": {6: "figures/optimum"},
 }
 
 

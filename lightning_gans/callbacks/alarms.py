@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
+from lightning_gans.metrics import largest_slope
 from lightning_gans.networks import evaluation_mode
 from lightning_gans.regularizers import View
 
@@ -140,12 +141,9 @@ def _steepest(view: View, model: AdversarialModule) -> float:
     size = len(view.real)
     shares = torch.linspace(0, 1, size, device=view.real.device, dtype=view.real.dtype)
     shares = shares.reshape(-1, *[1] * (view.real.ndim - 1))
-    # Validation runs in inference mode, in which nothing has a gradient.
-    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(model):
-        points = (shares * view.real + (1 - shares) * view.fake.to(view.real)).clone()
-        points.requires_grad_()
-        (slope,) = torch.autograd.grad(view.discriminate(points).sum(), points)
-    return float(torch.linalg.vector_norm(slope.flatten(1), dim=1).max())
+    with evaluation_mode(model):
+        points = shares * view.real + (1 - shares) * view.fake.to(view.real)
+        return float(largest_slope(view.discriminate, points))
 
 
 def _spread(samples: Tensor) -> float:

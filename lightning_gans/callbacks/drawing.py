@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -22,6 +23,7 @@ from lightning_gans.files import replacing
 __all__ = [
     "PICTURES",
     "Picture",
+    "beside",
     "image_grid",
     "level_sets",
     "overview",
@@ -120,6 +122,46 @@ def level_sets(
     figure.colorbar(filled, cax=figure.add_axes((0.8, 0.1, 0.03, 0.82)))
     figure.text(0.975, 0.5, "discriminator output", rotation=90, va="center", ha="center")
     _scatter(axes, real, fake, real_colour="white")
+    return rendered(figure)
+
+
+def beside(
+    parts: Sequence[tuple[Callable[[Tensor], Tensor], Tensor, Tensor, str]],
+    value_range: tuple[float, float],
+    limits: tuple[float, float],
+    *,
+    resolution: int = 100,
+) -> Picture:
+    """Returns the level sets of two functions side by side, in the same colours.
+
+    Args:
+        parts: of each a function of points, shape (N, 2), with values, shape (N,), grey where they
+            are NaN; generated points and real ones, shape (M, 2) each; and the title.
+        value_range: of all axes.
+        limits: values between which the colours differ.
+        resolution: points along each axis at which the functions are evaluated.
+    """
+    figure = Figure(figsize=(9.2, 4.3), dpi=100)
+    low, high = _with_margin(value_range)
+    ticks = torch.linspace(low, high, resolution)
+    points = torch.cartesian_prod(ticks, ticks)
+    heights = [score(points).float().cpu() for score, *_ in parts]
+    least, greatest = limits
+    levels = MaxNLocator(20).tick_values(least, max(greatest, least + 1e-6))
+    beyond = any(((h < levels[0]) | (h > levels[-1])).any() for h in heights)
+    for left, height, (_, fake, real, title) in zip((0.055, 0.485), heights, parts, strict=True):
+        axes = figure.add_axes((left, 0.075, 0.39, 0.835))
+        axes.set(xlim=(low, high), ylim=(low, high), facecolor="#e6e6e6")
+        axes.set_title(title, fontsize=10)
+        filled = axes.contourf(
+            *(ticks, ticks, height.reshape(resolution, resolution).T),
+            levels=levels,
+            cmap="viridis",
+            extend="both" if beyond else "neither",
+        )
+        _scatter(axes, real, fake, real_colour="white")
+    axes.tick_params(labelleft=False)
+    figure.colorbar(filled, cax=figure.add_axes((0.9, 0.075, 0.02, 0.835)))
     return rendered(figure)
 
 
@@ -270,11 +312,16 @@ def _square(
     value_range: tuple[float, float], title: str, width: float = 4.4
 ) -> tuple[Figure, Any]:
     figure, axes = _axes(title, width)
-    low, high = value_range
-    margin = 0.15 * (high - low)
-    axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
+    limits = _with_margin(value_range)
+    axes.set(xlim=limits, ylim=limits)
     axes.set_aspect("equal")
     return figure, axes
+
+
+def _with_margin(value_range: tuple[float, float]) -> tuple[float, float]:
+    low, high = value_range
+    margin = 0.15 * (high - low)
+    return low - margin, high + margin
 
 
 def _scatter(axes: Any, real: Tensor, fake: Tensor, *, real_colour: str = REAL) -> None:
@@ -283,4 +330,5 @@ def _scatter(axes: Any, real: Tensor, fake: Tensor, *, real_colour: str = REAL) 
             x, y = samples.float().cpu().unbind(1)
             axes.scatter(x, y, s=4, c=colour, label=name, linewidths=0)
     if len(real) or len(fake):
-        axes.legend(loc="upper right", fontsize=8, markerscale=3)
+        behind = "#b0b0b0" if real_colour == "white" else "white"
+        axes.legend(loc="upper right", fontsize=8, markerscale=3, facecolor=behind)

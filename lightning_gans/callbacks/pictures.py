@@ -14,11 +14,11 @@ from lightning_gans.callbacks.curves import curves
 from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.players import Record
-from lightning_gans.core.showing import Comparison, Drawing, Grid, Levels
+from lightning_gans.core.showing import Beside, Comparison, Drawing, Grid, Levels
 from lightning_gans.files import LOGGED, read_rows
 from lightning_gans.metrics import range_of
 
-__all__ = ["Pictures"]
+__all__ = ["Pictures", "publish"]
 
 
 class Pictures(Callback):
@@ -26,11 +26,13 @@ class Pictures(Callback):
 
     Into the run's folder go ``samples/<update>.png`` and, for points in the plane,
     ``figures/level_sets_<update>.png``; at the end ``figures/curves.png`` with losses, gradient
-    norms and scores, ``figures/real_and_generated.png`` and ``figures/training.gif``, and for
-    images ``figures/interpolation.png``: rows of images on the arcs between two latents each. A
-    model that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over those
-    that are made of them, and, if it has classes, ``figures/styles.png``: behind each real image
-    its latents in every class, at most 10. Loggers that take images get each as ``media/<name>``.
+    norms and scores, ``figures/real_and_generated.png`` and ``figures/training.gif``. Points in
+    the plane leave ``figures/optimum.png``, the discriminator beside the best one where that is
+    known, and images ``figures/interpolation.png``, rows of images on the arcs between two latents
+    each. A model that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over
+    those that are made of them, and, if it has classes, ``figures/styles.png``: behind each real
+    image its latents in every class, at most 10. Loggers that take images get each as
+    ``media/<name>``.
 
     Conditional images have a row for each class, at most 10, of the same latents; the level sets
     of conditional points are those of class 0.
@@ -148,7 +150,7 @@ class Pictures(Callback):
                 number = f"{trainer.global_step:07d}.png"
                 first = name == "samples"
                 path = Path("samples", number) if first else Path("figures", f"{name}_{number}")
-                self._publish(trainer, name, picture, self._folder / path)
+                publish(trainer, name, picture, self._folder / path)
 
     def _sum_up(self, trainer: Trainer, model: AdversarialModule) -> None:
         figures = self._folder / "figures"
@@ -156,10 +158,10 @@ class Pictures(Callback):
             callbacks = trainer.callbacks  # type: ignore[attr-defined]
             floors = [c.floors for c in callbacks if isinstance(c, Evaluation)]
             picture = curves(self._rows, *floors[:1])
-            self._publish(trainer, "curves", picture, figures / "curves.png")
+            publish(trainer, "curves", picture, figures / "curves.png")
         for name, final in model.final_pictures(self._real).items():
             picture = draw(final, self._range)
-            self._publish(trainer, name, picture, figures / f"{name}.png")
+            publish(trainer, name, picture, figures / f"{name}.png")
         samples = model.pictures(self._real, self.num_samples).get("samples")
         if isinstance(samples, Comparison):
             both = drawing.real_and_generated(samples.real, samples.fake, self._range)
@@ -171,15 +173,17 @@ class Pictures(Callback):
             pages = [drawing.read_png(frame) for frame in frames]
             drawing.save_gif(pages, figures / "training.gif")
 
-    def _publish(self, trainer: Trainer, name: str, picture: drawing.Picture, path: Path) -> None:
-        drawing.save_picture(picture, path)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(
-                    f"media/{name}", picture, trainer.global_step, dataformats="HWC"
-                )
-            elif isinstance(logger, WandbLogger):
-                logger.log_image(f"media/{name}", [picture], step=trainer.global_step)
+
+def publish(trainer: Trainer, name: str, picture: drawing.Picture, path: Path) -> None:
+    """Writes a picture, and gives it to the loggers that take pictures as ``media/<name>``."""
+    drawing.save_picture(picture, path)
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(
+                f"media/{name}", picture, trainer.global_step, dataformats="HWC"
+            )
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(f"media/{name}", [picture], step=trainer.global_step)
 
 
 def draw(what: Drawing, value_range: tuple[float, float], *, title: str = "") -> drawing.Picture:
@@ -195,6 +199,9 @@ def draw(what: Drawing, value_range: tuple[float, float], *, title: str = "") ->
     if isinstance(what, Levels):
         title += what.note
         return drawing.level_sets(what.score, what.fake, what.real, value_range, title=title)
+    if isinstance(what, Beside):
+        pair = [(part.score, part.fake, part.real, part.note) for part in (what.left, what.right)]
+        return drawing.beside(pair, value_range, what.limits)
     return drawing.overview(what.fake, what.real, value_range, title=title)
 
 

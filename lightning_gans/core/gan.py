@@ -26,16 +26,18 @@ from lightning_gans.core.building import (
 )
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.network_checks import check_augment, check_discriminator, check_range
+from lightning_gans.core.optimum import beside_the_optimum
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior, Prior
 from lightning_gans.core.showing import Drawing
-from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
-from lightning_gans.networks import MLPDiscriminator, MLPGenerator
+from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating, Wasserstein
+from lightning_gans.networks import MLPDiscriminator, MLPGenerator, evaluation_mode
 from lightning_gans.networks.independence import declares_it, treats_samples_alone
 from lightning_gans.networks.shapes import check_sizes
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import Regularizer, View
+from lightning_gans.regularizers.base import Critic
 
 __all__ = ["GAN"]
 
@@ -305,10 +307,29 @@ class GAN(LatentModule):
             }
         return self.views(Samples(**parts))
 
+    def wasserstein_critic(self) -> Critic | None:
+        """Returns the critic of samples in evaluation mode, or None if there is none.
+
+        Its outputs estimate a Wasserstein-1 distance between samples: the loss is `Wasserstein`,
+        and it reads one sample at a time, without labels.
+        """
+        reads_labels = self.num_classes is not None and self.label_conditioning
+        if not isinstance(self.loss, Wasserstein) or reads_labels or self.pack_size > 1:
+            return None
+
+        def critic(x: Tensor) -> Tensor:
+            with evaluation_mode(self.discriminator):
+                return self.discriminate(x.to(self.dtype))
+
+        return critic
+
     @override
     def pictures(self, real: Batch, number: int) -> dict[str, Drawing]:
         return showing.pictures(self, real, number)
 
     @override
     def final_pictures(self, real: Batch) -> dict[str, Drawing]:
-        return showing.final_pictures(self, real)
+        found = showing.final_pictures(self, real)
+        data = getattr(self.trainer, "datamodule", None)
+        best = beside_the_optimum(self, real, data)
+        return found if best is None else {**found, "optimum": best}

@@ -18,7 +18,10 @@ from lightning_gans.networks import evaluation_mode
 if TYPE_CHECKING:
     from lightning_gans.core.gan import GAN
 
-__all__ = ["Comparison", "Drawing", "Grid", "Levels", "final_pictures", "like", "pictures"]
+__all__ = [
+    *("Beside", "Comparison", "Drawing", "Grid", "Levels"),
+    *("final_pictures", "fixed_samples", "like", "pictures", "scores_on_plane"),
+]
 
 LATENTS = 2**32 - 1
 """Key of the fixed latents in the stream of evaluation, which no batch has."""
@@ -71,7 +74,22 @@ class Levels:
     note: str = ""
 
 
-Drawing = Comparison | Grid | Levels
+@dataclass(frozen=True)
+class Beside:
+    """Two functions on the plane next to each other, in the same colours.
+
+    Attributes:
+        left: the one, with its samples; its note is the title.
+        right: the other.
+        limits: values between which the colours differ.
+    """
+
+    left: Levels
+    right: Levels
+    limits: tuple[float, float]
+
+
+Drawing = Beside | Comparison | Grid | Levels
 
 
 def pictures(gan: "GAN", real: Batch, number: int) -> dict[str, Drawing]:
@@ -89,14 +107,30 @@ def pictures(gan: "GAN", real: Batch, number: int) -> dict[str, Drawing]:
         if labels is not None:
             assert real.labels is not None
             fake, alike, note = fake[labels == 0], real.real[real.labels == 0], ", class 0"
-
-        @torch.no_grad()
-        def score(x: Tensor) -> Tensor:
-            with evaluation_mode(gan.discriminator):
-                return gan.discriminate(x.to(fake), fake.new_zeros(len(x)).long())
-
-        found["level_sets"] = Levels(score, fake, alike, note)
+        found["level_sets"] = Levels(scores_on_plane(gan, fake), fake, alike, note)
     return found
+
+
+def scores_on_plane(gan: "GAN", like: Tensor) -> Callable[[Tensor], Tensor]:
+    """Returns the discriminator's output as a function of points, of class 0 if it reads classes.
+
+    Args:
+        gan: the model.
+        like: samples of its type, on its device.
+    """
+
+    @torch.no_grad()
+    def score(x: Tensor) -> Tensor:
+        with evaluation_mode(gan.discriminator):
+            return gan.discriminate(x.to(like), like.new_zeros(len(x)).long())
+
+    return score
+
+
+def fixed_samples(gan: "GAN", number: int) -> Tensor:
+    """Returns generated samples of the fixed latents of a model without classes."""
+    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
+    return gan.evaluated.sample(gan.sample_latent(number))
 
 
 def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
@@ -121,9 +155,9 @@ def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
 def _samples(gan: "GAN", real: Batch, number: int) -> tuple[Tensor, Tensor, Tensor | None]:
     """Returns generated samples of the fixed latents, real ones like them, and the classes."""
     number = number if real.real.ndim == 2 else min(64, number)
-    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
     if gan.num_classes is None:
-        return gan.evaluated.sample(gan.sample_latent(number)), real.real[:number], None
+        return fixed_samples(gan, number), real.real[:number], None
+    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
     gan.check(real)
     if real.real.ndim == 2:
         labels = torch.arange(number, device=gan.device) % gan.num_classes

@@ -4,6 +4,7 @@ Every metric is updated with ``update(samples, real=...)`` and computes a dict o
 """
 
 from lightning_gans.metrics.base import RecordMetric, range_of
+from lightning_gans.metrics.density import held_out_bandwidth, kernel_log_density
 from lightning_gans.metrics.digits import DigitJudge, DigitQuality, digit_judge
 from lightning_gans.metrics.divergence import (
     HistogramDivergence,
@@ -27,14 +28,19 @@ from lightning_gans.metrics.names import better, meaning
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (
+    CriticGap,
     SlicedWasserstein,
     Wasserstein,
+    kantorovich_potential,
+    largest_slope,
+    measured_slope,
     sliced_wasserstein_distance,
     wasserstein_distance,
 )
 
 __all__ = [
     "ClassDiversity",
+    "CriticGap",
     "DigitJudge",
     "DigitQuality",
     "FeatureScores",
@@ -54,10 +60,15 @@ __all__ = [
     "digit_reader",
     "fitting_metrics",
     "frechet_distance",
+    "held_out_bandwidth",
     "histogram_probabilities",
     "js_divergence",
+    "kantorovich_potential",
+    "kernel_log_density",
     "kl_divergence",
+    "largest_slope",
     "meaning",
+    "measured_slope",
     "mode_reader",
     "nearest_modes",
     "range_of",

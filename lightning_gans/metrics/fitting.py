@@ -10,12 +10,12 @@ from lightning_gans.metrics.labels import ClassDiversity, LabelFidelity
 from lightning_gans.metrics.modes import ModeCoverage
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
-from lightning_gans.metrics.transport import SlicedWasserstein, Wasserstein
+from lightning_gans.metrics.transport import CriticGap, SlicedWasserstein, Wasserstein
 
 __all__ = ["fitting_metrics"]
 
 KINDS: tuple[type[RecordMetric], ...] = (
-    *(ModeCoverage, PatternError, DigitQuality, Wasserstein, SlicedWasserstein),
+    *(ModeCoverage, PatternError, DigitQuality, Wasserstein, CriticGap, SlicedWasserstein),
     *(HistogramDivergence, LabelFidelity, ClassDiversity, ReconstructionError, InceptionScores),
 )
 """In the order in which scores are printed."""

@@ -87,6 +87,21 @@ def test_a_flat_function_has_a_picture_too():
     assert drawing.level_sets(lambda x: 0 * x[:, 0], empty, empty, (-1.0, 1.0)).any()
 
 
+def test_functions_side_by_side_have_the_same_colours_and_grey_where_there_is_nothing():
+    empty = torch.empty(0, 2)
+
+    def hole(x):
+        return (0 * x[:, 0] + 0.5).masked_fill(x[:, 0] < 0, torch.nan)
+
+    parts = [(score, empty, empty, "") for score in (lambda x: 0 * x[:, 0] + 0.5, hole)]
+    picture = drawing.beside(parts, (-1.0, 1.0), (0.0, 1.0))
+    height, width, _ = picture.shape
+    whole, left, right = (picture[height // 2, int(x * width)] for x in (0.3, 0.55, 0.8))
+    assert (left == 0xE6).all()
+    assert (whole == right).all()
+    assert (whole != left).any()
+
+
 def test_profiles_are_uint8_and_not_empty():
     vectors = torch.rand(10, 4)
     picture = drawing.profiles(vectors, vectors, (0.0, 1.0))

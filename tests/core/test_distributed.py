@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from distributed.score_images import metrics
-from distributed.score_points import scores
+from distributed.score_points import critic_scores, scores
 from lightning.pytorch import LightningModule
 from reference import BATCH, GAMES, play, tolerance
 from reference import CASES as PLAYED
@@ -108,6 +108,14 @@ def test_points_are_scored_in_two_processes_as_in_one(left_behind):
             "class_diversity",
         } <= found.keys()
         assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.in_two_processes("score_points")
+def test_a_critic_is_scored_in_two_processes_as_in_one(left_behind):
+    alone, both = critic_scores(1), torch.load(left_behind / "101.pt")
+    assert "critic_gap" in both[0]
+    assert both[0] == pytest.approx(alone.scores, rel=1e-6)
+    assert both[1] == pytest.approx(alone.floors, rel=1e-6)
 
 
 @pytest.mark.in_two_processes("score_images")

@@ -39,9 +39,9 @@ CLOSED = {
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
-        *("ClassDiversity", "DigitQuality", "FeatureScores", "HistogramDivergence"),
-        *("InceptionScores", "LabelFidelity", "ModeCoverage", "PatternError"),
-        *("ReconstructionError", "SlicedWasserstein", "Wasserstein"),
+        *("ClassDiversity", "CriticGap", "DigitQuality", "FeatureScores"),
+        *("HistogramDivergence", "InceptionScores", "LabelFidelity", "ModeCoverage"),
+        *("PatternError", "ReconstructionError", "SlicedWasserstein", "Wasserstein"),
     },
     "data": {
         *("ArrayData", "CIFAR10", "FashionMNIST", "GaussianGrid", "GaussianRing", "ImageFolder"),

@@ -1,21 +1,42 @@
 """Scores generated points in as many processes as there are to be; saves what was found."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from conftest import small_ring
+from conftest import SMALL, small_ring
 from reference import Locates
 
-from lightning_gans import CVAEGAN
+from datamodules import GaussianRing
+from lightning_gans import CVAEGAN, GAN, WGAN
 from lightning_gans.callbacks import Evaluation
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator
 
 
 def scores(devices: int) -> Evaluation:
     """Evaluates a model on 4,100 points, which no number of processes divides into blocks."""
+    return evaluated(
+        lambda: CVAEGAN(
+            data_shape=(2,),
+            num_classes=8,
+            generator=MLPGenerator,
+            discriminator=MLPDiscriminator,
+            encoder=Locates(),
+            classifier=MLPDiscriminator,
+        ),
+        small_ring(num_eval_samples=4100, labels=True),
+        devices,
+    )
+
+
+def critic_scores(devices: int) -> Evaluation:
+    """Evaluates a critic on 101 points."""
+    return evaluated(lambda: WGAN(**SMALL), small_ring(num_eval_samples=101), devices)
+
+
+def evaluated(make: Callable[[], GAN], data: GaussianRing, devices: int) -> Evaluation:
     pl.seed_everything(0)
-    data = small_ring(num_eval_samples=4100, labels=True)
     evaluation = Evaluation()
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -26,18 +47,11 @@ def scores(devices: int) -> Evaluation:
         callbacks=[evaluation],
     )
     pl.seed_everything(0)
-    model = CVAEGAN(
-        data_shape=(2,),
-        num_classes=8,
-        generator=MLPGenerator,
-        discriminator=MLPDiscriminator,
-        encoder=Locates(),
-        classifier=MLPDiscriminator,
-    )
+    model = make()
     trainer.validate(model, data, verbose=False)
     return evaluation
 
 
 def main(folder: Path) -> None:
-    found = scores(2)
-    torch.save((found.scores, found.floors), folder / f"{found.num_samples}.pt")
+    for found in (scores(2), critic_scores(2)):
+        torch.save((found.scores, found.floors), folder / f"{found.num_samples}.pt")

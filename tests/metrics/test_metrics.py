@@ -197,7 +197,7 @@ def test_each_score_says_which_way_it_is_better():
     assert ways == {
         "low": {
             *("reverse_kl", "pattern_error", "fd_digits", "digit_tv", "w1", "w2", "sliced_w"),
-            *("kl", "js", "cross_entropy", "reconstruction_mse", "fid", "kid"),
+            *("critic_gap", "kl", "js", "cross_entropy", "reconstruction_mse", "fid", "kid"),
         },
         "high": {
             *("modes", "modes_pacgan", "high_quality", "digit_entropy", "label_fidelity"),
