@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import wandb
 import yaml
 from PIL import Image
@@ -22,6 +23,7 @@ RUN = [
     *("--trainer.log_every_n_steps", "2", "--trainer.val_check_interval", "3"),
     *("--pictures.every_n_updates", "3"),
 ]
+WEIGHTS = ["--trainer.callbacks+=WeightHistograms", "--trainer.callbacks.every_n_updates", "3"]
 NO_PICTURES = ["--pictures.enabled", "false"]
 ROOT = Path(__file__).parents[1]
 FOLDER = Path("runs/run/version_0")
@@ -30,6 +32,10 @@ PICTURES = {
     "media/level_sets": {n: f"figures/level_sets_{n:07d}" for n in (0, 3, 6)},
     "media/curves": {6: "figures/curves"},
     "media/optimum": {6: "figures/optimum"},
+    **{
+        f"media/weights_{network}": {6: f"figures/weights_{network}"}
+        for network in ("discriminator", "generator")
+    },
 }
 
 
@@ -46,8 +52,10 @@ def csv_values():
 
 
 def test_tensorboard_holds_the_same_rows_and_pictures():
-    main([*RUN, "--trainer.logger", "TensorBoard"])
-    events = EventAccumulator(str(FOLDER / "tensorboard"), size_guidance={"images": 0})
+    main([*RUN, *WEIGHTS, "--trainer.logger", "TensorBoard"])
+    events = EventAccumulator(
+        str(FOLDER / "tensorboard"), size_guidance={"images": 0, "histograms": 0}
+    )
     events.Reload()
     tags = events.Tags()
     expected = csv_values()
@@ -55,6 +63,16 @@ def test_tensorboard_holds_the_same_rows_and_pictures():
     for key, values in expected.items():
         found = {event.step: event.value for event in events.Scalars(key)}
         assert found == pytest.approx(values, rel=1e-5)
+    kept = torch.load(FOLDER / "checkpoints" / "last.ckpt")["state_dict"]
+    layers = {name for name, value in kept.items() if value.ndim > 1}
+    assert set(tags["histograms"]) == {f"weights/{name}" for name in layers}
+    for name in layers:
+        found = {
+            event.step: event.histogram_value for event in events.Histograms(f"weights/{name}")
+        }
+        assert list(found) == [3, 6]
+        assert found[6].num == kept[name].numel()
+        assert found[6].max == pytest.approx(kept[name].max().item())
     assert set(tags["images"]) == set(PICTURES)
     for key, files in PICTURES.items():
         found = {event.step: event.encoded_image_string for event in events.Images(key)}
@@ -69,7 +87,7 @@ def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_
     for name in ("WANDB_MODE", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    main([*RUN, "--trainer.logger", "WandB", "--trainer.logger.project", "rings"])
+    main([*RUN, *WEIGHTS, "--trainer.logger", "WandB", "--trainer.logger.project", "rings"])
     wandb.finish()
     wandb.teardown()  # until its own process has written everything
     (run,) = (FOLDER / "wandb").glob("offline-run-*")
@@ -95,6 +113,11 @@ def test_wandb_goes_offline_without_a_key_and_holds_everything(monkeypatch, tmp_
     assert {key: config[key] for key in full} == full
     for key, values in csv_values().items():
         assert found[key] == pytest.approx(values, rel=1e-5)
+    for name, value in torch.load(FOLDER / "checkpoints" / "last.ckpt")["state_dict"].items():
+        if value.ndim > 1:
+            histogram = found[f"weights/{name}/values"]
+            assert list(histogram) == [3, 6]
+            assert sum(histogram[6]) == value.numel()
     pictures = sorted((run / "files" / "media" / "images" / "media").glob("*.png"))
     drawn = [FOLDER / f"{name}.png" for files in PICTURES.values() for name in files.values()]
     assert len(pictures) == len(drawn)

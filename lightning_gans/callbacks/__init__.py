@@ -6,6 +6,7 @@ from lightning_gans.callbacks.ema import GeneratorEMA
 from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.callbacks.pictures import Pictures
 from lightning_gans.callbacks.progress import Progress
+from lightning_gans.callbacks.weights import WeightHistograms
 
 __all__ = [
     "Alarms",
@@ -15,4 +16,5 @@ __all__ = [
     "GeneratorEMA",
     "Pictures",
     "Progress",
+    "WeightHistograms",
 ]

@@ -35,7 +35,7 @@ CLOSED = {
     "callbacks": {
         *("Alarms", "Checkpoint", "Evaluation", "GeneratorEMA", "Pictures", "Progress"),
         *("DeviceStatsMonitor", "EarlyStopping", "LearningRateMonitor", "ModelSummary"),
-        "RichModelSummary",
+        *("RichModelSummary", "WeightHistograms"),
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
