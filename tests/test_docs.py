@@ -158,6 +158,16 @@ def test_the_examples_in_python_run_as_they_stand(name):
     assert names["trainer"].global_step == (20 if name == "data.md" else 200)
 
 
+def test_the_gradient_of_a_gradient_is_what_the_page_says(capsys):
+    (program,) = code(DOCS / "tutorials.md", "python")
+    names = {}
+    exec(program, names)
+    said = re.findall(r"^print\(.*\)  # (.*)$", program, re.M)
+    assert len(said) == 5
+    assert capsys.readouterr().out.splitlines() == said
+    assert names["w"].grad.tolist() == pytest.approx([14.4, 25.6])
+
+
 BRIEF = "--trainer.max_steps 3 --pictures.enabled false"
 ONE = "--data.num_eval_samples 32"
 TWO = "--data.a.num_eval_samples 32 --data.b.num_eval_samples 32"
