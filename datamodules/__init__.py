@@ -23,6 +23,7 @@ from datamodules.synthetic import (
     PacGANRing,
     SwissRoll,
     SyntheticData,
+    UniformNoise,
 )
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "Stream",
     "SwissRoll",
     "SyntheticData",
+    "UniformNoise",
     "UnpairedSources",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "PacGANRing",
     "SwissRoll",
     "SyntheticData",
+    "UniformNoise",
 ]
 
 
@@ -353,3 +354,49 @@ class OneZeroPattern(SyntheticData):
         inside = ((x >= low) & (x < high)).all(1)
         outside = torch.full_like(x[:, 0], -torch.inf)
         return torch.where(inside, -(high - low).log().sum(), outside)
+
+
+class UniformNoise(SyntheticData):
+    """Vectors without any pattern: entries that are uniform and independent.
+
+    A discriminator can be tried alone on them beside real samples, before there is a generator.
+
+    Args:
+        size: d, the entries of a vector, at least 1.
+        low: lower bound of each entry.
+        high: upper bound.
+        batch_size: see `StreamData`.
+        num_eval_samples: see `StreamData`.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        size: int = 4,
+        low: float = 0.0,
+        high: float = 1.0,
+        batch_size: int = 256,
+        num_eval_samples: int = 10_000,
+    ) -> None:
+        super().__init__(batch_size, num_eval_samples)
+        if size < 1:
+            raise ValueError(f"size must be at least 1, got {size}.")
+        if not -LARGEST <= low < high <= LARGEST:
+            raise ValueError(
+                f"low must be below high, both at most {LARGEST:.0e} from 0, got {low, high}."
+            )
+        self.data_shape = (size,)
+        self.value_range = (low, high)
+
+    @override
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        low, high = self.value_range
+        return low + (high - low) * torch.rand(n, *self.data_shape, generator=generator)
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """Returns the logarithm of the density at points x, shape (N, d), as shape (N,)."""
+        low, high = self.value_range
+        inside = ((x >= low) & (x < high)).all(1)
+        return torch.where(inside, -x.shape[1] * log(high - low), -torch.inf)

@@ -16,6 +16,7 @@ from lightning_gans.cli.main import main
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 ARGUMENTS = {
     "conditional.py": ["4", "64"],
+    "discriminator_alone.py": ["400"],
     "own_array.py": ["4"],
     "own_images.py": ["photos", "2"],
     "own_loss.py": ["4", "64"],
@@ -58,6 +59,8 @@ def test_an_example_runs(name, monkeypatch):
     assert names["updates"] == int(arguments[-1] if name == "own_images.py" else arguments[0])
     if "trainer" in names:
         assert names["trainer"].global_step == names["updates"]
+    if name == "discriminator_alone.py":
+        assert names["real"] > 0.8 > 0.2 > names["fake"]
     if name == "own_array.py":
         assert names["generated"].shape == (1000, 2)
 

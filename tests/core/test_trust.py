@@ -46,7 +46,7 @@ CLOSED = {
     "data": {
         *("ArrayData", "CIFAR10", "FashionMNIST", "GaussianGrid", "GaussianRing", "ImageFolder"),
         *("MNIST", "OneZeroPattern", "PacGANGrid", "PacGANRing", "SwissRoll"),
-        *("SyntheticData", "UnpairedSources"),  # the first is their base
+        *("SyntheticData", "UniformNoise", "UnpairedSources"),  # the first is their base
     },
 }
 """What may be named, written out."""

@@ -15,6 +15,7 @@ from datamodules import (
     PacGANRing,
     Stream,
     SwissRoll,
+    UniformNoise,
 )
 from lightning_gans import WGAN
 
@@ -103,7 +104,19 @@ def test_the_pattern_is_uniform_near_ones_and_zeros():
     assert OneZeroPattern([0, 1, 1]).pattern.tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("data", [GaussianRing(), SwissRoll(), OneZeroPattern()])
+def test_noise_is_uniform_with_independent_entries_and_a_known_density():
+    data = UniformNoise(3, low=-1.0, high=2.0)
+    assert (data.data_shape, data.value_range) == ((3,), (-1.0, 2.0))
+    samples = draw(data).double()
+    assert samples.aminmax() == (pytest.approx(-1, abs=1e-3), pytest.approx(2, abs=1e-3))
+    assert_close(samples.mean(0), torch.full((3,), 0.5).double(), rtol=0, atol=0.01)
+    assert_close(samples.T.cov(), 0.75 * torch.eye(3).double(), rtol=0, atol=0.01)
+    x = torch.tensor([[0.0, 0.0, 0.0], [-1.0, 1.9, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, -1.1]])
+    inside = -3 * math.log(3)
+    assert_close(data.log_density(x), torch.tensor([inside, inside, -math.inf, -math.inf]))
+
+
+@pytest.mark.parametrize("data", [GaussianRing(), SwissRoll(), OneZeroPattern(), UniformNoise()])
 def test_a_batch_depends_on_seed_position_and_rank_only(data):
     batch = data.training_batch(3, 5, 16, 1, 2)
     assert torch.equal(batch, data.training_batch(3, 5, 16, 1, 2))
@@ -111,7 +124,7 @@ def test_a_batch_depends_on_seed_position_and_rank_only(data):
         assert not torch.equal(batch, data.training_batch(*other))
 
 
-@pytest.mark.parametrize("data", [GaussianRing(), SwissRoll(), OneZeroPattern()])
+@pytest.mark.parametrize("data", [GaussianRing(), SwissRoll(), OneZeroPattern(), UniformNoise()])
 def test_evaluation_sets_are_fixed_and_different(data):
     sets = [data.evaluation_set(index) for index in range(3)]
     assert all(len(samples) == 10_000 for samples in sets)
@@ -256,6 +269,8 @@ def test_a_cut_off_file_and_an_archive_are_refused(tmp_path):
         (lambda: GaussianGrid(0), "side must be at least 1, got 0"),
         (lambda: GaussianGrid(spacing=0.0), "spacing must be above 0, got 0.0"),
         (lambda: SwissRoll(sd=-0.1), "sd must be at least 0, got -0.1"),
+        (lambda: UniformNoise(0), "size must be at least 1, got 0"),
+        (lambda: UniformNoise(low=1.0), r"low must be below high, .*, got \(1.0, 1.0\)"),
         (lambda: OneZeroPattern([1, 2]), r"pattern must be made of ones and zeros, got \[1, 2\]"),
         (lambda: OneZeroPattern(ones=(1.0, 1.0)), "ones: the lower bound must be below"),
     ],
