@@ -180,7 +180,13 @@ CLIPPING = Experiment(
     seeds=range(3),
     updates=5_000,
     seconds=math.inf,
-    common={"trainer.callbacks": [{"class_path": "Alarms"}], **QUIET},
+    common={
+        "trainer.callbacks": [
+            {"class_path": "Alarms"},
+            {"class_path": "WeightHistograms", "init_args": {"every_n_updates": 500}},
+        ],
+        **QUIET,
+    },
 )
 """The critic of "GAN in practice 4" with bounds for its weights, and with a penalty instead."""
 
@@ -315,6 +321,8 @@ def train(name: str, data_dir: str, jobs: int, max_hours: float | None) -> None:
 
 # What has come of it
 
+LAYERS = ("at_largest/discriminator", "grad_norm/discriminator")
+"""What is logged of each layer of the critics of `CLIPPING`."""
 Rows = list[dict[str, float]]
 """The evaluations of a run, each with its update, the CPU seconds and the estimate by then."""
 
@@ -334,8 +342,11 @@ def evaluations(run: Run) -> Rows:
         seconds = row.get("train/cpu_seconds", seconds)
         if "train/adversarial_d" in row:
             losses.append(row["train/adversarial_d"])
-        parts = ((key.partition("/"), value) for key, value in row.items())
-        scores = {name: value for (kind, _, name), value in parts if kind in ("val", "alarms")}
+        scores = {
+            key.removeprefix("val/").removeprefix("alarms/"): value
+            for key, value in row.items()
+            if key.startswith(("val/", "alarms/", *LAYERS))
+        }
         if scores:
             known = found.setdefault(row["step"], {"update": row["step"], "cpu_seconds": seconds})
             known.update(scores)
@@ -773,6 +784,35 @@ def table(claim: Claim, found: Mapping[str, Runs]) -> list[str]:
     return lines
 
 
+def layers(runs: Runs) -> list[str]:
+    """Returns what became of each layer of the critics of `CLIPPING`, in Markdown."""
+    kinds = [
+        sorted(key for key in runs.rows("penalty", 0)[-1] if key.startswith(kind))
+        for kind in LAYERS
+    ]
+    numbers = [f"layer {number}" for number in range(1, len(kinds[0]) + 1)]
+    lines = [
+        " | ".join(
+            ["| critic", *(f"at the bounds, {n}" for n in numbers)]
+            + [f"gradient, {n}" for n in numbers]
+        )
+        + " |",
+        "|---|" + "---|" * 2 * len(numbers),
+    ]
+    for cell in runs.experiment.cells:
+        values = [
+            [
+                fmean(runs.read(cell, s, key, "updates") for s in runs.experiment.seeds)
+                for key in kind
+            ]
+            for kind in kinds
+        ]
+        shares = ["-"] * len(numbers) if cell == "penalty" else [f"{v:.0%}" for v in values[0]]
+        name = "penalty" if cell == "penalty" else f"c = {cell.removeprefix('c-')}"
+        lines.append(" | ".join([f"| {name}", *shares, *(f"{v:.2g}" for v in values[1])]) + " |")
+    return lines
+
+
 def parts(kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, list[str]]]:
     """Yields the name and the lines of each part of the page that is made from results."""
     found = {name: Runs(name, kept.get(name, [])) for name in EXPERIMENTS}
@@ -782,7 +822,8 @@ def parts(kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str
         word = judged(number, found)
         lines = [f"Verdict: **{word}**."]
         if not word.startswith("not measured"):
-            lines = [*table(claim, found), "", *lines]
+            more = [*layers(found["clipping"]), ""] if claim is WEIGHTS else []
+            lines = [*table(claim, found), "", *more, *lines]
         yield f"claim {number}", lines
     runs = [run for name in EXPERIMENTS for run in kept.get(name, [])]
     commits = dict.fromkeys(f"`{run['commit'][:7]}`" for run in runs)

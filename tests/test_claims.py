@@ -115,12 +115,14 @@ def test_evaluations_have_the_mean_estimate_since_the_one_before(claims):
             {"step": 2, "train/adversarial_d": -3.0, "train/cpu_seconds": 4.0},
             {"step": 2, "val/w1": 5.0},
             {"step": 2, "alarms/clipped": 0.25},
+            {"step": 2, "at_largest/discriminator.0.weight": 0.5, "weights/generator": 1.0},
             {"step": 3, "train/adversarial_d": -7.0, "train/cpu_seconds": 6.0},
             {"step": 3, "val/w1": 4.0},
         )
 
     assert claims.evaluations(Run()) == [
-        {"update": 2, "cpu_seconds": 4.0, "w1": 5.0, "estimate": 2.0, "clipped": 0.25},
+        {"update": 2, "cpu_seconds": 4.0, "w1": 5.0, "estimate": 2.0, "clipped": 0.25}
+        | {"at_largest/discriminator.0.weight": 0.5},
         {"update": 3, "cpu_seconds": 6.0, "w1": 4.0, "estimate": 7.0},
     ]
 
@@ -131,6 +133,27 @@ def test_the_loss_follows_a_score_if_it_falls_with_it(claims):
     assert claims._follows("wgan", "fd_digits")(runs, 0) == pytest.approx(1.0)
     rows[0]["estimate"] = -1.0
     assert claims._follows("wgan", "fd_digits")(runs, 0) == pytest.approx(0.0)
+
+
+def test_layers_are_shown_in_their_order_with_means_over_seeds(claims):
+    rows = {
+        (cell, seed): {
+            **{"update": 5000, "at_largest/discriminator.layers.1.weight": 0.25 + 0.25 * seed},
+            **{"at_largest/discriminator.layers.3.weight": 1.0},
+            **{"grad_norm/discriminator.layers.1.weight": 1.0 + seed},
+            **{"grad_norm/discriminator.layers.3.weight": 0.5},
+        }
+        for cell in claims.CLIPPING.cells
+        for seed in range(3)
+    }
+    runs = [{**kept(*key), "evaluations": [row]} for key, row in rows.items()]
+    lines = claims.layers(claims.Runs("clipping", runs))
+    assert lines[0] == (
+        "| critic | at the bounds, layer 1 | at the bounds, layer 2 "
+        "| gradient, layer 1 | gradient, layer 2 |"
+    )
+    assert lines[2] == "| c = 0.001 | 50% | 100% | 2 | 0.5 |"
+    assert lines[-1] == "| penalty | - | - | 2 | 0.5 |"
 
 
 def test_every_cell_is_a_config_that_fit_accepts(claims, monkeypatch, tmp_path):
