@@ -46,6 +46,7 @@ def test_a_run_folder_holds_what_the_contract_says(monkeypatch):
             *("samples/0000000.png", "samples/0000004.png"),
             *("figures/level_sets_0000000.png", "figures/level_sets_0000004.png"),
             *("figures/curves.png", "figures/real_and_generated.png", "figures/training.gif"),
+            "figures/optimum.png",
         )
     }
     record = json.loads(Path("runs/run/version_0/run.json").read_text())
@@ -78,6 +79,7 @@ def test_the_rows_have_the_step_first_and_the_contracts_keys():
         *("train/seconds", "train/cpu_seconds"),
         *(f"val/{name}" for name in ("modes", "modes_pacgan", "high_quality", "reverse_kl")),
         *(f"val/{name}" for name in ("w1", "w2", "sliced_w", "kl", "js", "cross_entropy")),
+        "val/critic_gap",
     }
     assert [row[0] for row in rows] == ["2", "4", "4"]
 
