@@ -6,6 +6,7 @@ says what its players see and minimise; losses and regularizers are formulas tha
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,18 +23,22 @@ from lightning_gans import (
     CGAN,
     CVAEGAN,
     DCGAN,
+    DRAGAN,
     GAN,
     LSGAN,
     WDCGAN,
     WDCGANGP,
     WGAN,
     WGANGP,
+    WGANLP,
     AdversarialModule,
     MinimaxGAN,
+    WGANDiv,
     losses,
+    regularizers,
 )
 from lightning_gans.losses import LeastSquares
-from lightning_gans.regularizers import R1, R2, GradientPenalty
+from lightning_gans.regularizers import Regularizer
 
 BATCH = 6
 SEED = 5
@@ -143,30 +148,59 @@ LOSSES = {
 """By the name of the class, or of what it is made with."""
 
 
-# Regularizers: of a critic, which takes the index of a sample with it, and of samples
+# Regularizers: of what they look at
 
 
-def slopes(critic, points):
-    """The norm of each sample's gradient, one backward pass a sample."""
-    norms = []
-    for index, point in enumerate(points.detach()):
-        x = point.unsqueeze(0).requires_grad_()
-        output = critic(x, index).squeeze()
-        (gradient,) = torch.autograd.grad(output, x, create_graph=True)
-        norms.append(gradient.square().sum().sqrt())
-    return torch.stack(norms)
+@dataclass(frozen=True)
+class Look:
+    """What regularizers read in an update.
 
+    Attributes:
+        critic: maps samples to outputs; it takes the index of a sample with it.
+        real: samples.
+        fake: generated samples.
+    """
 
-def gradient_penalty(critic, real, fake):
-    share = torch.rand(len(real), 1, dtype=real.dtype)
-    return ((slopes(critic, share * real + (1 - share) * fake) - 1) ** 2).mean()
+    critic: Callable[..., Tensor]
+    real: Tensor
+    fake: Tensor
+
+    def slopes(self, points: Tensor) -> Tensor:
+        """The norm of each sample's gradient, one backward pass a sample."""
+        norms = []
+        for index, point in enumerate(points.detach()):
+            x = point.unsqueeze(0).requires_grad_()
+            output = self.critic(x, index).squeeze()
+            (gradient,) = torch.autograd.grad(output, x, create_graph=True)
+            norms.append(gradient.square().sum().sqrt())
+        return torch.stack(norms)
+
+    def slopes_between(self) -> Tensor:
+        share = torch.rand(len(self.real), 1, dtype=self.real.dtype)
+        return self.slopes(share * self.real + (1 - share) * self.fake)
+
+    def slopes_around(self, noise: float) -> Tensor:
+        share = torch.rand(len(self.real), 1, dtype=self.real.dtype)
+        where = torch.rand(self.real.shape, dtype=self.real.dtype)
+        deviation = (self.real - self.real.mean()).square().mean().sqrt()
+        return self.slopes(self.real + noise * deviation * share * where)
 
 
 REGULARIZERS = {
-    "GradientPenalty": gradient_penalty,
-    "R1": lambda critic, real, fake: (slopes(critic, real) ** 2).mean() / 2,
-    "R2": lambda critic, real, fake: (slopes(critic, fake) ** 2).mean() / 2,
+    "GradientPenalty": lambda look: ((look.slopes_between() - 1) ** 2).mean(),
+    "OneSidedPenalty": lambda look: ((look.slopes_between() - 1).clamp(min=0) ** 2).mean(),
+    "ZeroCenteredPenalty": lambda look: (look.slopes_between() ** 2).mean(),
+    "MaxGradientPenalty": lambda look: (look.slopes_between() ** 2).max(),
+    "WGANDivPenalty": lambda look: (look.slopes_between() ** 6).mean(),
+    "DRAGANPenalty": lambda look: ((look.slopes_around(0.5) - 1) ** 2).mean(),
+    "R1": lambda look: (look.slopes(look.real) ** 2).mean() / 2,
+    "R2": lambda look: (look.slopes(look.fake) ** 2).mean() / 2,
 }
+
+
+def regularizer(name: str, weight: float, every: int = 1) -> Regularizer:
+    """Returns one of `REGULARIZERS` as it is in the library."""
+    return getattr(regularizers, name)(weight, every=every)
 
 
 # Structures: their players, in the order of their turns
@@ -408,7 +442,8 @@ class Game:
     def regularized(self, critic, real, fake):
         """What the regularizers add in this update; those that are not due count nothing."""
         due = [(n, w * every) for n, w, every in self.regularizers if self.clock[0] % every == 0]
-        return sum(weight * REGULARIZERS[name](critic, real, fake) for name, weight in due)
+        look = Look(critic, real, fake)
+        return sum(weight * REGULARIZERS[name](look) for name, weight in due)
 
     def networks(self) -> dict[str, nn.Module]:
         torch.manual_seed(SEED)
@@ -429,7 +464,7 @@ class Game:
         networks = self.networks()
         if self.structure.makes_its_own:
             torch.manual_seed(SEED)
-            return self.structure.variant(data_shape=(2,), **self.arguments)
+            return self.structure.variant(data_shape=(2,), **deepcopy(self.arguments))
         others = {} if "classifier" not in networks else {"optimizer_c": OPTIMIZER}
         classes = {"num_classes": self.num_classes} if self.num_classes else {}
         return self.structure.variant(
@@ -441,7 +476,7 @@ class Game:
             **others,
             **networks,
             **self.structure.arguments,
-            **self.arguments,
+            **deepcopy(self.arguments),  # regularizers may have a state
         )
 
     clock: list[int] = field(default_factory=lambda: [0], compare=False)
@@ -450,8 +485,7 @@ class Game:
 
 def game(structure: str, loss: str, *regularizers: tuple[str, float, int]) -> Game:
     """Returns a game whose loss and regularizers are given to the structure."""
-    kinds = {"R1": R1, "R2": R2, "GradientPenalty": GradientPenalty}
-    given = [kinds[name](weight, every) for name, weight, every in regularizers]
+    given = [regularizer(*settings) for settings in regularizers]
     arguments = {"loss": getattr(losses, loss)}
     if given:
         arguments["regularizers"] = given
@@ -462,6 +496,11 @@ def of(variant: type[GAN], structure: str = "GAN") -> Structure:
     return replace(STRUCTURES[structure], variant=variant)
 
 
+def penalised(variant: type[GAN], loss: str, penalty: tuple[str, float, int]) -> Game:
+    """Returns the game of a variant that has a penalty of its own."""
+    return Game(of(variant), loss, (penalty,), arguments={"penalty": regularizer(*penalty)})
+
+
 PENALTY = ("GradientPenalty", 0.7, 1)
 NOISY = LeastSquares(real_target=-1.0, fake_target=1.0, generator_target=-1.0, label_noise=0.05)
 GAMES = {
@@ -469,9 +508,10 @@ GAMES = {
     "MinimaxGAN": Game(of(MinimaxGAN), "Minimax"),
     "LSGAN": Game(of(LSGAN), "noisy squares", arguments={"loss": NOISY}),
     "WGAN": Game(of(WGAN), "Wasserstein", clip=0.2, arguments={"clip_value": 0.2}),
-    "WGANGP": Game(
-        of(WGANGP), "Wasserstein", (PENALTY,), arguments={"penalty": GradientPenalty(0.7)}
-    ),
+    "WGANGP": penalised(WGANGP, "Wasserstein", PENALTY),
+    "WGANLP": penalised(WGANLP, "Wasserstein", ("OneSidedPenalty", 0.7, 1)),
+    "WGANDiv": penalised(WGANDiv, "Wasserstein", ("WGANDivPenalty", 0.7, 1)),
+    "DRAGAN": penalised(DRAGAN, "NonSaturating", ("DRAGANPenalty", 0.7, 1)),
     "CGAN": Game(STRUCTURES["CGAN"]),
     "ACGAN": Game(STRUCTURES["ACGAN"]),
     "CVAEGAN": Game(STRUCTURES["CVAEGAN"]),
@@ -486,6 +526,9 @@ GAMES = {
 GAMES["WGANGP with classes"] = replace(GAMES["WGANGP"], structure=of(WGANGP, "CGAN"))
 for convolutional, same in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
     GAMES[convolutional.__name__] = replace(GAMES[same], structure=of(convolutional))
+LAZY = {f"a lazy {name}": game("GAN", "Hinge", (name, 0.7, 3)) for name in REGULARIZERS}
+"""Each regularizer in every third update, which with two updates a round is every other round."""
+GAMES |= LAZY
 
 
 def data(num_classes: int = 0) -> GaussianRing:
@@ -578,7 +621,12 @@ def rows(tensors, part):
     return tuple(None if tensor is None else tensor[part] for tensor in tensors)
 
 
-CASES = [(name, n) for name, game in GAMES.items() for n in (1, 3) if n <= game.most_updates]
+CASES = [
+    (name, n)
+    for name, game in GAMES.items()
+    for n in ((2,) if name in LAZY else (1, 3))
+    if n <= game.most_updates
+]
 """Games, and how often their discriminators play."""
 
 

@@ -6,11 +6,21 @@ from lightning_gans.regularizers.base import (
     View,
     WeightRegularizer,
 )
+from lightning_gans.regularizers.between import (
+    GradientPenalty,
+    MaxGradientPenalty,
+    OneSidedPenalty,
+    WGANDivPenalty,
+    ZeroCenteredPenalty,
+    gradient_penalty,
+    one_sided_penalty,
+    wgan_div_penalty,
+)
 from lightning_gans.regularizers.gradient import (
     R1,
     R2,
-    GradientPenalty,
-    gradient_penalty,
+    DRAGANPenalty,
+    dragan_penalty,
     input_gradient,
     zero_centered_penalty,
 )
@@ -18,12 +28,20 @@ from lightning_gans.regularizers.gradient import (
 __all__ = [
     "R1",
     "R2",
+    "DRAGANPenalty",
     "GradientPenalty",
+    "MaxGradientPenalty",
+    "OneSidedPenalty",
     "Regularizer",
     "RegularizerSource",
     "View",
+    "WGANDivPenalty",
     "WeightRegularizer",
+    "ZeroCenteredPenalty",
+    "dragan_penalty",
     "gradient_penalty",
     "input_gradient",
+    "one_sided_penalty",
+    "wgan_div_penalty",
     "zero_centered_penalty",
 ]

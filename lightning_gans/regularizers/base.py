@@ -68,9 +68,15 @@ class Regularizer(nn.Module, ABC):
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
         if not 0 <= weight < float("inf"):
-            raise ValueError(f"{type(self).__name__}: weight must be at least 0, got {weight}.")
+            raise ValueError(
+                f"{type(self).__name__}: weight must be at least 0, got {weight}. Use a finite "
+                "number, or leave the regularizer out."
+            )
         if every < 1:
-            raise ValueError(f"{type(self).__name__}: every must be at least 1, got {every}.")
+            raise ValueError(
+                f"{type(self).__name__}: every must be at least 1, got {every}. Use 1 to compute "
+                "it in each update."
+            )
         self.weight = torch.tensor(float(weight), dtype=torch.float64)
         self.every = every
 

@@ -1,4 +1,4 @@
-"""Penalties on the discriminator's input gradient: pure functions and the modules over them."""
+"""Penalties on the discriminator's gradient at samples and around them."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,10 @@ from lightning_gans.regularizers.base import Critic, Regularizer, View
 __all__ = [
     "R1",
     "R2",
-    "GradientPenalty",
-    "gradient_penalty",
+    "DRAGANPenalty",
+    "around",
+    "dragan_penalty",
+    "gradient_norms",
     "input_gradient",
     "zero_centered_penalty",
 ]
@@ -34,29 +36,12 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     return gradient
 
 
-def gradient_penalty(
-    critic: Critic, real: Tensor, fake: Tensor, *, epsilon: Tensor | None = None
-) -> Tensor:
-    """Returns the mean of (||gradient|| - 1)^2 on random points between real and fake samples.
+def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
+    """Returns the norm of each sample's gradient over all its entries, shape (N,).
 
-    The norm is taken per sample, over all its entries, and its own gradient is finite at zero.
-
-    References:
-        Improved Training of Wasserstein GANs (Gulrajani et al., 2017), equation 3 and algorithm 1
-        lines 4 to 7, without lambda, https://arxiv.org/abs/1704.00028
-
-    Args:
-        critic: maps (N, ...) to outputs, shape (N,).
-        real: real samples, shape (N, ...).
-        fake: generated samples, the same shape.
-        epsilon: share of the real sample in each point, in [0, 1], shape (N, 1, ...); drawn from
-            U(0, 1), one number a sample, if it is not given.
+    Its own gradient is finite where it is zero. The arguments are as in `input_gradient`.
     """
-    if epsilon is None:
-        shape = (len(real),) + (1,) * (real.ndim - 1)
-        epsilon = torch.rand(shape, device=real.device, dtype=real.dtype)
-    gradient = input_gradient(critic, torch.lerp(fake.to(real.dtype), real, epsilon))
-    return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()
+    return torch.linalg.vector_norm(input_gradient(critic, x).flatten(1), dim=1)
 
 
 def zero_centered_penalty(critic: Critic, x: Tensor) -> Tensor:
@@ -73,28 +58,89 @@ def zero_centered_penalty(critic: Critic, x: Tensor) -> Tensor:
     return input_gradient(critic, x).square().flatten(1).sum(1).mean() / 2
 
 
-class GradientPenalty(Regularizer):
-    """Pulls the norm of the critic's gradient towards 1 between real and fake samples.
+def around(
+    x: Tensor, noise: float, *, alpha: Tensor | None = None, entries: Tensor | None = None
+) -> Tensor:
+    """Returns a point near each sample: x + alpha * noise * std(x) * entries.
 
-    See `gradient_penalty`.
-
-    References:
-        Improved Training of Wasserstein GANs (Gulrajani et al., 2017), equation 3,
-        https://arxiv.org/abs/1704.00028
+    The standard deviation is that of the population of all entries of the batch.
 
     Args:
-        weight: the paper's lambda: 10 for images, 0.1 in its authors' 2-D toys.
+        x: samples, shape (N, ...).
+        noise: size of the noise in standard deviations of the batch.
+        alpha: how far to go, shape (N, 1, ...); drawn from U(0, 1) if it is not given.
+        entries: where to go, the shape of ``x``; likewise.
+    """
+    if alpha is None:
+        shape = (len(x),) + (1,) * (x.ndim - 1)
+        alpha = torch.rand(shape, device=x.device, dtype=x.dtype)
+    entries = torch.rand_like(x) if entries is None else entries
+    return x + alpha * (noise * x.std(correction=0)) * entries
+
+
+def dragan_penalty(
+    critic: Critic,
+    real: Tensor,
+    noise: float,
+    *,
+    alpha: Tensor | None = None,
+    entries: Tensor | None = None,
+) -> Tensor:
+    """Returns the mean of (||gradient|| - 1)^2 on random points near real samples.
+
+    References:
+        On Convergence and Stability of GANs (Kodali et al., 2017), without lambda,
+        https://arxiv.org/abs/1705.07215, with the noise of its authors' code
+
+    Args:
+        critic: maps (N, ...) to outputs, shape (N,).
+        real: real samples, shape (N, ...).
+        noise: see `around`.
+        alpha: see `around`.
+        entries: see `around`.
+    """
+    points = around(real, noise, alpha=alpha, entries=entries)
+    return (gradient_norms(critic, points) - 1).square().mean()
+
+
+class DRAGANPenalty(Regularizer):
+    """Pulls the norm of the discriminator's gradient towards 1 around real samples.
+
+    The noise has the form of the authors' code: one-sided, and scaled by the standard deviation of
+    the batch; each process takes that of its own share. The paper's is said to be normal noise of
+    a fixed size (not checked).
+
+    References:
+        On Convergence and Stability of GANs (Kodali et al., 2017), https://arxiv.org/abs/1705.07215
+
+    Args:
+        weight: the paper's lambda.
+        noise: size of the noise in standard deviations of the batch, at least 0; the code's is
+            0.5. On points in the plane that reaches from mode to mode: use less there.
         every: see `Regularizer`.
+
+    Raises:
+        ValueError: if ``noise`` is out of range.
     """
 
-    name = "gradient_penalty"
+    name = "dragan_penalty"
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+    def __init__(self, weight: float = 10.0, noise: float = 0.5, every: int = 1) -> None:
         super().__init__(weight, every)
+        if not 0 <= noise < float("inf"):
+            raise ValueError(
+                f"{type(self).__name__}: noise must be at least 0, got {noise}. Use 0.5 as in the "
+                "authors' code, or less for points in the plane."
+            )
+        self.noise = noise
 
     @override
     def penalize(self, view: View) -> Tensor:
-        return gradient_penalty(view.discriminate, view.real, view.fake)
+        return dragan_penalty(view.discriminate, view.real, self.noise)
+
+    @override
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, noise={self.noise:g}"
 
 
 class R1(Regularizer):

@@ -26,6 +26,7 @@ def test_the_configurations_of_the_founding_systems_are_there():
         *("acgan_mnist", "cvae_gan_mnist", "cvae_gan_mnist_tuned"),
         *("gan_mnist_small", "wgan_mnist_small", "wgan_gp_mnist_small"),
         *("wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist", "wgan_gp_sigmoid_ring"),
+        *("wgan_lp_ring", "wgan_div_ring", "dragan_ring"),
     }
 
 

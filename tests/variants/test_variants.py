@@ -8,22 +8,51 @@ import pytest
 import torch
 from conftest import SMALL, MadeImages, fitted, fitting_data, quiet_trainer, small_ring
 from interrupted import assert_same
-from reference import CASES, GAMES, LOSSES, SEED, STRUCTURES, game, play, tolerance
+from reference import (
+    CASES,
+    GAMES,
+    LAZY,
+    LOSSES,
+    REGULARIZERS,
+    SEED,
+    STRUCTURES,
+    game,
+    play,
+    tolerance,
+)
 from torch.testing import assert_close
 
 import lightning_gans.variants
-from lightning_gans import DCGAN, GAN, WDCGAN, WDCGANGP, WGAN, WGANGP, load
+from lightning_gans import (
+    DCGAN,
+    DRAGAN,
+    GAN,
+    WDCGAN,
+    WDCGANGP,
+    WGAN,
+    WGANGP,
+    WGANLP,
+    WGANDiv,
+    load,
+)
 from lightning_gans.callbacks import Checkpoint
 from lightning_gans.core.trust import known_classes
-from lightning_gans.losses import AdversarialLoss, LeastSquares, Wasserstein
+from lightning_gans.losses import AdversarialLoss, LeastSquares, NonSaturating, Wasserstein
 from lightning_gans.networks import DCGANDiscriminator, has_batch_statistics
-from lightning_gans.regularizers import R1, GradientPenalty
+from lightning_gans.regularizers import (
+    R1,
+    DRAGANPenalty,
+    GradientPenalty,
+    OneSidedPenalty,
+    Regularizer,
+    WGANDivPenalty,
+)
 
 KINDS = sorted(kind.__name__ for kind in known_classes(AdversarialLoss))
 VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.variants.__all__]
 
 
-@pytest.mark.parametrize(("name", "n_critic"), CASES)
+@pytest.mark.parametrize(("name", "n_critic"), [case for case in CASES if case[0] not in LAZY])
 def test_training_is_that_of_the_plain_loop(name, n_critic, monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
     assert_like_the_plain_loop(GAMES[name], n_critic)
@@ -71,9 +100,18 @@ def test_every_structure_takes_every_loss(structure, loss, monkeypatch):
     assert_resumed_to_the_same_end(whole, played, n_critic)
 
 
-def test_every_variant_and_every_loss_is_compared():
+@pytest.mark.parametrize("name", LAZY)
+def test_every_regularizer_may_be_lazy_and_keeps_its_phase_and_its_state(name, monkeypatch):
+    """It is computed in updates 0, 3, 6 and 9. The run is stopped before the fourth of them."""
+    monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
+    whole = assert_like_the_plain_loop(LAZY[name], 2)
+    assert_resumed_to_the_same_end(whole, LAZY[name], 2)
+
+
+def test_every_variant_loss_and_regularizer_is_compared():
     assert {game.structure.variant for game in GAMES.values()} >= set(VARIANTS)
     assert set(KINDS) == LOSSES.keys() - {"noisy squares"}
+    assert {kind.__name__ for kind in known_classes(Regularizer)} == set(REGULARIZERS)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -120,6 +158,31 @@ def test_the_penalised_variant_has_a_penalty_in_the_place_of_clipping():
     assert model.regularizers[0].weight == 0.3
     (usual,) = WGANGP(data_shape=(2,)).regularizers
     assert usual.weight == 10
+
+
+def defaults(model):
+    optimizers = (
+        getattr(model, name)(model.parameters()) for name in ("optimizer_g", "optimizer_d")
+    )
+    return [{key: o.defaults[key] for key in ("lr", "betas")} for o in optimizers]
+
+
+@pytest.mark.parametrize(
+    ("variant", "loss", "penalty", "n_critic", "adam"),
+    [
+        (WGANLP, Wasserstein, OneSidedPenalty(10.0), 5, (1e-4, 0.0, 0.9)),
+        (WGANDiv, Wasserstein, WGANDivPenalty(2.0, 6.0), 4, (2e-4, 0.0, 0.9)),
+        (DRAGAN, NonSaturating, DRAGANPenalty(10.0, 0.5), 1, (1e-4, 0.5, 0.9)),
+    ],
+)
+def test_a_variant_that_is_a_penalty_has_its_published_defaults(
+    variant, loss, penalty, n_critic, adam
+):
+    model = variant(data_shape=(2,), regularizers=[R1()])
+    assert type(model.loss) is loss
+    assert [repr(part) for part in model.regularizers] == [repr(penalty), repr(R1())]
+    assert model.n_critic == n_critic
+    assert defaults(model) == [{"lr": adam[0], "betas": adam[1:]}] * 2
 
 
 # Convolutional networks
