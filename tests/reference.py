@@ -159,11 +159,18 @@ class Look:
         critic: maps samples to outputs; it takes the index of a sample with it.
         real: samples.
         fake: generated samples.
+        network: the discriminator itself.
+        memory: what outlasts the update.
     """
 
     critic: Callable[..., Tensor]
     real: Tensor
     fake: Tensor
+    network: nn.Module
+    memory: "Memory"
+
+    def outputs(self, points: Tensor) -> Tensor:
+        return torch.stack([self.critic(x[None], i).squeeze() for i, x in enumerate(points)])
 
     def slopes(self, points: Tensor) -> Tensor:
         """The norm of each sample's gradient, one backward pass a sample."""
@@ -186,6 +193,43 @@ class Look:
         return self.slopes(self.real + noise * deviation * share * where)
 
 
+@dataclass
+class Memory:
+    """Averages of outputs over updates, of real and of generated samples.
+
+    Attributes:
+        averages: both.
+        updates: that they are over.
+        seen: the means in the processes that have played the update.
+    """
+
+    averages: Tensor
+    updates: int = 0
+    seen: list[Tensor] = field(default_factory=list)
+
+    def move(self) -> None:
+        old = min(0.6, self.updates / (self.updates + 1))
+        self.averages = old * self.averages + (1 - old) * torch.stack(self.seen).mean(0)
+        self.updates += 1
+        self.seen.clear()
+
+
+def lecam(look):
+    real, fake = look.outputs(look.real), look.outputs(look.fake)
+    to_fake, to_real = look.memory.averages[1], look.memory.averages[0]
+    penalty = ((real - to_fake) ** 2).mean() + ((fake - to_real) ** 2).mean()
+    return penalty if look.memory.updates >= 2 else 0 * penalty
+
+
+def orthogonal(look):
+    total = torch.zeros((), dtype=torch.float64)
+    for weight in (w for w in look.network.parameters() if w.ndim == 2):
+        for one in range(len(weight)):
+            others = weight[[row for row in range(len(weight)) if row != one]]
+            total = total + ((others * weight[one]).sum(1) ** 2).sum()
+    return total
+
+
 REGULARIZERS = {
     "GradientPenalty": lambda look: ((look.slopes_between() - 1) ** 2).mean(),
     "OneSidedPenalty": lambda look: ((look.slopes_between() - 1).clamp(min=0) ** 2).mean(),
@@ -195,12 +239,16 @@ REGULARIZERS = {
     "DRAGANPenalty": lambda look: ((look.slopes_around(0.5) - 1) ** 2).mean(),
     "R1": lambda look: (look.slopes(look.real) ** 2).mean() / 2,
     "R2": lambda look: (look.slopes(look.fake) ** 2).mean() / 2,
+    "LeCam": lecam,
+    "Orthogonal": orthogonal,
 }
+SETTINGS = {"LeCam": {"decay": 0.6, "start": 2}}
+"""What regularizers are made with beside weight and ``every``."""
 
 
 def regularizer(name: str, weight: float, every: int = 1) -> Regularizer:
     """Returns one of `REGULARIZERS` as it is in the library."""
-    return getattr(regularizers, name)(weight, every=every)
+    return getattr(regularizers, name)(weight, every=every, **SETTINGS.get(name, {}))
 
 
 # Structures: their players, in the order of their turns
@@ -251,7 +299,7 @@ def plain(nets, game, n_critic):
         def critic(x, index):
             return call(nets["discriminator"], x, None if labels is None else labels[[index]])
 
-        return game.d(*outputs) + game.regularized(critic, real, fake)
+        return game.d(*outputs) + game.regularized(nets["discriminator"], critic, real, fake)
 
     def generator_loss(real, fake, labels):
         outputs = [call(nets["discriminator"], x, labels) for x in (fake, real)]
@@ -277,7 +325,8 @@ def with_class_head(nets, game, n_critic):
         at_real, at_fake = (nets["discriminator"](x) for x in (real, fake))
         classes = surprise(at_real[:, 1:], labels) + surprise(at_fake[:, 1:], labels)
         adversarial = game.d(at_real[:, 0], at_fake[:, 0])
-        return adversarial + 0.6 * classes + game.regularized(critic, real, fake)
+        penalty = game.regularized(nets["discriminator"], critic, real, fake)
+        return adversarial + 0.6 * classes + penalty
 
     def generator_loss(real, fake, labels):
         at_real, at_fake = (nets["discriminator"](x) for x in (real, fake))
@@ -308,7 +357,7 @@ def with_encoder(nets, game, n_critic):
         fake = fake.detach()
         adversarial = game.d(nets["discriminator"](real), nets["discriminator"](fake))
         critic = lambda x, index: nets["discriminator"](x)  # noqa: E731
-        return adversarial + game.regularized(critic, real, fake)
+        return adversarial + game.regularized(nets["discriminator"], critic, real, fake)
 
     def generator_loss(real, fake, labels, mean, log_sd):
         kl = 0.5 * (mean**2 + torch.exp(2 * log_sd) - 1 - 2 * log_sd).sum() / len(real)
@@ -336,7 +385,7 @@ def between_domains(nets, game, n_critic):
         for real, fake, (_, _, name) in zip((a, b), (fake_a, fake_b), ways, strict=True):
             critic, fake = nets[name], fake.detach()
             total = total + game.d(critic(real), critic(fake))
-            total = total + game.regularized(lambda x, index, c=critic: c(x), real, fake)
+            total = total + game.regularized(critic, lambda x, index, c=critic: c(x), real, fake)
         return total
 
     def translator_loss(a, b, fake_a, fake_b):
@@ -439,10 +488,13 @@ class Game:
     def num_classes(self) -> int:
         return self.structure.num_classes
 
-    def regularized(self, critic, real, fake):
+    def regularized(self, network, critic, real, fake):
         """What the regularizers add in this update; those that are not due count nothing."""
         due = [(n, w * every) for n, w, every in self.regularizers if self.clock[0] % every == 0]
-        look = Look(critic, real, fake)
+        look = Look(critic, real, fake, network, self.memory)
+        if self.remembers:
+            means = [look.outputs(points).mean().detach() for points in (real, fake)]
+            self.memory.seen.append(torch.stack(means))
         return sum(weight * REGULARIZERS[name](look) for name, weight in due)
 
     def networks(self) -> dict[str, nn.Module]:
@@ -481,6 +533,21 @@ class Game:
 
     clock: list[int] = field(default_factory=lambda: [0], compare=False)
     """The number of the discriminator's update."""
+    memory: Memory = field(default_factory=lambda: Memory(torch.zeros(2)), compare=False)
+
+    @property
+    def remembers(self) -> bool:
+        return any(name == "LeCam" for name, _, _ in self.regularizers)
+
+    def forget(self) -> None:
+        self.memory.averages, self.memory.updates = torch.zeros(2, dtype=torch.float64), 0
+
+    def state(self) -> dict[str, Tensor]:
+        """What the checkpoint has beside the weights of the networks."""
+        if not self.remembers:
+            return {}
+        averages, updates = self.memory.averages, torch.tensor(self.memory.updates)
+        return {"regularizers.0.averages": averages, "regularizers.0.updates": updates}
 
 
 def game(structure: str, loss: str, *regularizers: tuple[str, float, int]) -> Game:
@@ -568,8 +635,9 @@ def weights(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Tensor]:
-    """Returns the weights of all networks after some rounds, in double precision."""
+    """Returns all weights, and what regularizers remember, after some rounds, as doubles."""
     networks = {name: network.double() for name, network in game.networks().items()}
+    game.forget()
     sides = game.structure.sides(networks, game, n_critic)
     owned = [[p for name in side.networks for p in networks[name].parameters()] for side in sides]
     optimizers = [game.structure.optimizer(parameters) for parameters in owned]
@@ -593,11 +661,13 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
                     gradients.append(torch.autograd.grad(loss, parameters))
                     streams.pause(rank)
                 step(optimizer, parameters, gradients)
+                if game.remembers and side.networks == ("discriminator",):
+                    game.memory.move()
                 if game.clip is not None and side.networks == ("discriminator",):
                     with torch.no_grad():
                         for parameter in parameters:
                             parameter.copy_(parameter.clamp(-game.clip, game.clip))
-    return weights(networks)
+    return weights(networks) | game.state()
 
 
 def drawn(side, batch, n_critic):

@@ -65,7 +65,7 @@ from lightning_gans.cli.threads import (
 from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.lightning_compat import CommandLine
-from lightning_gans.core.module import AdversarialModule
+from lightning_gans.core.module import STATEFUL, AdversarialModule
 from lightning_gans.core.trust import Trust, known_paths
 from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
@@ -504,7 +504,7 @@ def _read_origin(request: Request) -> _Origin:
     weights = state.get("state_dict")
     named = weights if isinstance(weights, dict) else {}  # a damaged file is told of later
     networks = frozenset(str(name).partition(".")[0] for name in named)
-    return _Origin(path, settings, checked, updates, networks)
+    return _Origin(path, settings, checked, updates, networks.difference(STATEFUL))
 
 
 def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:

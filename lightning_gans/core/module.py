@@ -35,7 +35,10 @@ from lightning_gans.core.terms import TermsModule
 from lightning_gans.core.timing import Stopwatch
 from lightning_gans.networks import evaluation_mode
 
-__all__ = ["AdversarialModule"]
+__all__ = ["STATEFUL", "AdversarialModule"]
+
+STATEFUL = ("loss", "regularizers", "regularizers_g", "augment")
+"""Attributes of a model that are no networks and may have a state."""
 
 
 class AdversarialModule(TermsModule):
@@ -363,9 +366,23 @@ class AdversarialModule(TermsModule):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the sums of the next row and the time of training over."""
+        if self.new_settings:
+            self._keep_own_states(checkpoint)
         super().on_load_checkpoint(checkpoint)
         record = checkpoint[RECORD_KEY]
         if self.players and "means" in record and not self.new_settings:
             self._means.load(record["means"], self.global_rank, self.trainer.world_size)
         if self.players and "seconds" in record:
             self.stopwatch.load(record["seconds"])
+
+    def _keep_own_states(self, checkpoint: dict[str, Any]) -> None:
+        """Gives losses, regularizers and augmentations that are new a state of their own.
+
+        Those of the checkpoint that the model does not have are left out.
+        """
+        saved = checkpoint["state_dict"]
+        own = {k: v for k, v in self.state_dict().items() if k.split(".")[0] in STATEFUL}
+        for name in [name for name in saved if name.split(".")[0] in STATEFUL and name not in own]:
+            del saved[name]
+        for name, value in own.items():
+            saved.setdefault(name, value)

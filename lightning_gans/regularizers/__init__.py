@@ -24,14 +24,18 @@ from lightning_gans.regularizers.gradient import (
     input_gradient,
     zero_centered_penalty,
 )
+from lightning_gans.regularizers.outputs import LeCam, lecam_penalty
+from lightning_gans.regularizers.weights import Orthogonal, orthogonal_penalty
 
 __all__ = [
     "R1",
     "R2",
     "DRAGANPenalty",
     "GradientPenalty",
+    "LeCam",
     "MaxGradientPenalty",
     "OneSidedPenalty",
+    "Orthogonal",
     "Regularizer",
     "RegularizerSource",
     "View",
@@ -41,7 +45,9 @@ __all__ = [
     "dragan_penalty",
     "gradient_penalty",
     "input_gradient",
+    "lecam_penalty",
     "one_sided_penalty",
+    "orthogonal_penalty",
     "wgan_div_penalty",
     "zero_centered_penalty",
 ]

@@ -208,6 +208,21 @@ def test_terms_that_are_no_more_leave_no_column():
     assert rows(FORK)[0].keys() == rows(RUN)[0].keys() - {"train/r1"}
 
 
+def test_regularizers_with_a_state_may_come_and_go():
+    """The new one begins with a state of its own; one that stays keeps its own."""
+    fork("--model.regularizers+=LeCam", "--name", "with")
+    state = last(Path("runs/with/version_0"))["state_dict"]
+    assert state["regularizers.1.updates"] == 2  # of the four, those of the fork
+    whole = str(Path("runs/with/version_0/checkpoints/last.ckpt"))
+    fork("--model.penalty.weight", "3", "--name", "kept", path=whole, steps=5)
+    assert last(Path("runs/kept/version_0"))["state_dict"]["regularizers.1.updates"] == 3
+    fork("--model.regularizers", "[]", "--name", "without", path=whole, steps=5)
+    assert last(Path("runs/without/version_0"))["state_dict"].keys() == state.keys() - {
+        "regularizers.1.updates",
+        "regularizers.1.averages",
+    }
+
+
 def test_batches_and_updates_of_the_critic_may_change():
     fork("--model.n_critic", "3", "--data.batch_size", "4", "--model.loss", "Hinge")
     assert last(FORK)["lightning_gans"]["images_seen"] == 2 * 8 + 2 * 3 * 4
