@@ -16,6 +16,7 @@ import shown
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softmax
+from torch.nn.utils import parametrize
 
 from datamodules import GaussianRing, SwissRoll, UnpairedSources
 from lightning_gans import (
@@ -38,6 +39,7 @@ from lightning_gans import (
     regularizers,
 )
 from lightning_gans.losses import LeastSquares
+from lightning_gans.networks import GradientNormalization, SpectralNorm
 from lightning_gans.regularizers import Regularizer
 
 BATCH = 6
@@ -90,6 +92,16 @@ def two(num_classes: int) -> dict[str, nn.Module]:
         "generator": nn.Sequential(*generator),
         "discriminator": nn.Sequential(*discriminator),
     }
+
+
+def wrapped(wrap: Callable[..., nn.Module]) -> Callable[[int], dict[str, nn.Module]]:
+    """Makes the networks of `two`, the discriminator in a wrapper."""
+
+    def made(num_classes: int) -> dict[str, nn.Module]:
+        networks = two(num_classes)
+        return {**networks, "discriminator": wrap(network=networks["discriminator"])}
+
+    return made
 
 
 def two_with_class_head(num_classes: int) -> dict[str, nn.Module]:
@@ -595,6 +607,10 @@ for convolutional, same in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP
     GAMES[convolutional.__name__] = replace(GAMES[same], structure=of(convolutional))
 LAZY = {f"a lazy {name}": game("GAN", "Hinge", (name, 0.7, 3)) for name in REGULARIZERS}
 """Each regularizer in every third update, which with two updates a round is every other round."""
+WRAPPERS = {"spectral norm": SpectralNorm, "gradient normalization": GradientNormalization}
+for wrapper, kind in WRAPPERS.items():
+    around = Structure(GAN, plain, made=wrapped(kind))
+    LAZY[f"R1 on {wrapper}"] = replace(game("GAN", "Hinge", ("R1", 0.7, 3)), structure=around)
 GAMES |= LAZY
 
 
@@ -634,6 +650,11 @@ def weights(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
     }
 
 
+def buffers(networks: dict[str, nn.Module], *, copies: bool = True) -> list[Tensor]:
+    found = [buffer for network in networks.values() for buffer in network.buffers()]
+    return [buffer.clone() for buffer in found] if copies else found
+
+
 def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Tensor]:
     """Returns all weights, and what regularizers remember, after some rounds, as doubles."""
     networks = {name: network.double() for name, network in game.networks().items()}
@@ -653,11 +674,15 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
             for turn in range(side.updates):
                 game.clock[0] = (update - 1) * n_critic + turn
                 gradients = []
+                begun = buffers(networks)  # each process has its own
                 for rank in range(ranks):
+                    for buffer, value in zip(buffers(networks, copies=False), begun, strict=True):
+                        buffer.copy_(value)
                     streams.resume(rank)
-                    if turn == 0:
-                        seen[rank] = drawn(side, batches[rank], n_critic)
-                    loss = side.loss(*next(seen[rank]))
+                    with parametrize.cached():  # an update makes one power iteration
+                        if turn == 0:
+                            seen[rank] = drawn(side, batches[rank], n_critic)
+                        loss = side.loss(*next(seen[rank]))
                     gradients.append(torch.autograd.grad(loss, parameters))
                     streams.pause(rank)
                 step(optimizer, parameters, gradients)

@@ -4,6 +4,7 @@ from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
+from lightning_gans.networks.normalized import GradientNormalization, SpectralNorm
 from lightning_gans.networks.tutorial import (
     GlobalPoolDiscriminator,
     GlobalPoolGenerator,
@@ -18,11 +19,13 @@ __all__ = [
     "DCGANGenerator",
     "GlobalPoolDiscriminator",
     "GlobalPoolGenerator",
+    "GradientNormalization",
     "JoinLabels",
     "MLPDiscriminator",
     "MLPGenerator",
     "MaxPoolDiscriminator",
     "MaxPoolGenerator",
+    "SpectralNorm",
     "VAEEncoder",
     "VAEGenerator",
     "evaluation_mode",

@@ -1,0 +1,199 @@
+"""Discriminators of bounded slope: wrappers of any discriminator."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils.parametrizations import spectral_norm
+from typing_extensions import override
+
+from lightning_gans.networks.inspect import has_batch_statistics
+from lightning_gans.networks.mlp import MLPDiscriminator
+
+__all__ = ["GradientNormalization", "SpectralNorm"]
+
+NetworkSource = Callable[[tuple[int, ...]], nn.Module]
+"""Makes a discriminator from the shape of a sample, or is the discriminator itself."""
+SMALLEST = 1e-6
+"""Of the denominators of gradient normalization, which may be 0."""
+
+
+class Wrapper(nn.Module):
+    """Base of the wrappers of a discriminator.
+
+    Args:
+        data_shape: shape of one sample, without the batch; not needed if ``network`` is a module.
+        network: a discriminator, or what makes one from ``data_shape``.
+        num_classes: handed to what makes the network, unless it is None.
+        num_outputs: likewise, unless it is 1.
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...] | None,
+        network: NetworkSource,
+        num_classes: int | None,
+        num_outputs: int,
+    ) -> None:
+        super().__init__()
+        if isinstance(network, nn.Module):
+            self.network: nn.Module = network
+            return
+        if data_shape is None:
+            raise ValueError(
+                f"{type(self).__name__}: data_shape must be given, unless network is a module."
+            )
+        sizes: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+        sizes |= {} if num_outputs == 1 else {"num_outputs": num_outputs}
+        self.network = network(data_shape, **sizes)
+
+
+class SpectralNorm(Wrapper):
+    """Wraps a discriminator and divides each layer's weights by their largest singular value.
+
+    Each linear or convolutional layer is then 1-Lipschitz, as a matrix of its filters. The value
+    comes from PyTorch's power iteration, of which an update makes one. It is moved in training
+    mode alone.
+
+    References:
+        Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018),
+        algorithm 1, https://arxiv.org/abs/1802.05957
+
+    Args:
+        data_shape: shape of one sample, without the batch; not needed if ``network`` is a module.
+        network: a discriminator, or what makes one from ``data_shape``. A module is changed in
+            place.
+        scale: factor of the outputs, above 0; 1 in the paper. A discriminator of slope 1 sees
+            modes that are narrow in the units of the data as flat: raise it there.
+        num_classes: classes that a sample is read with; none if it is not given.
+        num_outputs: numbers for each sample, at least 1.
+
+    Raises:
+        ValueError: if ``scale`` is out of range, or the network has no such layer.
+
+    Example:
+        >>> critic = SpectralNorm((2,), scale=4.0)
+        >>> critic(torch.zeros(5, 2)).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...] | None = None,
+        network: NetworkSource = MLPDiscriminator,
+        scale: float = 1.0,
+        num_classes: int | None = None,
+        num_outputs: int = 1,
+    ) -> None:
+        super().__init__(data_shape, network, num_classes, num_outputs)
+        if not 0 < scale < float("inf"):
+            raise ValueError(
+                f"SpectralNorm: scale must be above 0, got {scale}. Use 1 as in the paper."
+            )
+        self.scale = scale
+        layers = [p for p in self.network.modules() if isinstance(p, nn.Linear | _ConvNd)]
+        if not layers:
+            raise ValueError(
+                f"SpectralNorm: {type(self.network).__name__} has no linear or convolutional "
+                "layer. Use another network."
+            )
+        for layer in layers:
+            spectral_norm(layer)
+
+    @override
+    def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
+        """Maps samples to outputs, as the network does."""
+        return self.scale * self.network(x, *labels)
+
+
+class GradientNormalization(Wrapper):
+    """Wraps a discriminator f and makes it f / (||gradient of f|| + |f|), which is in [-1, 1].
+
+    Its slope is at most 1 if f is linear piece by piece, as with ReLU layers. It costs a second
+    derivative in the turns of both players.
+
+    References:
+        Gradient Normalization for Generative Adversarial Networks (Wu et al., 2021),
+        https://arxiv.org/abs/2109.02235. Its authors' code is undefined where f and its gradient
+        are 0; here the denominator is at least 1e-6.
+
+    Args:
+        data_shape: shape of one sample, without the batch; not needed if ``network`` is a module.
+        network: a discriminator with one number for each sample, or what makes one from
+            ``data_shape``.
+        num_classes: classes that a sample is read with; none if it is not given.
+        num_outputs: must be 1.
+
+    Raises:
+        ValueError: if the network has BatchNorm layers, or several outputs.
+
+    Example:
+        >>> critic = GradientNormalization((2,))
+        >>> critic(torch.zeros(5, 2)).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...] | None = None,
+        network: NetworkSource = MLPDiscriminator,
+        num_classes: int | None = None,
+        num_outputs: int = 1,
+    ) -> None:
+        if num_outputs != 1:
+            raise ValueError(
+                f"GradientNormalization: num_outputs must be 1, got {num_outputs}, since it has "
+                "one gradient for each sample. Use SpectralNorm."
+            )
+        super().__init__(data_shape, network, num_classes, num_outputs)
+        if has_batch_statistics(self.network):
+            raise ValueError(
+                f"GradientNormalization: {type(self.network).__name__} has BatchNorm layers, "
+                "which make each output depend on the whole batch, but it reads the gradient of "
+                "each sample alone. Give it no normalization, or one of each sample alone, such "
+                "as torch.nn.InstanceNorm2d."
+            )
+
+    @override
+    def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
+        """Maps samples to outputs, shape (N,).
+
+        Raises:
+            ValueError: if the network gives several numbers for a sample.
+        """
+        if torch.compiler.is_compiling():  # which cannot differentiate autograd.grad once more
+            outputs, gradient = self._compiled(x, *labels)
+        else:
+            outputs, gradient = self._differentiated(x, *labels)
+        norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        return outputs / (norms + outputs.abs()).clamp(min=SMALLEST)
+
+    def _differentiated(self, x: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns outputs and their gradients, with graphs if they are wanted."""
+        wanted = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x.clone() if x.is_inference() else x
+            x = x if wanted and x.requires_grad else x.detach().requires_grad_()
+            outputs = self._numbers(x, *labels)
+            (gradient,) = torch.autograd.grad(outputs.sum(), x, create_graph=wanted)
+        return (outputs, gradient) if wanted else (outputs.detach(), gradient)
+
+    def _compiled(self, x: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
+        def total(points: Tensor) -> tuple[Tensor, Tensor]:
+            outputs = self._numbers(points, *labels)
+            return outputs.sum(), outputs
+
+        gradient, outputs = torch.func.grad(total, has_aux=True)(x)
+        return outputs, gradient
+
+    def _numbers(self, x: Tensor, *labels: Tensor) -> Tensor:
+        outputs = self.network(x, *labels)
+        if outputs.numel() != len(x):
+            raise ValueError(
+                "GradientNormalization: its network must give one number for each sample, but "
+                f"the outputs for {len(x)} samples have shape {tuple(outputs.shape)}. Use "
+                "SpectralNorm."
+            )
+        return outputs.reshape(len(x))
