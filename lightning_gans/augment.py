@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-__all__ = ["Augmentation", "InstanceNoise"]
+__all__ = ["Augmentation", "FlipAndShift", "InstanceNoise"]
 
 
 class Augmentation(nn.Module):
@@ -61,3 +61,56 @@ class InstanceNoise(Augmentation):
     @override
     def extra_repr(self) -> str:
         return f"sd={self.sd}"
+
+
+class FlipAndShift(nn.Module):
+    """Mirrors each image with probability 1/2 and moves it by some pixels, with a mirrored border.
+
+    References:
+        Consistency Regularization for Generative Adversarial Networks (Zhang et al., 2020),
+        https://arxiv.org/abs/1910.12027, for which it is written. Public code moves images by up
+        to an eighth of their sides, as here.
+
+    Args:
+        shift: the farthest move as a share of each side, from 0 to below 1.
+
+    Raises:
+        ValueError: if ``shift`` is out of range.
+    """
+
+    def __init__(self, shift: float = 0.125) -> None:
+        super().__init__()
+        if not 0 <= shift < 1:
+            raise ValueError(f"shift must be at least 0 and below 1, got {shift}. Use 0.125.")
+        self.shift = shift
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns augmented images, the shape of ``x``: (N, C, H, W).
+
+        Raises:
+            ValueError: if the samples are no images.
+        """
+        if x.ndim != 4:
+            raise ValueError(
+                f"augment: FlipAndShift is for images, but a sample has shape {tuple(x.shape[1:])}"
+                ". Use another augmentation, such as InstanceNoise."
+            )
+        number, _, height, width = x.shape
+        rows, columns = (self._moved(number, side, x.device) for side in (height, width))
+        mirrored = torch.rand(number, 1, device=x.device) < 0.5
+        columns = torch.where(mirrored, width - 1 - columns, columns)
+        each = torch.arange(number, device=x.device)[:, None, None]
+        # Indices around a slice come first in what they make.
+        return x[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+    def _moved(self, number: int, side: int, device: torch.device) -> Tensor:
+        """Returns which row or column of each image goes where, shape (N, side)."""
+        most = int(side * self.shift)
+        moves = torch.randint(-most, most + 1, (number, 1), device=device)
+        places = (torch.arange(side, device=device) + moves).abs()
+        return side - 1 - (side - 1 - places).abs()
+
+    @override
+    def extra_repr(self) -> str:
+        return f"shift={self.shift}"

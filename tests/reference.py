@@ -38,6 +38,7 @@ from lightning_gans import (
     losses,
     regularizers,
 )
+from lightning_gans.augment import InstanceNoise
 from lightning_gans.losses import LeastSquares
 from lightning_gans.networks import GradientNormalization, SpectralNorm
 from lightning_gans.regularizers import Regularizer
@@ -92,6 +93,14 @@ def two(num_classes: int) -> dict[str, nn.Module]:
         "generator": nn.Sequential(*generator),
         "discriminator": nn.Sequential(*discriminator),
     }
+
+
+def steep(num_classes: int) -> dict[str, nn.Module]:
+    """The networks of `two`; the slopes of the discriminator are above 1 in many places."""
+    networks = two(num_classes)
+    with torch.no_grad():
+        networks["discriminator"][2].weight.mul_(5)
+    return networks
 
 
 def wrapped(wrap: Callable[..., nn.Module]) -> Callable[[int], dict[str, nn.Module]]:
@@ -233,6 +242,25 @@ def lecam(look):
     return penalty if look.memory.updates >= 2 else 0 * penalty
 
 
+def inconsistent(look, points):
+    moved = points + 0.3 * torch.randn(points.shape, dtype=points.dtype)
+    return ((look.outputs(points) - look.outputs(moved)) ** 2).mean()
+
+
+def balanced(look):
+    at_real = inconsistent(look, look.real)
+    return at_real + inconsistent(look, look.fake)
+
+
+def feature_matching(look):
+    """What the last layer reads of points are the values of the layers before it."""
+    means = []
+    for points in (look.real, look.fake):
+        first, activation, *_ = look.network
+        means.append(activation(first(points)).mean(0))
+    return ((means[0].detach() - means[1]) ** 2).sum()
+
+
 def orthogonal(look):
     total = torch.zeros((), dtype=torch.float64)
     for weight in (w for w in look.network.parameters() if w.ndim == 2):
@@ -253,8 +281,17 @@ REGULARIZERS = {
     "R2": lambda look: (look.slopes(look.fake) ** 2).mean() / 2,
     "LeCam": lecam,
     "Orthogonal": orthogonal,
+    "Consistency": lambda look: inconsistent(look, look.real),
+    "BalancedConsistency": balanced,
+    "FeatureMatching": feature_matching,
 }
-SETTINGS = {"LeCam": {"decay": 0.6, "start": 2}}
+OF_GENERATORS = {"FeatureMatching"}
+NOISE = {"augment": InstanceNoise(0.3)}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "LeCam": {"decay": 0.6, "start": 2},
+    "Consistency": NOISE,
+    "BalancedConsistency": NOISE,
+}
 """What regularizers are made with beside weight and ``every``."""
 
 
@@ -315,7 +352,7 @@ def plain(nets, game, n_critic):
 
     def generator_loss(real, fake, labels):
         outputs = [call(nets["discriminator"], x, labels) for x in (fake, real)]
-        return game.g(*outputs)
+        return game.g(*outputs) + game.regularized_g(nets["discriminator"], real, fake)
 
     return [
         Side(("discriminator",), draw, discriminator_loss, n_critic, at_once=True),
@@ -502,11 +539,22 @@ class Game:
 
     def regularized(self, network, critic, real, fake):
         """What the regularizers add in this update; those that are not due count nothing."""
-        due = [(n, w * every) for n, w, every in self.regularizers if self.clock[0] % every == 0]
+        due = [(n, w * e) for n, w, e in self.of_discriminator if self.clock[0] % e == 0]
         look = Look(critic, real, fake, network, self.memory)
         if self.remembers:
             means = [look.outputs(points).mean().detach() for points in (real, fake)]
             self.memory.seen.append(torch.stack(means))
+        return sum(weight * REGULARIZERS[name](look) for name, weight in due)
+
+    @property
+    def of_discriminator(self) -> list[tuple[str, float, int]]:
+        return [part for part in self.regularizers if part[0] not in OF_GENERATORS]
+
+    def regularized_g(self, network, real, fake):
+        """The same for the generator, which plays once a round."""
+        look = Look(lambda x, index: network(x), real, fake, network, self.memory)
+        parts = [part for part in self.regularizers if part[0] in OF_GENERATORS]
+        due = [(n, w * e) for n, w, e in parts if self.rounds[0] % e == 0]
         return sum(weight * REGULARIZERS[name](look) for name, weight in due)
 
     def networks(self) -> dict[str, nn.Module]:
@@ -545,6 +593,8 @@ class Game:
 
     clock: list[int] = field(default_factory=lambda: [0], compare=False)
     """The number of the discriminator's update."""
+    rounds: list[int] = field(default_factory=lambda: [0], compare=False)
+    """The number of the round."""
     memory: Memory = field(default_factory=lambda: Memory(torch.zeros(2)), compare=False)
 
     @property
@@ -564,10 +614,10 @@ class Game:
 
 def game(structure: str, loss: str, *regularizers: tuple[str, float, int]) -> Game:
     """Returns a game whose loss and regularizers are given to the structure."""
-    given = [regularizer(*settings) for settings in regularizers]
-    arguments = {"loss": getattr(losses, loss)}
-    if given:
-        arguments["regularizers"] = given
+    arguments: dict[str, Any] = {"loss": getattr(losses, loss)}
+    for settings in regularizers:
+        argument = "regularizers_g" if settings[0] in OF_GENERATORS else "regularizers"
+        arguments.setdefault(argument, []).append(regularizer(*settings))
     return Game(STRUCTURES[structure], loss, regularizers, arguments=arguments)
 
 
@@ -580,6 +630,11 @@ def penalised(variant: type[GAN], loss: str, penalty: tuple[str, float, int]) ->
     return Game(of(variant), loss, (penalty,), arguments={"penalty": regularizer(*penalty)})
 
 
+def on(made: Callable[[int], dict[str, nn.Module]], played: Game) -> Game:
+    """Returns a game with other networks."""
+    return replace(played, structure=replace(played.structure, made=made))
+
+
 PENALTY = ("GradientPenalty", 0.7, 1)
 NOISY = LeastSquares(real_target=-1.0, fake_target=1.0, generator_target=-1.0, label_noise=0.05)
 GAMES = {
@@ -588,7 +643,7 @@ GAMES = {
     "LSGAN": Game(of(LSGAN), "noisy squares", arguments={"loss": NOISY}),
     "WGAN": Game(of(WGAN), "Wasserstein", clip=0.2, arguments={"clip_value": 0.2}),
     "WGANGP": penalised(WGANGP, "Wasserstein", PENALTY),
-    "WGANLP": penalised(WGANLP, "Wasserstein", ("OneSidedPenalty", 0.7, 1)),
+    "WGANLP": on(steep, penalised(WGANLP, "Wasserstein", ("OneSidedPenalty", 0.7, 1))),
     "WGANDiv": penalised(WGANDiv, "Wasserstein", ("WGANDivPenalty", 0.7, 1)),
     "DRAGAN": penalised(DRAGAN, "NonSaturating", ("DRAGANPenalty", 0.7, 1)),
     "CGAN": Game(STRUCTURES["CGAN"]),
@@ -605,12 +660,12 @@ GAMES = {
 GAMES["WGANGP with classes"] = replace(GAMES["WGANGP"], structure=of(WGANGP, "CGAN"))
 for convolutional, same in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
     GAMES[convolutional.__name__] = replace(GAMES[same], structure=of(convolutional))
-LAZY = {f"a lazy {name}": game("GAN", "Hinge", (name, 0.7, 3)) for name in REGULARIZERS}
+LAZY = {f"a lazy {name}": game("GAN", "NonSaturating", (name, 0.7, 3)) for name in REGULARIZERS}
 """Each regularizer in every third update, which with two updates a round is every other round."""
+LAZY["a lazy OneSidedPenalty"] = on(steep, LAZY["a lazy OneSidedPenalty"])
 WRAPPERS = {"spectral norm": SpectralNorm, "gradient normalization": GradientNormalization}
 for wrapper, kind in WRAPPERS.items():
-    around = Structure(GAN, plain, made=wrapped(kind))
-    LAZY[f"R1 on {wrapper}"] = replace(game("GAN", "Hinge", ("R1", 0.7, 3)), structure=around)
+    LAZY[f"a lazy R1 on {wrapper}"] = on(wrapped(kind), LAZY["a lazy R1"])
 GAMES |= LAZY
 
 
@@ -673,6 +728,7 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
             seen = [iter(()) for _ in range(ranks)]
             for turn in range(side.updates):
                 game.clock[0] = (update - 1) * n_critic + turn
+                game.rounds[0] = update - 1
                 gradients = []
                 begun = buffers(networks)  # each process has its own
                 for rank in range(ranks):

@@ -32,7 +32,12 @@ from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior, Prior
 from lightning_gans.core.showing import Drawing
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating, Wasserstein
-from lightning_gans.networks import MLPDiscriminator, MLPGenerator, evaluation_mode
+from lightning_gans.networks import (
+    MLPDiscriminator,
+    MLPGenerator,
+    evaluation_mode,
+    outputs_with_features,
+)
 from lightning_gans.networks.independence import declares_it, treats_samples_alone
 from lightning_gans.networks.shapes import check_sizes
 from lightning_gans.optimizers import GANAdam
@@ -145,6 +150,7 @@ class GAN(LatentModule):
         self.optimizer_d = optimizer_d
         self._sample_shape = self.data_shape or ()
         self._joins = False
+        self._reads_features = any(r.reads_features for r in (*regularizers, *regularizers_g))
 
     # What a variant may override -----------------------------------------------------------------
 
@@ -194,15 +200,21 @@ class GAN(LatentModule):
 
         Returns:
             ``logit``, shape (N,) or (N, 1, h, w), and each of the `heads`, shape (N, size), all in
-            single precision or better.
+            single precision or better. If a regularizer reads them, also ``features``, shape
+            (N, F): what the last layer of the discriminator reads.
 
         Raises:
             ValueError: if the discriminator's output has another shape.
         """
         x = self.augmented(x)
         conditional = self.num_classes is not None and self.label_conditioning
-        outputs = self.discriminator(x, labels) if conditional else self.discriminator(x)
-        return Outputs.split(outputs, len(x), self._sizes)
+        arguments: Any = (x, labels) if conditional else (x,)
+        if not self._reads_features:
+            return Outputs.split(self.discriminator(*arguments), len(x), self._sizes)
+        outputs, features = outputs_with_features(self.discriminator, *arguments)
+        named = Outputs.split(outputs, len(x), self._sizes)
+        named["features"] = features
+        return named
 
     def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Maps samples, shape (N, ...), to logits: see `outputs`."""
@@ -218,7 +230,8 @@ class GAN(LatentModule):
     def views(self, samples: Samples) -> list[View]:
         """Returns what the discriminator is shown, for the regularizers."""
         discriminate = partial(self.discriminate, labels=samples.labels)
-        return [View(discriminate, samples.real, samples.fake, samples=samples)]
+        outputs = partial(self.outputs, labels=samples.labels) if self._reads_features else None
+        return [View(discriminate, samples.real, samples.fake, samples=samples, outputs=outputs)]
 
     def discriminator_loss(self, samples: Samples) -> dict[str, Tensor]:
         """Returns the named terms of the discriminator's loss, without regularizers."""

@@ -2,6 +2,7 @@
 
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
+from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.normalized import GradientNormalization, SpectralNorm
@@ -30,4 +31,5 @@ __all__ = [
     "VAEGenerator",
     "evaluation_mode",
     "has_batch_statistics",
+    "outputs_with_features",
 ]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 from typing_extensions import override
 
+from lightning_gans.networks.features import chain_with_features
 from lightning_gans.networks.shapes import check_sizes
 
 __all__ = ["Conditional", "JoinLabels"]
@@ -102,4 +103,12 @@ class Conditional(nn.Module):
         Returns:
             Samples, shape (N, ...); or outputs, shape (N,) or (N, outputs).
         """
-        return self.layers(x if self.labels is None else self.labels(x, labels))
+        return self.layers(self.joined(x, labels))
+
+    def joined(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns what the layers read: the input, with its classes if there are any."""
+        return x if self.labels is None else self.labels(x, labels)
+
+    def with_features(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns outputs and features: see `outputs_with_features`."""
+        return chain_with_features(self.layers, self.joined(x, labels))

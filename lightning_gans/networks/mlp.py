@@ -132,11 +132,5 @@ class MLPDiscriminator(Conditional):
         self.layers = nn.Sequential(nn.Flatten(), *layers, *ending(output, num_outputs))
 
     @override
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps samples to logits, shape (N,), or to several outputs each, shape (N, outputs).
-
-        Args:
-            x: shape (N, *data_shape).
-            labels: see `JoinLabels`, if the network has classes.
-        """
-        return super().forward(x.flatten(1), labels)
+    def joined(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return super().joined(x.flatten(1), labels)

@@ -9,6 +9,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrizations import spectral_norm
 from typing_extensions import override
 
+from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.inspect import has_batch_statistics
 from lightning_gans.networks.mlp import MLPDiscriminator
 
@@ -106,6 +107,11 @@ class SpectralNorm(Wrapper):
     def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
         """Maps samples to outputs, as the network does."""
         return self.scale * self.network(x, *labels)
+
+    def with_features(self, x: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns outputs and features: see `outputs_with_features`."""
+        outputs, features = outputs_with_features(self.network, x, *labels)
+        return self.scale * outputs, features
 
 
 class GradientNormalization(Wrapper):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.networks.endings import ending, range_of
+from lightning_gans.networks.features import chain_with_features
 from lightning_gans.networks.shapes import check_sizes, image_shape
 
 __all__ = [
@@ -129,6 +130,10 @@ class MaxPoolDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps images, shape (N, C, H, W), to logits, (N,), or several outputs, (N, outputs)."""
         return self.layers(x)
+
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns outputs and features: see `outputs_with_features`."""
+        return chain_with_features(self.layers, x)
 
 
 def _initialize(module: nn.Module) -> None:
@@ -268,3 +273,7 @@ class GlobalPoolDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps images, shape (N, C, H, W), to logits, shape (N,)."""
         return self.layers(x)
+
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns outputs and features: see `outputs_with_features`."""
+        return chain_with_features(self.layers, x)

@@ -24,13 +24,22 @@ from lightning_gans.regularizers.gradient import (
     input_gradient,
     zero_centered_penalty,
 )
-from lightning_gans.regularizers.outputs import LeCam, lecam_penalty
+from lightning_gans.regularizers.outputs import (
+    BalancedConsistency,
+    Consistency,
+    FeatureMatching,
+    LeCam,
+    lecam_penalty,
+)
 from lightning_gans.regularizers.weights import Orthogonal, orthogonal_penalty
 
 __all__ = [
     "R1",
     "R2",
+    "BalancedConsistency",
+    "Consistency",
     "DRAGANPenalty",
+    "FeatureMatching",
     "GradientPenalty",
     "LeCam",
     "MaxGradientPenalty",

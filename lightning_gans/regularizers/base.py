@@ -1,7 +1,7 @@
 """What regularizers have in common, and what they are shown."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -29,6 +29,8 @@ class View:
         fake_logits: outputs of the generated samples, likewise.
         samples: all that the player sees, such as the latents.
         name: of the discriminator, where there are several.
+        outputs: maps samples to all that the discriminator says of them, of one pass: ``logit``
+            and ``features``, shape (N, F). Given if a regularizer ``reads_features``.
     """
 
     discriminate: Critic
@@ -38,6 +40,7 @@ class View:
     fake_logits: Tensor | None = None
     samples: Any = None
     name: str = ""
+    outputs: Callable[[Tensor], Mapping[str, Tensor]] | None = None
 
 
 class Regularizer(nn.Module, ABC):
@@ -55,6 +58,7 @@ class Regularizer(nn.Module, ABC):
         name: its key in the logs.
         reads_gradient: whether it differentiates the output of each sample by that sample, which
             a discriminator with batch statistics makes impossible.
+        reads_features: whether it reads what the discriminator's last layer reads.
         weight: a scalar that schedules may change in place. It is in double precision and on the
             CPU wherever the model is: there it is exact, and combines with tensors of any device.
 
@@ -64,6 +68,7 @@ class Regularizer(nn.Module, ABC):
 
     name: str
     reads_gradient: ClassVar[bool] = True
+    reads_features: ClassVar[bool] = False
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.augment import FlipAndShift
 from lightning_gans.regularizers.base import Regularizer, View
 
-__all__ = ["LeCam", "lecam_penalty"]
+__all__ = ["BalancedConsistency", "Consistency", "FeatureMatching", "LeCam", "lecam_penalty"]
 
 
 def lecam_penalty(
@@ -111,3 +112,97 @@ class LeCam(Regularizer):
     @override
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, decay={self.decay:g}, start={self.start}"
+
+
+class Consistency(Regularizer):
+    """Makes the discriminator judge a real sample and an augmented one alike.
+
+    It is the mean squared difference of the two outputs; the gradient runs through both.
+
+    References:
+        Consistency Regularization for Generative Adversarial Networks (Zhang et al., 2020),
+        https://arxiv.org/abs/1910.12027. If the model has an augmentation of its own, both of the
+        samples that are compared pass through it.
+
+    Args:
+        weight: the paper's lambda.
+        augment: maps samples to samples of the same shape; by default `FlipAndShift`, which is
+            for images.
+        every: see `Regularizer`.
+    """
+
+    name = "consistency"
+    reads_gradient = False
+
+    def __init__(
+        self, weight: float = 10.0, augment: nn.Module | None = None, every: int = 1
+    ) -> None:
+        super().__init__(weight, every)
+        self.augment = FlipAndShift() if augment is None else augment
+
+    @override
+    def penalize(self, view: View) -> Tensor:
+        return self._difference(view, view.real, view.real_logits)
+
+    def _difference(self, view: View, x: Tensor, outputs: Tensor | None) -> Tensor:
+        outputs = view.discriminate(x) if outputs is None else outputs
+        return (outputs - view.discriminate(self.augment(x))).square().mean()
+
+
+class BalancedConsistency(Consistency):
+    """`Consistency` of real and of generated samples, with one weight for both.
+
+    References:
+        Improved Consistency Regularization for GANs (Zhao et al., 2021), the balanced form,
+        https://arxiv.org/abs/2002.04724
+
+    Args:
+        weight: both of the paper's lambdas.
+        augment: see `Consistency`.
+        every: see `Regularizer`.
+    """
+
+    name = "balanced_consistency"
+
+    @override
+    def penalize(self, view: View) -> Tensor:
+        return super().penalize(view) + self._difference(view, view.fake, view.fake_logits)
+
+
+class FeatureMatching(Regularizer):
+    """Pulls the mean features of generated samples to those of real ones.
+
+    It is for the generator (``regularizers_g``): the squared distance of the two means of what the
+    discriminator's last layer reads. Its gradient runs through the generated samples alone. Under
+    several processes each compares the means of its own share of the batch.
+
+    References:
+        Improved Techniques for Training GANs (Salimans et al., 2016), section 3.1,
+        https://arxiv.org/abs/1606.03498. There it takes the place of the generator's loss; here it
+        is added to it. The authors' code has absolute differences in place of squares.
+
+    Args:
+        weight: 1 in the paper, where it is alone.
+        every: see `Regularizer`.
+
+    Raises:
+        ValueError: if the discriminator has no features: see `outputs_with_features`.
+    """
+
+    name = "feature_matching"
+    reads_gradient = False
+    reads_features = True
+
+    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    @override
+    def penalize(self, view: View) -> Tensor:
+        if view.outputs is None:
+            raise ValueError(
+                "regularizers: FeatureMatching reads features, which this game does not give. Use "
+                "it with a GAN of one generator and one discriminator."
+            )
+        with torch.no_grad():
+            real = view.outputs(view.real)["features"].mean(0)
+        return (view.outputs(view.fake)["features"].mean(0) - real).square().sum()

@@ -14,6 +14,11 @@ MODULES = (networks, augment)
 NETWORKS = {
     name for module in MODULES for name in module.__all__ if inspect.isclass(vars(module)[name])
 }
+REGULARIZERS = {
+    *("BalancedConsistency", "Consistency", "DRAGANPenalty", "FeatureMatching"),
+    *("GradientPenalty", "LeCam", "MaxGradientPenalty", "OneSidedPenalty", "Orthogonal", "R1"),
+    *("R2", "WGANDivPenalty", "ZeroCenteredPenalty"),
+}
 CLOSED = {
     "model": {"GAN", *variants.__all__},
     "prior": {"ConstantPrior", "NormalPrior", "UniformPrior"},
@@ -21,8 +26,8 @@ CLOSED = {
         *("Hinge", "LeastSquares", "Minimax", "NonSaturating", "RelativisticPaired"),
         "Wasserstein",
     },
-    "penalty": {"GradientPenalty", "R1", "R2"},
-    "regularizers": {"GradientPenalty", "R1", "R2"},
+    "penalty": REGULARIZERS,
+    "regularizers": REGULARIZERS,
     "optimizer": {
         *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "GANAdam"),
         *("LBFGS", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD", "SparseAdam"),

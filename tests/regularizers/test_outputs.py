@@ -7,8 +7,20 @@ from torch import nn
 from torch.testing import assert_close
 
 from lightning_gans import DCGAN, GAN
+from lightning_gans.augment import InstanceNoise
 from lightning_gans.core.priors import NormalPrior
+from lightning_gans.networks import (
+    DCGANCritic,
+    GlobalPoolDiscriminator,
+    MaxPoolDiscriminator,
+    MLPDiscriminator,
+    SpectralNorm,
+    outputs_with_features,
+)
 from lightning_gans.regularizers import (
+    BalancedConsistency,
+    Consistency,
+    FeatureMatching,
     LeCam,
     Orthogonal,
     View,
@@ -169,11 +181,147 @@ def test_networks_without_layers_are_refused_before_training():
     assert not model.has_trained
 
 
+# Consistency
+
+
+class Fixed(nn.Module):
+    """Maps the samples that outputs are looked up by to others."""
+
+    def forward(self, x):
+        return x + 100
+
+
+def looked_up(x):
+    """Outputs (1, 2) of real samples, (1.5, 2) of augmented ones; (0, -1) and (0.5, -1.5)."""
+    table = {1: 1.0, 2: 2.0, 101: 1.5, 102: 2.0, 3: 0.0, 4: -1.0, 103: 0.5, 104: -1.5}
+    return doubles(*(table[int(value)] for value in x))
+
+
+def test_consistency_has_its_published_values():
+    seen = View(looked_up, doubles(1.0, 2.0), doubles(3.0, 4.0))
+    assert Consistency(10.0, Fixed())(seen).item() == pytest.approx(1.25, abs=1e-12)
+    assert BalancedConsistency(10.0, Fixed())(seen).item() == pytest.approx(3.75, abs=1e-12)
+    same = BalancedConsistency(10.0, nn.Identity())(seen)
+    assert same.item() == 0
+
+
+def test_the_gradient_runs_through_both_outputs():
+    weight = doubles(2.0).requires_grad_()
+    seen = View(lambda x: x * weight, doubles(1.0, 2.0), doubles(3.0, 4.0))
+    Consistency(1.0, Fixed())(seen).backward()
+    assert weight.grad.item() == 2 * 2.0 * 100**2  # of (100 w)^2
+
+
+def test_consistency_reads_the_outputs_of_the_loss():
+    passes = []
+
+    def critic(x):
+        passes.append(len(x))
+        return x
+
+    BalancedConsistency(1.0, Fixed())(View(critic, REAL, FAKE, real_logits=REAL, fake_logits=FAKE))
+    assert passes == [3, 3]
+
+
+def test_consistency_of_points_needs_an_augmentation_that_reads_them():
+    model = GAN(data_shape=(2,), regularizers=[Consistency()])
+    with pytest.raises(ValueError, match=r"FlipAndShift is for images, but .* shape \(2,\)"):
+        fitted(model, small_ring(), max_steps=1)
+    assert not model.has_trained
+    fitted(GAN(data_shape=(2,), regularizers=[Consistency(augment=InstanceNoise())]), max_steps=1)
+
+
+# Feature matching
+
+
+def test_feature_matching_has_its_published_value():
+    """Of the features ((0, 1), (2, 0)) and ((1, 1), (2, 2)); 0.75 with absolute differences."""
+    real, fake = doubles([0.0, 1.0], [2.0, 0.0]), doubles([1.0, 1.0], [2.0, 2.0])
+    fake.requires_grad_()
+    seen = View(looked_up, real, fake, outputs=lambda x: {"features": x})
+    value = FeatureMatching(weight=1.0)(seen)
+    value.backward()
+    assert value.item() == pytest.approx(1.25, abs=1e-12)
+    assert_close(fake.grad, doubles([0.5, 1.0], [0.5, 1.0]))
+
+
+def test_features_are_what_the_last_layer_reads_in_each_network():
+    torch.manual_seed(0)
+    for network, shape in (
+        (nn.Sequential(nn.Linear(2, 8), nn.Sequential(nn.ReLU(), nn.Linear(8, 1))), (2,)),
+        (MLPDiscriminator((2,), [8, 8]), (2,)),
+        (MLPDiscriminator((1, 4, 4), [8]), (1, 4, 4)),
+        (DCGANCritic((1, 16, 16), width=4), (1, 16, 16)),
+        (MaxPoolDiscriminator((1, 16, 16)), (1, 16, 16)),
+        (GlobalPoolDiscriminator((1, 16, 16)), (1, 16, 16)),
+        (SpectralNorm(network=MLPDiscriminator((2,), [8])), (2,)),
+    ):
+        network.eval()
+        read = []
+        *_, last = (part for part in network.modules() if isinstance(part, nn.Linear))
+        last.register_forward_pre_hook(lambda _, given, read=read: read.append(given[0]))
+        x = torch.randn(3, *shape)
+        outputs, features = outputs_with_features(network, x)
+        assert torch.equal(features, read[0])
+        assert torch.equal(outputs, network(x))
+
+
+def test_features_of_patches_and_of_classes():
+    patches = nn.Sequential(nn.Conv2d(1, 3, 2), nn.ReLU(), nn.Conv2d(3, 1, 2))
+    outputs, features = outputs_with_features(patches, torch.randn(5, 1, 4, 4))
+    assert outputs.shape == (5, 1, 2, 2)
+    assert features.shape == (5, 3 * 3 * 3)
+    told = MLPDiscriminator((2,), [8], num_classes=3)
+    x, labels = torch.randn(4, 2), torch.tensor([0, 1, 2, 0])
+    outputs, features = outputs_with_features(told, x, labels)
+    assert torch.equal(outputs, told(x, labels))
+    assert features.shape == (4, 8)
+
+
+class Opaque(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(2, 8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu())
+
+
+class Open(Opaque):
+    def with_features(self, x):
+        features = self.first(x).relu()
+        return self.last(features), features
+
+
+def test_a_network_of_the_users_own_may_say_what_its_features_are():
+    def model(network):
+        return GAN(data_shape=(2,), discriminator=network, regularizers_g=[FeatureMatching()])
+
+    fitted(model(Open()), max_steps=1)
+    for network, message in (
+        (Opaque(), "Opaque has no features, which a regularizer reads. Use a torch.nn.Sequential"),
+        (nn.Linear(2, 1), "Linear has no features"),
+        (nn.Sequential(nn.Linear(2, 1)), "has 1 layers with weights. Use at least 2"),
+    ):
+        refused = model(network)
+        with pytest.raises(ValueError, match=message):
+            fitted(refused, max_steps=1)
+        assert not refused.has_trained
+
+
+def test_a_game_without_features_is_refused():
+    with pytest.raises(ValueError, match="FeatureMatching reads features, which this game does n"):
+        FeatureMatching()(view())
+
+
 # What they have in common
 
 
-@pytest.mark.parametrize("make", [lambda: LeCam(start=1), Orthogonal])
+@pytest.mark.parametrize(
+    "make", [lambda: LeCam(start=1), Orthogonal, Consistency, BalancedConsistency]
+)
 def test_a_discriminator_with_batch_statistics_is_allowed(make):
-    model = DCGAN(data_shape=(1, 16, 16), regularizers=[make()])
+    matching = [FeatureMatching()]
+    model = DCGAN(data_shape=(1, 16, 16), regularizers=[make()], regularizers_g=matching)
     fitted(model, MadeImages(), max_steps=2)
     assert model.has_trained

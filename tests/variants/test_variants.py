@@ -1,6 +1,7 @@
 """Each variant against the plain loop, and what every variant has to be able to do."""
 
 import inspect
+from dataclasses import replace
 from functools import partial
 
 import lightning.pytorch as pl
@@ -106,6 +107,10 @@ def test_every_regularizer_may_be_lazy_and_keeps_its_phase_and_its_state(name, m
     monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
     whole = assert_like_the_plain_loop(LAZY[name], 2)
     assert_resumed_to_the_same_end(whole, LAZY[name], 2)
+    without = play(replace(LAZY[name], regularizers=()), rounds=5, n_critic=2, ranks=1)
+    assert any(
+        (whole.state_dict()[key] - value).abs().max() > 1e-6 for key, value in without.items()
+    )
 
 
 def test_every_variant_loss_and_regularizer_is_compared():
