@@ -176,6 +176,10 @@ class GradientNormalization(Wrapper):
         norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
         return outputs / (norms + outputs.abs()).clamp(min=SMALLEST)
 
+    def with_features(self, x: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns outputs and features, which are the network's, from a pass of their own."""
+        return self(x, *labels), outputs_with_features(self.network, x, *labels)[1]
+
     def _differentiated(self, x: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
         """Returns outputs and their gradients, with graphs if they are wanted."""
         wanted = torch.is_grad_enabled()

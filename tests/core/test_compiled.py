@@ -1,9 +1,12 @@
 """Compiled losses against those that are not."""
 
+from dataclasses import replace
+
 import lightning.pytorch as pl
 import pytest
 import torch
 from conftest import SMALL, quiet_trainer, small_ring
+from reference import LAZY
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -50,6 +53,29 @@ def test_compiled_losses_and_gradients_are_those_of_eager_mode():
     assert row.keys() == compiled_row.keys()
     for name, value in row.items():
         assert compiled_row[name] == pytest.approx(value, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAZY)
+def test_every_regularizer_is_compiled_as_it_is_in_eager_mode(name):
+    """On the networks of the plain loop, with a row and with updates in which it is not due."""
+
+    def make(compile):
+        def model():
+            played = LAZY[name]
+            plain = replace(played, arguments={**played.arguments, "compile": compile})
+            return plain.model(1)
+
+        return model
+
+    weights, row = trained(make(False))
+    players = {"discriminator": True, "generator": True}
+    compiled, compiled_row = trained(make(True), compiled=players)
+    for one, other in zip(compiled, weights, strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert row.keys() == compiled_row.keys()
+    for key, value in row.items():
+        assert compiled_row[key] == pytest.approx(value, rel=1e-4, abs=1e-5)
 
 
 class Looks(nn.Module):

@@ -29,11 +29,12 @@ from interrupted import assert_same, command, content, finish, rows, start, wait
 from made import fill, make_digits
 
 from datamodules import MNIST, ArrayData, ImageFolder
-from lightning_gans import ACGAN, CGAN, CVAEGAN, WGAN
+from lightning_gans import ACGAN, CGAN, CVAEGAN, DRAGAN, WGAN
 from lightning_gans.callbacks import AtomicCheckpointIO, Checkpoint, Evaluation, GeneratorEMA
 from lightning_gans.cli.main import main
 from lightning_gans.core.timing import MEASURED
-from lightning_gans.networks import MLPDiscriminator, MLPGenerator
+from lightning_gans.networks import MLPDiscriminator, MLPGenerator, SpectralNorm
+from lightning_gans.regularizers import DRAGANPenalty, LeCam
 
 # From Python
 
@@ -116,6 +117,17 @@ class Run:
         return trainer.global_step, logged, evaluation.scores, keeps.kept
 
 
+def penalised(**arguments):
+    """A model with a lazy penalty, and one that keeps averages, of a discriminator that does too."""
+    return DRAGAN(
+        generator=SMALL["generator"],
+        discriminator=partial(SpectralNorm, network=SMALL["discriminator"]),
+        penalty=partial(DRAGANPenalty, every=4),
+        regularizers=[LeCam(start=5, every=2)],
+        **arguments,
+    )
+
+
 slow = partial(pytest.param, marks=pytest.mark.slow)
 CLASSIFIED = {"num_classes": 8, **SMALL}
 BY_EPOCHS = {"max_steps": -1, "max_epochs": 2}
@@ -132,6 +144,7 @@ RUNS = {
     "half precision": Run(2, small_ring, 6, 4, {"precision": "bf16-mixed"}),
     "CGAN": Run(2, CLASSES, 7, 5, model=partial(CGAN, **CLASSIFIED)),
     "ACGAN": Run(2, CLASSES, 7, 5, model=partial(ACGAN, **CLASSIFIED)),
+    "regularizers with a state": Run(3, small_ring, 4, 3, model=penalised),
     "CVAEGAN": Run(2, DIGITS, 7, 5, model=partial(CVAEGAN, **SMALL_CVAE)),
 }
 

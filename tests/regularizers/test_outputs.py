@@ -12,6 +12,7 @@ from lightning_gans.core.priors import NormalPrior
 from lightning_gans.networks import (
     DCGANCritic,
     GlobalPoolDiscriminator,
+    GradientNormalization,
     MaxPoolDiscriminator,
     MLPDiscriminator,
     SpectralNorm,
@@ -255,6 +256,7 @@ def test_features_are_what_the_last_layer_reads_in_each_network():
         (MaxPoolDiscriminator((1, 16, 16)), (1, 16, 16)),
         (GlobalPoolDiscriminator((1, 16, 16)), (1, 16, 16)),
         (SpectralNorm(network=MLPDiscriminator((2,), [8])), (2,)),
+        (GradientNormalization(network=MLPDiscriminator((2,), [8])), (2,)),
     ):
         network.eval()
         read = []
