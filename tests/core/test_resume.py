@@ -118,7 +118,7 @@ class Run:
 
 
 def penalised(**arguments):
-    """A model with a lazy penalty, and one that keeps averages, of a discriminator that does too."""
+    """A lazy penalty, one that keeps averages, and a discriminator that keeps vectors."""
     return DRAGAN(
         generator=SMALL["generator"],
         discriminator=partial(SpectralNorm, network=SMALL["discriminator"]),
