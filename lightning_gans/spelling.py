@@ -10,13 +10,16 @@ __all__ = ["likely", "nearest"]
 def nearest(name: str, known: Iterable[str], least: float = 0.6) -> str | None:
     """Returns the name that is most like one, whatever its capitals and underscores, or None.
 
+    Of those that are like it, one of the same letters in another order comes first.
+
     Args:
         name: that there is not.
         known: those that there are.
         least: how like it must be, from 0 to 1.
     """
     plain = {_plain(one): one for one in known}
-    near = get_close_matches(_plain(name), plain, 1, least)
+    near = get_close_matches(_plain(name), plain, 5, least)
+    near.sort(key=lambda one: sorted(one) != sorted(_plain(name)))
     return plain[near[0]] if near else None
 
 
