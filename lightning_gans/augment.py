@@ -15,7 +15,7 @@ __all__ = ["Augmentation", "FlipAndShift", "InstanceNoise"]
 
 
 class Augmentation(nn.Module):
-    """Base of augmentations that adapt to how training goes; others are plain modules."""
+    """Base of augmentations, which may adapt to how training goes; plain modules do as well."""
 
     def after_turn(self, views: Sequence[Any], mean: Callable[[Tensor], Tensor]) -> None:
         """Updates the state of the augmentation; called after each update of a discriminator.
@@ -63,7 +63,7 @@ class InstanceNoise(Augmentation):
         return f"sd={self.sd}"
 
 
-class FlipAndShift(nn.Module):
+class FlipAndShift(Augmentation):
     """Mirrors each image with probability 1/2 and moves it by some pixels, with a mirrored border.
 
     References:

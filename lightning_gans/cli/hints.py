@@ -45,7 +45,7 @@ HOMES = (
 
 PARTS = {
     "GeneratorSource": ("lightning_gans.networks", "Generator$"),
-    "DiscriminatorSource": ("lightning_gans.networks", "(Discriminator|Critic)$"),
+    "DiscriminatorSource": ("lightning_gans.networks", "(Discriminator|Critic|Wrapper)$"),
     "EncoderSource": ("lightning_gans.networks", "Encoder$"),
     "LossSource": ("lightning_gans.losses", "^AdversarialLoss$"),
     "Regularizer": ("lightning_gans.regularizers", "^Regularizer$"),

@@ -15,13 +15,13 @@ from lightning_gans.networks.mlp import MLPDiscriminator
 
 __all__ = ["GradientNormalization", "SpectralNorm"]
 
-NetworkSource = Callable[[tuple[int, ...]], nn.Module]
+DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
 """Makes a discriminator from the shape of a sample, or is the discriminator itself."""
 SMALLEST = 1e-6
 """Of the denominators of gradient normalization, which may be 0."""
 
 
-class Wrapper(nn.Module):
+class DiscriminatorWrapper(nn.Module):
     """Base of the wrappers of a discriminator.
 
     Args:
@@ -34,7 +34,7 @@ class Wrapper(nn.Module):
     def __init__(
         self,
         data_shape: tuple[int, ...] | None,
-        network: NetworkSource,
+        network: DiscriminatorSource,
         num_classes: int | None,
         num_outputs: int,
     ) -> None:
@@ -51,7 +51,7 @@ class Wrapper(nn.Module):
         self.network = network(data_shape, **sizes)
 
 
-class SpectralNorm(Wrapper):
+class SpectralNorm(DiscriminatorWrapper):
     """Wraps a discriminator and divides each layer's weights by their largest singular value.
 
     Each linear or convolutional layer is then 1-Lipschitz, as a matrix of its filters. The value
@@ -83,7 +83,7 @@ class SpectralNorm(Wrapper):
     def __init__(
         self,
         data_shape: tuple[int, ...] | None = None,
-        network: NetworkSource = MLPDiscriminator,
+        network: DiscriminatorSource = MLPDiscriminator,
         scale: float = 1.0,
         num_classes: int | None = None,
         num_outputs: int = 1,
@@ -114,7 +114,7 @@ class SpectralNorm(Wrapper):
         return self.scale * outputs, features
 
 
-class GradientNormalization(Wrapper):
+class GradientNormalization(DiscriminatorWrapper):
     """Wraps a discriminator f and makes it f / (||gradient of f|| + |f|), which is in [-1, 1].
 
     Its slope is at most 1 if f is linear piece by piece, as with ReLU layers. It costs a second
@@ -144,7 +144,7 @@ class GradientNormalization(Wrapper):
     def __init__(
         self,
         data_shape: tuple[int, ...] | None = None,
-        network: NetworkSource = MLPDiscriminator,
+        network: DiscriminatorSource = MLPDiscriminator,
         num_classes: int | None = None,
         num_outputs: int = 1,
     ) -> None:

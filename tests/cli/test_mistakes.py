@@ -171,7 +171,7 @@ MISTAKES = [
     ),
     (
         [*RING, "--model.regularizers+=R3"],
-        "model.regularizers: there is no class R3; there are Grad",
+        "model.regularizers: there is no class R3; there are Bal",
     ),
     (
         [*RING, "--model.regularizers", "R1"],
