@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from datamodules import GaussianRing
 from datamodules.images import ImageBytes, ImageData
-from lightning_gans import CVAEGAN, GAN
+from lightning_gans import BEGAN, CVAEGAN, EBGAN, GAN
 from lightning_gans.networks import DCGANDiscriminator, MLPDiscriminator, MLPGenerator
 
 torch.set_num_threads(1)
@@ -153,7 +153,7 @@ def numbers(batch: Any) -> list[int]:
 def fitting_data(variant: type[GAN]) -> Any:
     """Returns data that a variant's own networks can be made for."""
     classes = inspect.signature(variant).parameters.get("num_classes")
-    if variant is CVAEGAN:
+    if variant in (BEGAN, CVAEGAN, EBGAN):
         return MadeImages()
     if classes is not None and classes.default is not None:
         return small_ring(num_modes=classes.default, labels=True)

@@ -5,6 +5,7 @@ computes the gradient of its own share, and the mean of these gradients makes th
 says what its players see and minimise; losses and regularizers are formulas that any takes.
 """
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -21,27 +22,39 @@ from torch.nn.utils import parametrize
 from datamodules import GaussianRing, SwissRoll, UnpairedSources
 from lightning_gans import (
     ACGAN,
+    BEGAN,
     CGAN,
     CVAEGAN,
     DCGAN,
     DRAGAN,
+    EBGAN,
+    FGAN,
     GAN,
     LSGAN,
+    MMDGAN,
+    R3GAN,
+    RSGAN,
     WDCGAN,
     WDCGANGP,
     WGAN,
     WGANGP,
     WGANLP,
     AdversarialModule,
+    CramerGAN,
+    FisherGAN,
+    HingeGAN,
     MinimaxGAN,
+    RaGAN,
+    RaLSGAN,
     WGANDiv,
     losses,
     regularizers,
 )
 from lightning_gans.augment import InstanceNoise
-from lightning_gans.losses import LeastSquares
+from lightning_gans.core.priors import NormalPrior
+from lightning_gans.losses import MMD, Cramer, LeastSquares, NonSaturating
 from lightning_gans.networks import GradientNormalization, SpectralNorm
-from lightning_gans.regularizers import Regularizer
+from lightning_gans.regularizers import GradientPenalty, Regularizer
 
 BATCH = 6
 SEED = 5
@@ -113,6 +126,31 @@ def wrapped(wrap: Callable[..., nn.Module]) -> Callable[[int], dict[str, nn.Modu
     return made
 
 
+def two_with_features(num_classes: int) -> dict[str, nn.Module]:
+    """A generator and a discriminator that tells three features."""
+    return {
+        "generator": nn.Sequential(*layers(2, 2)),
+        "discriminator": nn.Sequential(*layers(2, 3)),
+    }
+
+
+class Rebuilds(nn.Module):
+    """An autoencoder of points, with its codes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
+        self.decoder = nn.Sequential(nn.Tanh(), nn.Linear(3, 2))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        code = self.encoder(x)
+        return self.decoder(code), code
+
+
+def two_with_autoencoder(num_classes: int) -> dict[str, nn.Module]:
+    return {"generator": nn.Sequential(*layers(2, 2)), "discriminator": Rebuilds()}
+
+
 def two_with_class_head(num_classes: int) -> dict[str, nn.Module]:
     return {
         "generator": Asked(num_classes, *layers(2 + num_classes, 2)),
@@ -151,7 +189,140 @@ def hinge(real, fake):
     return torch.maximum(zero, 1 - real).mean() + torch.maximum(zero, 1 + fake).mean()
 
 
+def below(higher, lower, cost):
+    """The mean cost of what should be higher, less what should be lower, pair by pair."""
+    return sum(cost(h - x) for h, x in zip(higher, lower, strict=True)) / len(higher)
+
+
+def below_average(higher, lower, cost):
+    to_lower = below(higher, lower.mean().expand_as(higher), cost)
+    return (to_lower + below(higher.mean().expand_as(lower), lower, cost)) / 2
+
+
+def surely(x):
+    return -logsigmoid(x)
+
+
+def pull(x):
+    return (x - 1) ** 2
+
+
+def shannon(real, fake):
+    """Minus the bound of the Jensen-Shannon divergence, by the definition of its conjugate."""
+    at_real, at_fake = (math.log(2) + logsigmoid(x) for x in (real, fake))
+    return -(at_real.mean() + torch.log(2 - at_fake.exp()).mean())
+
+
+def pairs(x, y, similarity, *, without_self=False):
+    """The mean over pairs of rows, one by one."""
+    x, y = (rows.reshape(len(rows), -1) for rows in (x, y))
+    found = [
+        similarity(a, b)
+        for i, a in enumerate(x)
+        for j, b in enumerate(y)
+        if not (without_self and i == j)
+    ]
+    return sum(found) / len(found)
+
+
+def mixed(a, b):
+    """The sum of rational quadratic kernels."""
+    apart = ((a - b) ** 2).sum()
+    return sum((1 + apart / (2 * scale)) ** -scale for scale in (0.2, 0.5, 1, 2, 5))
+
+
+def apart(a, b):
+    return ((a - b) ** 2).sum().sqrt()
+
+
+def length(x):
+    return sum(apart(row, 0 * row) for row in x.reshape(len(x), -1)) / len(x)
+
+
+def discrepancy(real, fake):
+    alone = [pairs(side, side, mixed, without_self=True) for side in (real, fake)]
+    return sum(alone) - 2 * pairs(real, fake, mixed)
+
+
+def cramer(real, fake):
+    at_fake = pairs(fake, fake, apart, without_self=True) - length(fake)
+    return at_fake - (pairs(real, fake, apart) - length(real))
+
+
+class Adaptive:
+    """A loss with a number for each discriminator, which follows the means over all processes."""
+
+    def reset(self) -> None:
+        self.numbers, self.noted, self.fooled = {}, {}, {}
+
+    def number(self, of: str) -> float:
+        return self.numbers.setdefault(of, 0.0)
+
+
+class Fisher(Adaptive):
+    name = "multiplier"
+
+    def __init__(self, rho: float) -> None:
+        self.rho = rho
+
+    def d(self, real, fake, of):
+        moment = (real**2).mean() / 2 + (fake**2).mean() / 2
+        self.noted.setdefault(of, []).append(moment.item())
+        held = self.number(of) * (1 - moment) - self.rho / 2 * (moment - 1) ** 2
+        return -(real.mean() - fake.mean() + held)
+
+    def g(self, fake, real, of):
+        return -fake.mean()
+
+    def after(self) -> None:
+        for of, moments in self.noted.items():
+            self.numbers[of] += self.rho * (sum(moments) / len(moments) - 1)
+        self.noted = {}
+
+
+class Equilibrium(Adaptive):
+    name = "k"
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def d(self, real, fake, of):
+        self.noted.setdefault(of, []).append(real.mean().item())
+        return real.mean() - self.number(of) * fake.mean()
+
+    def g(self, fake, real, of):
+        self.fooled.setdefault(of, []).append(fake.mean().item())
+        return fake.mean()
+
+    def after(self) -> None:
+        ranks = 0
+        for of, energies in self.fooled.items():
+            ranks = len(energies)
+            real = self.noted[of][-ranks:]  # of the discriminator's last update
+            balance = sum(0.5 * r - f for r, f in zip(real, energies, strict=True)) / ranks
+            self.numbers[of] = min(max(self.numbers[of] + self.rate * balance, 0.0), 1.0)
+        self.fooled = {}
+
+
+ADAPTIVE = {
+    "BoundaryEquilibrium": Equilibrium(0.001),
+    "quick equilibrium": Equilibrium(0.5),
+    "Fisher": Fisher(1e-6),
+    "strict Fisher": Fisher(0.3),
+}
+
+CRITICS = {
+    "MMD": lambda x, real, fake: pairs(x, real, mixed) - pairs(x, fake, mixed),
+    "Cramer": lambda x, real, fake: pairs(x, fake, apart) - length(x),
+}
+"""The value of one sample by its features and those of the samples in the update."""
+
 LOSSES = {
+    **{name: (loss.d, loss.g) for name, loss in ADAPTIVE.items()},
+    "EnergyMargin": (
+        lambda real, fake: real.mean() + torch.stack([max(1 - x, 0 * x) for x in fake]).mean(),
+        lambda fake, real: fake.mean(),
+    ),
     "NonSaturating": (log_loss, lambda fake, real: -logsigmoid(fake).mean()),
     "Minimax": (log_loss, lambda fake, real: torch.log(1 - fake.sigmoid()).mean()),
     "LeastSquares": (
@@ -162,8 +333,33 @@ LOSSES = {
     "Wasserstein": (wasserstein, lambda fake, real: -fake.mean()),
     "Hinge": (hinge, lambda fake, real: -fake.mean()),
     "RelativisticPaired": (
-        lambda real, fake: -logsigmoid(real - fake).mean(),
-        lambda fake, real: -logsigmoid(fake - real.detach()).mean(),
+        lambda real, fake: below(real, fake, surely),
+        lambda fake, real: below(fake, real.detach(), surely),
+    ),
+    "RelativisticAverage": (
+        lambda real, fake: below_average(real, fake, surely),
+        lambda fake, real: below_average(fake, real.detach(), surely),
+    ),
+    "average squares": (
+        lambda real, fake: below_average(real, fake, pull),
+        lambda fake, real: below_average(fake, real.detach(), pull),
+    ),
+    "FDivergence": (shannon, lambda fake, real: -(math.log(2) + logsigmoid(fake)).mean()),
+    "MMD": (
+        lambda real, fake: -discrepancy(real, fake),
+        lambda fake, real: discrepancy(real.detach(), fake),
+    ),
+    "Cramer": (
+        cramer,
+        lambda fake, real: (
+            2 * pairs(real.detach(), fake, apart) - pairs(fake, fake, apart, without_self=True)
+        ),
+    ),
+    "smooth": (
+        lambda real, fake: (
+            log_loss(real, fake) - (logsigmoid(-real) - logsigmoid(real)).mean() / 5
+        ),
+        lambda fake, real: -logsigmoid(fake).mean(),
     ),
 }
 """By the name of the class, or of what it is made with."""
@@ -177,7 +373,7 @@ class Look:
     """What regularizers read in an update.
 
     Attributes:
-        critic: maps samples to outputs; it takes the index of a sample with it.
+        critic: maps samples to outputs; it takes the indices of samples with them.
         real: samples.
         fake: generated samples.
         network: the discriminator itself.
@@ -191,17 +387,21 @@ class Look:
     memory: "Memory"
 
     def outputs(self, points: Tensor) -> Tensor:
-        return torch.stack([self.critic(x[None], i).squeeze() for i, x in enumerate(points)])
+        return torch.stack([self.critic(x[None], [i]).squeeze() for i, x in enumerate(points)])
 
     def slopes(self, points: Tensor) -> Tensor:
-        """The norm of each sample's gradient, one backward pass a sample."""
-        norms = []
+        """The norm of each sample's gradient."""
+        return self.squared_slopes(points).sqrt()
+
+    def squared_slopes(self, points: Tensor) -> Tensor:
+        """The square of the norm, which has a gradient at 0; one backward pass a sample."""
+        squares = []
         for index, point in enumerate(points.detach()):
             x = point.unsqueeze(0).requires_grad_()
-            output = self.critic(x, index).squeeze()
+            output = self.critic(x, [index]).squeeze()
             (gradient,) = torch.autograd.grad(output, x, create_graph=True)
-            norms.append(gradient.square().sum().sqrt())
-        return torch.stack(norms)
+            squares.append(gradient.square().sum())
+        return torch.stack(squares)
 
     def slopes_between(self) -> Tensor:
         share = torch.rand(len(self.real), 1, dtype=self.real.dtype)
@@ -277,8 +477,8 @@ REGULARIZERS = {
     "MaxGradientPenalty": lambda look: (look.slopes_between() ** 2).max(),
     "WGANDivPenalty": lambda look: (look.slopes_between() ** 6).mean(),
     "DRAGANPenalty": lambda look: ((look.slopes_around(0.5) - 1) ** 2).mean(),
-    "R1": lambda look: (look.slopes(look.real) ** 2).mean() / 2,
-    "R2": lambda look: (look.slopes(look.fake) ** 2).mean() / 2,
+    "R1": lambda look: look.squared_slopes(look.real).mean() / 2,
+    "R2": lambda look: look.squared_slopes(look.fake).mean() / 2,
     "LeCam": lecam,
     "Orthogonal": orthogonal,
     "Consistency": lambda look: inconsistent(look, look.real),
@@ -346,7 +546,7 @@ def plain(nets, game, n_critic):
         outputs = [call(nets["discriminator"], x, labels) for x in (real, fake)]
 
         def critic(x, index):
-            return call(nets["discriminator"], x, None if labels is None else labels[[index]])
+            return call(nets["discriminator"], x, None if labels is None else labels[index])
 
         return game.d(*outputs) + game.regularized(nets["discriminator"], critic, real, fake)
 
@@ -358,6 +558,24 @@ def plain(nets, game, n_critic):
         Side(("discriminator",), draw, discriminator_loss, n_critic, at_once=True),
         Side(("generator",), draw, generator_loss),
     ]
+
+
+def with_errors(nets, game, n_critic, power=1, pulling=0.0):
+    """The discriminator tells by how much its reconstruction of a sample is off."""
+    read = nets["discriminator"]
+
+    def errors(x):
+        return sum(abs(entry) ** power for entry in (read(x)[0] - x).T) / 2
+
+    d, g = plain({**nets, "discriminator": errors}, game, n_critic)
+
+    def generator_loss(real, fake, labels):
+        codes = [code / code.norm() for code in read(fake)[1]]
+        number = len(codes)
+        alike = [(a @ b) ** 2 for i, a in enumerate(codes) for b in codes[:i]]
+        return g.loss(real, fake, labels) + pulling * 2 * sum(alike) / (number * (number - 1))
+
+    return [d, replace(g, loss=generator_loss)]
 
 
 def with_class_head(nets, game, n_critic):
@@ -433,13 +651,13 @@ def between_domains(nets, game, n_critic):
         total = 0
         for real, fake, (_, _, name) in zip((a, b), (fake_a, fake_b), ways, strict=True):
             critic, fake = nets[name], fake.detach()
-            total = total + game.d(critic(real), critic(fake))
+            total = total + game.d(critic(real), critic(fake), name)
             total = total + game.regularized(critic, lambda x, index, c=critic: c(x), real, fake)
         return total
 
     def translator_loss(a, b, fake_a, fake_b):
         fooled = sum(
-            game.g(nets[name](fake), nets[name](real))
+            game.g(nets[name](fake), nets[name](real), name)
             for real, fake, (_, _, name) in zip((a, b), (fake_a, fake_b), ways, strict=True)
         )
         back = (nets["to_a"](fake_b) - a).abs().mean() + (nets["to_b"](fake_a) - b).abs().mean()
@@ -525,13 +743,28 @@ class Game:
     clip: float | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def d(self):
-        return LOSSES[self.loss][0]
+    def d(self, real, fake, of=""):
+        return LOSSES[self.loss][0](real, fake, *self._whose(of))
+
+    def g(self, fake, real, of=""):
+        return LOSSES[self.loss][1](fake, real, *self._whose(of))
+
+    def _whose(self, of: str) -> tuple[str, ...]:
+        """The name of the discriminator, for a loss with a number for each."""
+        return (of,) if self.loss in ADAPTIVE else ()
 
     @property
-    def g(self):
-        return LOSSES[self.loss][1]
+    def numbers(self) -> dict[str, Tensor]:
+        """Those of the loss, by their names in the model."""
+        if self.loss not in ADAPTIVE:
+            return {}
+        loss = ADAPTIVE[self.loss]
+        found = [
+            torch.tensor(loss.numbers[of], dtype=torch.float64) for of in sorted(loss.numbers)
+        ]
+        if self.structure.makes_its_own:
+            return {f"losses.{index}.{loss.name}": value for index, value in enumerate(found)}
+        return {f"loss.{loss.name}": value for value in found}
 
     @property
     def num_classes(self) -> int:
@@ -540,6 +773,10 @@ class Game:
     def regularized(self, network, critic, real, fake):
         """What the regularizers add in this update; those that are not due count nothing."""
         due = [(n, w * e) for n, w, e in self.of_discriminator if self.clock[0] % e == 0]
+        if due and self.loss in CRITICS:
+            outputs = [critic(x, [*range(len(x))]) for x in (real, fake)]
+            features, value = critic, CRITICS[self.loss]
+            critic = lambda x, index: value(features(x, index), *outputs)  # noqa: E731
         look = Look(critic, real, fake, network, self.memory)
         if self.remembers:
             means = [look.outputs(points).mean().detach() for points in (real, fake)]
@@ -614,7 +851,8 @@ class Game:
 
 def game(structure: str, loss: str, *regularizers: tuple[str, float, int]) -> Game:
     """Returns a game whose loss and regularizers are given to the structure."""
-    arguments: dict[str, Any] = {"loss": getattr(losses, loss)}
+    one_feature = {"num_outputs": 1} if loss in CRITICS else {}
+    arguments: dict[str, Any] = {"loss": partial(getattr(losses, loss), **one_feature)}
     for settings in regularizers:
         argument = "regularizers_g" if settings[0] in OF_GENERATORS else "regularizers"
         arguments.setdefault(argument, []).append(regularizer(*settings))
@@ -622,7 +860,17 @@ def game(structure: str, loss: str, *regularizers: tuple[str, float, int]) -> Ga
 
 
 def of(variant: type[GAN], structure: str = "GAN") -> Structure:
-    return replace(STRUCTURES[structure], variant=variant)
+    return replace({**STRUCTURES, **OTHERS}[structure], variant=variant)
+
+
+OTHERS = {
+    "features": Structure(GAN, plain, two_with_features),
+    "squared errors": Structure(
+        GAN, partial(with_errors, power=2, pulling=0.7), two_with_autoencoder
+    ),
+    "errors": Structure(GAN, with_errors, two_with_autoencoder),
+}
+"""Structures for some losses only."""
 
 
 def penalised(variant: type[GAN], loss: str, penalty: tuple[str, float, int]) -> Game:
@@ -646,9 +894,46 @@ GAMES = {
     "WGANLP": on(steep, penalised(WGANLP, "Wasserstein", ("OneSidedPenalty", 0.7, 1))),
     "WGANDiv": penalised(WGANDiv, "Wasserstein", ("WGANDivPenalty", 0.7, 1)),
     "DRAGAN": penalised(DRAGAN, "NonSaturating", ("DRAGANPenalty", 0.7, 1)),
+    "HingeGAN": Game(of(HingeGAN), "Hinge"),
+    "RSGAN": Game(of(RSGAN), "RelativisticPaired"),
+    "RaGAN": Game(of(RaGAN), "RelativisticAverage"),
+    "RaLSGAN": Game(of(RaLSGAN), "average squares"),
+    "R3GAN": Game(
+        of(R3GAN), "RelativisticPaired", (("R1", 0.3, 1), ("R2", 0.3, 1)), arguments={"gamma": 0.3}
+    ),
+    "FGAN": Game(of(FGAN), "FDivergence"),
+    "MMDGAN": Game(
+        of(MMDGAN, "features"),
+        "MMD",
+        (PENALTY,),
+        arguments={"loss": MMD(num_outputs=3), "penalty": GradientPenalty(0.7)},
+    ),
+    "CramerGAN": Game(
+        of(CramerGAN, "features"),
+        "Cramer",
+        (PENALTY,),
+        arguments={"loss": Cramer(num_outputs=3), "penalty": GradientPenalty(0.7)},
+    ),
+    "FisherGAN": Game(
+        of(FisherGAN), "strict Fisher", arguments={"loss": partial(losses.Fisher, 0.3)}
+    ),
+    "EBGAN": Game(
+        of(EBGAN, "squared errors"), "EnergyMargin", arguments={"pulling_away_weight": 0.7}
+    ),
+    "BEGAN": Game(
+        of(BEGAN, "errors"),
+        "quick equilibrium",
+        arguments={
+            "loss": partial(losses.BoundaryEquilibrium, k_rate=0.5),
+            "prior": NormalPrior(2),
+        },
+    ),
     "CGAN": Game(STRUCTURES["CGAN"]),
     "ACGAN": Game(STRUCTURES["ACGAN"]),
     "CVAEGAN": Game(STRUCTURES["CVAEGAN"]),
+    "GAN with smooth labels": Game(
+        STRUCTURES["GAN"], "smooth", arguments={"loss": NonSaturating(0.8)}
+    ),
     "GAN with R1 and R2": game("GAN", "NonSaturating", ("R1", 3.0, 1), ("R2", 2.0, 1)),
     "GAN with a lazy R1": game("GAN", "Hinge", ("R1", 3.0, 2)),
     "R3GAN x ACGAN": game("ACGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
@@ -717,6 +1002,8 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
     sides = game.structure.sides(networks, game, n_critic)
     owned = [[p for name in side.networks for p in networks[name].parameters()] for side in sides]
     optimizers = [game.structure.optimizer(parameters) for parameters in owned]
+    if game.loss in ADAPTIVE:
+        ADAPTIVE[game.loss].reset()
     source = game.data()
     size = BATCH * n_critic
     for update in range(1, rounds + 1):
@@ -748,7 +1035,9 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
                     with torch.no_grad():
                         for parameter in parameters:
                             parameter.copy_(parameter.clamp(-game.clip, game.clip))
-    return weights(networks) | game.state()
+                if game.loss in ADAPTIVE:
+                    ADAPTIVE[game.loss].after()
+    return weights(networks) | game.state() | game.numbers
 
 
 def drawn(side, batch, n_critic):
@@ -781,12 +1070,16 @@ CASES = [
 """Games, and how often their discriminators play."""
 
 
+RELATIVE = {"RelativisticPaired", "RelativisticAverage", "average squares", "MMD", "Cramer"}
+"""Losses of differences, at least where the outputs are far apart."""
+
+
 def tolerance(game: Game, name: str, usual: float) -> float:
     """How far a weight may be off.
 
-    The relativistic loss does not change if all outputs do: the gradient of the last bias is a
+    The relativistic losses do not change if all outputs do: the gradient of the last bias is a
     rounding error, which Adam scales up.
     """
-    relative = game.loss == "RelativisticPaired"
-    last = name.startswith(("discriminator", "critic")) and name.endswith("2.bias")
+    relative = game.loss in RELATIVE
+    last = name.startswith(("discriminator", "critic")) and name.endswith(("2.bias", "5.bias"))
     return 1e-8 if relative and last else usual

@@ -31,6 +31,7 @@ from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior, Prior
 from lightning_gans.core.showing import Drawing
+from lightning_gans.core.turns import valued
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating, Wasserstein
 from lightning_gans.networks import (
     MLPDiscriminator,
@@ -318,7 +319,7 @@ class GAN(LatentModule):
                 name: None if value is None else value[:number].clone()
                 for name, value in fields.items()
             }
-        return self.views(Samples(**parts))
+        return [valued(view, self.loss) for view in self.views(Samples(**parts))]
 
     def wasserstein_critic(self) -> Critic | None:
         """Returns the critic of samples in evaluation mode, or None if there is none.

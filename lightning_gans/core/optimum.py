@@ -30,7 +30,8 @@ def beside_the_optimum(gan: "GAN", real: Batch, data: Any) -> Beside | None:
     """Returns a discriminator of points in the plane beside the best one, where that is known.
 
     Of a Wasserstein loss it is the Kantorovich potential of the real and as many generated
-    samples. Of the cross-entropy it is p / (p + q), if the data tells its density p.
+    samples. Of the cross-entropy it is p / (p + q), if the data tells its density p and
+    labels are not smoothed.
 
     Args:
         gan: the model.
@@ -41,7 +42,10 @@ def beside_the_optimum(gan: "GAN", real: Batch, data: Any) -> Beside | None:
         return None
     if gan.wasserstein_critic() is not None:
         return _beside_potential(gan, real.real)
-    if isinstance(gan.loss, NonSaturating | Minimax) and hasattr(data, "log_density"):
+    plain = isinstance(gan.loss, Minimax) or (
+        isinstance(gan.loss, NonSaturating) and gan.loss.real_target == 1
+    )
+    if plain and hasattr(data, "log_density"):
         return _beside_densities(gan, real.real, data.log_density)
     return None
 
@@ -73,7 +77,7 @@ def _beside_potential(gan: "GAN", real: Tensor) -> Beside:
 def _beside_densities(gan: "GAN", real: Tensor, log_density: Callable[[Tensor], Tensor]) -> Beside:
     fake = fixed_samples(gan, 2 * len(real))
     bandwidth = held_out_bandwidth(fake)
-    learned = scores_on_plane(gan, fake)
+    learned = scores_on_plane(gan, real, fake)
 
     def optimal(x: Tensor) -> Tensor:
         x = x.to(fake)

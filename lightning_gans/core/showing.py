@@ -13,7 +13,9 @@ from torch import Tensor
 from lightning_gans.core.players import Batch
 from lightning_gans.core.priors import latents_between
 from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.core.turns import valued
 from lightning_gans.networks import evaluation_mode
+from lightning_gans.regularizers import View
 
 if TYPE_CHECKING:
     from lightning_gans.core.gan import GAN
@@ -27,6 +29,8 @@ LATENTS = 2**32 - 1
 """Key of the fixed latents in the stream of evaluation, which no batch has."""
 ROWS, STEPS = 6, 10
 """Of the picture of interpolations."""
+COMPARED, POINTS = 64, 1000
+"""Samples of each side that a loss on several outputs reads for level sets, and points at once."""
 CLASSES, COLUMNS = 10, 8
 """Rows and columns of a picture with a row for each class, at most."""
 
@@ -107,22 +111,29 @@ def pictures(gan: "GAN", real: Batch, number: int) -> dict[str, Drawing]:
         if labels is not None:
             assert real.labels is not None
             fake, alike, note = fake[labels == 0], real.real[real.labels == 0], ", class 0"
-        found["level_sets"] = Levels(scores_on_plane(gan, fake), fake, alike, note)
+        found["level_sets"] = Levels(scores_on_plane(gan, alike, fake), fake, alike, note)
     return found
 
 
-def scores_on_plane(gan: "GAN", like: Tensor) -> Callable[[Tensor], Tensor]:
-    """Returns the discriminator's output as a function of points, of class 0 if it reads classes.
+def scores_on_plane(gan: "GAN", real: Tensor, fake: Tensor) -> Callable[[Tensor], Tensor]:
+    """Returns the discriminator's value as a function of points, of class 0 if it reads classes.
 
     Args:
         gan: the model.
-        like: samples of its type, on its device.
+        real: samples that a loss on several outputs compares with.
+        fake: generated ones, of the model's type and on its device.
     """
+
+    def outputs(x: Tensor) -> Tensor:
+        return gan.discriminate(x, x.new_zeros(len(x)).long())
+
+    view = valued(View(outputs, real[:COMPARED].to(fake), fake[:COMPARED]), gan.loss)
 
     @torch.no_grad()
     def score(x: Tensor) -> Tensor:
         with evaluation_mode(gan.discriminator):
-            return gan.discriminate(x.to(like), like.new_zeros(len(x)).long())
+            parts = torch.split(x.to(fake), POINTS)
+            return torch.cat([view.discriminate(part) for part in parts])
 
     return score
 

@@ -41,7 +41,7 @@ class TermsModule(EvaluatedModule):
     def adversarial_d(
         self, loss: AdversarialLoss, real: Tensor, fake: Tensor, name: str = ""
     ) -> Tensor:
-        """Returns a discriminator's loss, and notes its outputs as ``d_real`` and ``d_fake``.
+        """Returns a discriminator's loss, and notes its values as ``d_real`` and ``d_fake``.
 
         Args:
             loss: of this discriminator.
@@ -55,7 +55,8 @@ class TermsModule(EvaluatedModule):
         self._judge(loss, real, fake, name)
         end = f"_{name}" if name else ""
         logits = real.detach(), fake.detach()
-        values = {"d_real": logits[0], "d_fake": logits[1], **loss.log(*logits)}
+        at_real, at_fake = (loss.critic(side, *logits) for side in logits)
+        values = {"d_real": at_real, "d_fake": at_fake, **loss.log(*logits)}
         self.note(**{f"{key}{end}": value for key, value in values.items()})
         return loss.discriminator(real, fake)
 
@@ -131,5 +132,5 @@ class TermsModule(EvaluatedModule):
                 f'{{"adversarial": loss}}, got {type(terms).__name__}.'
             )
         if any(due):
-            terms = {**terms, **regularize(player, seen, now.judged, due)}
+            terms = {**terms, **regularize(player, seen, now.judged, self._losses, due)}
         return terms, now.noted, now.judged

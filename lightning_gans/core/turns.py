@@ -19,6 +19,7 @@ __all__ = [
     "following",
     "regularize",
     "require_gradients",
+    "valued",
     "views_of",
 ]
 
@@ -92,24 +93,51 @@ def draws(player: Player, rows: Record, size: int) -> Iterator[Record]:
         yield from seen.split(int(size * player.factor))
 
 
-def views_of(player: Player, seen: Record, judged: Judged) -> list[View]:
+def views_of(
+    player: Player, seen: Record, judged: Judged, losses: Mapping[str, AdversarialLoss]
+) -> list[View]:
     """Returns what a player's discriminators are shown, with their outputs in the loss.
 
     Args:
         player: whose views they are.
         seen: what it sees.
         judged: the outputs.
+        losses: by the name of the discriminator.
     """
     views = () if player.views is None else player.views(seen)
-    outputs = [judged.get(view.name, (None, None)) for view in views]
-    return [
-        replace(view, real_logits=real, fake_logits=fake)
-        for view, (real, fake) in zip(views, outputs, strict=True)
-    ]
+    found = []
+    for view in views:
+        real, fake = judged.get(view.name, (None, None))
+        view = replace(view, real_logits=real, fake_logits=fake)
+        found.append(valued(view, losses[view.name]) if view.name in judged else view)
+    return found
+
+
+def valued(view: View, loss: AdversarialLoss) -> View:
+    """Returns a view whose discriminator gives each sample one value, if the loss reads several.
+
+    Args:
+        view: what the discriminator is shown.
+        loss: of this discriminator.
+    """
+    if type(loss).critic is AdversarialLoss.critic:
+        return view
+    read = view.discriminate
+
+    def value(x: Tensor) -> Tensor:
+        real = read(view.real) if view.real_logits is None else view.real_logits
+        fake = read(view.fake) if view.fake_logits is None else view.fake_logits
+        return loss.critic(read(x), real, fake)
+
+    return replace(view, discriminate=value)
 
 
 def regularize(
-    player: Player, seen: Record, judged: Judged, due: Sequence[bool]
+    player: Player,
+    seen: Record,
+    judged: Judged,
+    losses: Mapping[str, AdversarialLoss],
+    due: Sequence[bool],
 ) -> dict[str, Tensor]:
     """Returns the terms of a player's regularizers.
 
@@ -117,9 +145,10 @@ def regularize(
         player: whose they are.
         seen: what it sees.
         judged: outputs of its discriminators in the loss.
+        losses: by the name of the discriminator.
         due: which of them are computed.
     """
-    views = views_of(player, seen, judged)
+    views = views_of(player, seen, judged, losses)
     terms = {}
     for regularizer, is_due in zip(player.regularizers, due, strict=True):
         if not is_due:
@@ -180,7 +209,7 @@ def after_update(
         if losses[name] in parts:
             losses[name].after_turn(player.name, real, fake, mean)
     if player.views is not None:
-        views = views_of(player, seen, judged)
+        views = views_of(player, seen, judged, losses)
         for part in parts:
             if not isinstance(part, AdversarialLoss):
                 part.after_turn(views, mean)

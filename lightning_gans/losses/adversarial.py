@@ -1,116 +1,70 @@
-"""Adversarial losses as objects that any structure of networks takes.
+"""Adversarial losses of logits as objects that any structure of networks takes."""
 
-A loss reads the outputs of a discriminator, which are logits unless it says otherwise. Their shape
-is (N,), or (N / m,) where the discriminator reads m samples at a time, or (N, 1, h, w) where it
-reads patches; real and fake have the same one.
-"""
-
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import relu, softplus
+from torch import Tensor
 from typing_extensions import override
 
+from lightning_gans.losses.base import AdversarialLoss, check_choice
 from lightning_gans.losses.functional import (
+    EXCESS,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
     least_squares_discriminator_loss,
     least_squares_generator_loss,
     minimax_discriminator_loss,
     minimax_generator_loss,
     non_saturating_generator_loss,
+    relativistic_average_loss,
+    relativistic_paired_loss,
     wasserstein_discriminator_loss,
     wasserstein_generator_loss,
 )
 
 __all__ = [
-    "AdversarialLoss",
     "Hinge",
     "LeastSquares",
-    "LossSource",
     "Minimax",
     "NonSaturating",
+    "RelativisticAverage",
     "RelativisticPaired",
     "Wasserstein",
 ]
 
-
-class AdversarialLoss(nn.Module, ABC):
-    """Base of the adversarial losses: one scalar for each player, which it minimises.
-
-    A loss with a state keeps it in buffers, so that it moves with the model and is in its
-    checkpoints. Each discriminator needs a loss object of its own then.
-
-    Attributes:
-        needs_real: whether the generator's loss reads the outputs of real samples too.
-        num_outputs: d, the numbers that the loss reads for each sample. A loss with d > 1 is given
-            outputs of shape (N, d).
-    """
-
-    needs_real: ClassVar[bool] = False
-    num_outputs: int = 1
-
-    @abstractmethod
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Returns the discriminator's loss, a scalar.
-
-        Args:
-            real: outputs of real samples.
-            fake: outputs of generated samples, the same shape.
-        """
-
-    @abstractmethod
-    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Returns the generator's loss, a scalar.
-
-        Args:
-            fake: outputs of generated samples.
-            real: outputs of real samples, the same shape, without a graph; given to a loss that
-                ``needs_real``.
-        """
-
-    def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Returns further values whose means are logged in the discriminator's updates, by name.
-
-        Args:
-            real: outputs of real samples, without a graph.
-            fake: outputs of generated samples, the same shape, without a graph.
-        """
-        return {}
-
-    def after_turn(
-        self,
-        player: str,
-        real: Tensor | None,
-        fake: Tensor,
-        mean: Callable[[Tensor], Tensor],
-    ) -> None:
-        """Updates the state of the loss; called after each update of a player that uses it.
-
-        Args:
-            player: name of the player.
-            real: outputs of real samples, without a graph; None if the update read none.
-            fake: outputs of generated samples, without a graph.
-            mean: takes the mean of a tensor over all processes.
-        """
-
-
-LossSource = Callable[[], AdversarialLoss]
-"""A class of losses, or what else makes a loss, or the loss itself."""
+Kind = Literal["logistic", "hinge", "least_squares"]
 
 
 class NonSaturating(AdversarialLoss):
     """The cross-entropy, and for the generator -log D(G(z)).
 
     References:
-        Generative Adversarial Networks (Goodfellow et al., 2014), equation 1 and section 3,
-        https://arxiv.org/abs/1406.2661
+        | Generative Adversarial Networks (Goodfellow et al., 2014), equation 1 and section 3,
+        | https://arxiv.org/abs/1406.2661
+        | Improved Techniques for Training GANs (Salimans et al., 2016), section 3.4 on one-sided
+        | label smoothing, https://arxiv.org/abs/1606.03498
+
+    Args:
+        real_target: probability of being real that the discriminator should give real samples,
+            above 0. The papers have 1, and 0.9 with one-sided label smoothing. The target of
+            generated samples stays 0.
+
+    Raises:
+        ValueError: if the target is out of range.
     """
+
+    def __init__(self, real_target: float = 1.0) -> None:
+        super().__init__()
+        if not 0 < real_target <= 1:
+            raise ValueError(
+                f"real_target must be above 0 and at most 1, got {real_target}. Use 0.9 for "
+                "one-sided label smoothing, or 1 for none."
+            )
+        self.real_target = real_target
 
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return minimax_discriminator_loss(real, fake)
+        return minimax_discriminator_loss(real, fake, real_target=self.real_target)
 
     @override
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -231,15 +185,15 @@ class Hinge(AdversarialLoss):
 
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return relu(1 - real).mean() + relu(1 + fake).mean()
+        return hinge_discriminator_loss(real, fake)
 
     @override
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        return -fake.mean()
+        return hinge_generator_loss(fake)
 
 
 class RelativisticPaired(AdversarialLoss):
-    """The logistic loss of the difference between a real and a fake logit, pair by pair.
+    """A loss of the difference between a real and a fake logit, pair by pair.
 
     References:
         | The Relativistic Discriminator: a Key Element Missing from Standard GAN
@@ -247,15 +201,64 @@ class RelativisticPaired(AdversarialLoss):
         | The GAN is dead; long live the GAN! A Modern GAN Baseline (Huang et al., 2024),
         | section 2, https://arxiv.org/abs/2501.05441. The generator is compared with the real
         | samples of the discriminator's last update, in place of new ones.
+
+    Args:
+        kind: what the difference costs: ``logistic`` in both papers, ``hinge`` or
+            ``least_squares``.
+
+    Raises:
+        ValueError: if there is no such kind.
     """
 
     needs_real = True
 
+    def __init__(self, kind: Kind = "logistic") -> None:
+        super().__init__()
+        check_choice("kind", kind, EXCESS)
+        self.kind = kind
+
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return softplus(fake - real).mean()
+        return relativistic_paired_loss(real, fake, kind=self.kind)
 
     @override
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         assert real is not None
-        return softplus(real - fake).mean()
+        return relativistic_paired_loss(fake, real, kind=self.kind)
+
+
+class RelativisticAverage(AdversarialLoss):
+    """A loss of the difference between each logit and the mean of the other side.
+
+    The means couple the samples of an update. Several processes take them over their own samples,
+    so that they train on the mean of their losses and not on the loss of all samples.
+
+    References:
+        The Relativistic Discriminator: a Key Element Missing from Standard GAN
+        (Jolicoeur-Martineau, 2018), section 4.2, https://arxiv.org/abs/1807.00734. Both losses are
+        halved, as in its author's code. The generator is compared with the real samples of the
+        discriminator's last update, in place of new ones.
+
+    Args:
+        kind: what the difference costs: ``logistic`` (RaSGAN), ``hinge`` or ``least_squares``
+            (RaLSGAN).
+
+    Raises:
+        ValueError: if there is no such kind.
+    """
+
+    needs_real = True
+
+    def __init__(self, kind: Kind = "logistic") -> None:
+        super().__init__()
+        check_choice("kind", kind, EXCESS)
+        self.kind = kind
+
+    @override
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return relativistic_average_loss(real, fake, kind=self.kind)
+
+    @override
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        assert real is not None
+        return relativistic_average_loss(fake, real, kind=self.kind)

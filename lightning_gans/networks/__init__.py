@@ -1,5 +1,6 @@
 """Networks: ``<Architecture>Generator`` and ``<Architecture>Discriminator``."""
 
+from lightning_gans.networks.autoencoder import Autoencoder, AutoencoderGenerator
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.networks.features import outputs_with_features
@@ -15,6 +16,8 @@ from lightning_gans.networks.tutorial import (
 from lightning_gans.networks.vae import VAEEncoder, VAEGenerator
 
 __all__ = [
+    "Autoencoder",
+    "AutoencoderGenerator",
     "DCGANCritic",
     "DCGANDiscriminator",
     "DCGANGenerator",

@@ -2,12 +2,22 @@
 
 from lightning_gans.core.gan import GAN
 from lightning_gans.variants.acgan import ACGAN
+from lightning_gans.variants.began import BEGAN
 from lightning_gans.variants.cgan import CGAN
+from lightning_gans.variants.cramer_gan import CramerGAN
 from lightning_gans.variants.cvae_gan import CVAEGAN
 from lightning_gans.variants.dcgan import DCGAN, WDCGAN, WDCGANGP
 from lightning_gans.variants.dragan import DRAGAN
+from lightning_gans.variants.ebgan import EBGAN
+from lightning_gans.variants.fgan import FGAN
+from lightning_gans.variants.fisher_gan import FisherGAN
+from lightning_gans.variants.hinge import HingeGAN
 from lightning_gans.variants.lsgan import LSGAN
 from lightning_gans.variants.minimax import MinimaxGAN
+from lightning_gans.variants.mmd_gan import MMDGAN
+from lightning_gans.variants.r3gan import R3GAN
+from lightning_gans.variants.ragan import RaGAN, RaLSGAN
+from lightning_gans.variants.rsgan import RSGAN
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_div import WGANDiv
 from lightning_gans.variants.wgan_gp import WGANGP
@@ -15,17 +25,28 @@ from lightning_gans.variants.wgan_lp import WGANLP
 
 __all__ = [
     "ACGAN",
+    "BEGAN",
     "CGAN",
     "CVAEGAN",
     "DCGAN",
     "DRAGAN",
+    "EBGAN",
+    "FGAN",
     "GAN",
     "LSGAN",
+    "MMDGAN",
+    "R3GAN",
+    "RSGAN",
     "WDCGAN",
     "WDCGANGP",
     "WGAN",
     "WGANGP",
     "WGANLP",
+    "CramerGAN",
+    "FisherGAN",
+    "HingeGAN",
     "MinimaxGAN",
+    "RaGAN",
+    "RaLSGAN",
     "WGANDiv",
 ]

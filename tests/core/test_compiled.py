@@ -1,6 +1,7 @@
 """Compiled losses against those that are not."""
 
 from dataclasses import replace
+from functools import partial
 
 import lightning.pytorch as pl
 import pytest
@@ -13,6 +14,9 @@ from torch.testing import assert_close
 from lightning_gans import GAN, WGANGP
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.core.timing import MEASURED
+from lightning_gans.core.trust import known_classes
+from lightning_gans.losses import MMD, AdversarialLoss, Cramer, Fisher
+from lightning_gans.regularizers import R1
 
 
 def sgd(parameters):
@@ -76,6 +80,31 @@ def test_every_regularizer_is_compiled_as_it_is_in_eager_mode(name):
     assert row.keys() == compiled_row.keys()
     for key, value in row.items():
         assert compiled_row[key] == pytest.approx(value, rel=1e-4, abs=1e-5)
+
+
+KINDS = sorted(known_classes(AdversarialLoss), key=lambda kind: kind.__name__)
+QUICK = {Fisher}  # with a state, which is changed outside of what is compiled
+SOME_FEATURES = {kind: {"num_outputs": 3} for kind in (Cramer, MMD)}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in KINDS],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_loss_compiles_with_a_penalty_on_its_critic(kind):
+    def make(compile):
+        arguments = {**SMALL, "optimizer_g": sgd, "optimizer_d": sgd, "regularizers": [R1(0.1)]}
+        loss = partial(kind, **SOME_FEATURES.get(kind, {}))
+        return lambda: GAN(compile=compile, loss=loss, **arguments)
+
+    weights, row = trained(make(False))
+    compiled, compiled_row = trained(
+        make(True), compiled={"discriminator": True, "generator": True}
+    )
+    for one, other in zip(compiled, weights, strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert compiled_row == pytest.approx(row, rel=1e-4, abs=1e-5)
 
 
 class Looks(nn.Module):

@@ -11,6 +11,7 @@ from lightning_gans import CGAN, GAN, LSGAN, WGAN, MinimaxGAN
 from lightning_gans.core.optimum import beside_the_optimum
 from lightning_gans.core.players import Batch
 from lightning_gans.core.priors import NormalPrior
+from lightning_gans.losses import NonSaturating
 from lightning_gans.metrics import (
     held_out_bandwidth,
     kantorovich_potential,
@@ -86,6 +87,7 @@ def test_of_a_critic_the_best_is_the_potential_and_both_have_slope_1(data):
     [
         (GAN(**SMALL), SwissRoll()),  # which does not tell its density
         (LSGAN(**SMALL), small_ring()),
+        (GAN(**SMALL, loss=NonSaturating(0.9)), small_ring()),  # 0.9 p / (p + q)
         (CGAN(data_shape=(2,), num_classes=8), small_ring()),
     ],
 )

@@ -1,0 +1,56 @@
+"""What GANs with an autoencoder for a discriminator have in common."""
+
+from abc import abstractmethod
+from typing import Any
+
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.outputs import Outputs
+from lightning_gans.networks import Autoencoder, AutoencoderGenerator
+
+__all__ = ["AutoencodingGAN"]
+
+
+class AutoencodingGAN(GAN):
+    """A GAN whose discriminator reconstructs samples: its output is the error of a sample.
+
+    Args:
+        generator: see `GAN`.
+        discriminator: a module from samples (N, ...) to their reconstructions, or to these and
+            their codes (N, ...); or what makes one from ``data_shape``.
+        **kwargs: as for `GAN`.
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: GeneratorSource = AutoencoderGenerator,
+        discriminator: DiscriminatorSource = Autoencoder,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(generator=generator, discriminator=discriminator, **kwargs)
+
+    @abstractmethod
+    def error(self, difference: Tensor) -> Tensor:
+        """Returns what each entry of a difference costs."""
+
+    @override
+    def outputs(self, x: Tensor, labels: Tensor | None = None) -> Outputs:
+        """Returns the energy of samples, ``logit``, shape (N,), and ``code`` if there are codes.
+
+        Raises:
+            ValueError: if a reconstruction has another shape than the sample.
+        """
+        x = self.augmented(x)
+        read = self.discriminator
+        found = read(x) if self.num_classes is None else read(x, labels)
+        rebuilt, *code = found if isinstance(found, tuple) else (found,)
+        if rebuilt.shape != x.shape:
+            raise ValueError(
+                f"discriminator: it reconstructs samples of shape {tuple(x.shape[1:])} with shape "
+                f"{tuple(rebuilt.shape[1:])}. Use an autoencoder, which keeps the shape."
+            )
+        energy = self.error(rebuilt.to(x.dtype) - x).flatten(1).mean(1)
+        return Outputs(logit=energy, **({"code": code[0]} if code else {}))
