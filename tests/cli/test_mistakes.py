@@ -26,7 +26,7 @@ MISTAKES = [
     ),
     (["fit", "--model", "WGAN_GP"], "model: there is no class WGAN_GP: did you mean WGANGP?"),
     (["fit", "--config", "old.yaml"], "model: there is no class WGANPG: did you mean WGANGP?"),
-    (["fit", "--model", "Adam"], "model: there is no class Adam; there are ACGAN, CGAN, CVAEGAN,"),
+    (["fit", "--model", "Adam"], "model: there is no class Adam; there are ACGAN, BEGAN, CGAN,"),
     (
         ["fit", "--model", "GAN", "--data", "gaussian_ring"],
         "data: there is no class gaussian_ring: did you mean GaussianRing?",
@@ -167,7 +167,7 @@ MISTAKES = [
     ),
     (
         [*RING, "--model.loss", "x"],
-        "model.loss: there is no class x; there are Hinge, LeastSquares",
+        "model.loss: there is no class x; there are BoundaryEquilibrium, Cramer",
     ),
     (
         [*RING, "--model.regularizers+=R3"],
