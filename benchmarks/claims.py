@@ -760,15 +760,12 @@ CLAIMS = {
 def judged(number: int, found: Mapping[str, Runs]) -> str:
     """Returns the verdict on a claim, or how many runs it waits for."""
     statements = CLAIMS[number].statements
-    missing = {(s.experiment, run) for s in statements for run in found[s.experiment].missing}
+    experiments = {s.experiment for s in statements}
+    missing = sum(len(found[name].missing) for name in experiments)
     if missing:
-        needed = {
-            (s.experiment, cell, seed)
-            for s in statements
-            for cell in EXPERIMENTS[s.experiment].cells
-            for seed in EXPERIMENTS[s.experiment].seeds
-        }
-        return f"not measured yet: {len(missing)} of {len(needed)} runs are missing"
+        known = (EXPERIMENTS[name] for name in experiments)
+        needed = sum(len(experiment.cells) * len(experiment.seeds) for experiment in known)
+        return f"not measured yet: {missing} of {needed} runs are missing"
     return verdict(s.judge(found[s.experiment])[-1] for s in statements)
 
 
@@ -816,7 +813,10 @@ def layers(runs: Runs) -> list[str]:
 def parts(kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, list[str]]]:
     """Yields the name and the lines of each part of the page that is made from results."""
     found = {name: Runs(name, kept.get(name, [])) for name in EXPERIMENTS}
-    rows = [f"| [{n}](#{n}) | {claim.title} | {judged(n, found)} |" for n, claim in CLAIMS.items()]
+    rows = [
+        f"| [{n}](#claim-{n}) | {claim.title} | {judged(n, found)} |"
+        for n, claim in CLAIMS.items()
+    ]
     yield "verdicts", ["| | claim | verdict |", "|---|---|---|", *rows]
     for number, claim in CLAIMS.items():
         word = judged(number, found)

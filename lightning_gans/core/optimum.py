@@ -16,6 +16,7 @@ from lightning_gans.metrics import (
     kernel_log_density,
     measured_slope,
 )
+from lightning_gans.regularizers.base import Critic
 
 if TYPE_CHECKING:
     from lightning_gans.core.gan import GAN
@@ -40,8 +41,9 @@ def beside_the_optimum(gan: "GAN", real: Batch, data: Any) -> Beside | None:
     """
     if real.real.shape[1:] != (2,) or gan.num_classes is not None or gan.pack_size > 1:
         return None
-    if gan.wasserstein_critic() is not None:
-        return _beside_potential(gan, real.real)
+    critic = gan.wasserstein_critic()
+    if critic is not None:
+        return _beside_potential(gan, critic, real.real)
     plain = isinstance(gan.loss, Minimax) or (
         isinstance(gan.loss, NonSaturating) and gan.loss.real_target == 1
     )
@@ -50,9 +52,7 @@ def beside_the_optimum(gan: "GAN", real: Batch, data: Any) -> Beside | None:
     return None
 
 
-def _beside_potential(gan: "GAN", real: Tensor) -> Beside:
-    critic = gan.wasserstein_critic()
-    assert critic is not None
+def _beside_potential(gan: "GAN", critic: Critic, real: Tensor) -> Beside:
     fake = fixed_samples(gan, len(real))
     both = torch.cat([real, fake])
     slope = measured_slope(critic, real, fake).clamp(min=1e-12)

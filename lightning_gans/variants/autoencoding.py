@@ -21,6 +21,9 @@ class AutoencodingGAN(GAN):
         discriminator: a module from samples (N, ...) to their reconstructions, or to these and
             their codes (N, ...); or what makes one from ``data_shape``.
         **kwargs: as for `GAN`.
+
+    Raises:
+        ValueError: if a regularizer reads features, which an autoencoder does not have.
     """
 
     def __init__(
@@ -31,6 +34,11 @@ class AutoencodingGAN(GAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(generator=generator, discriminator=discriminator, **kwargs)
+        if self._reads_features:
+            raise ValueError(
+                f"regularizers: one of them reads features, and the discriminator of a "
+                f"{type(self).__name__} is an autoencoder, which has none. Leave it out."
+            )
 
     @abstractmethod
     def error(self, difference: Tensor) -> Tensor:

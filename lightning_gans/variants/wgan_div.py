@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
+from typing_extensions import override
 
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import RegularizerSource, WGANDivPenalty
@@ -46,3 +47,7 @@ class WGANDiv(WGANGP):
             optimizer_d=optimizer_d,
             **kwargs,
         )
+
+    @override
+    def wasserstein_critic(self) -> None:
+        """Returns None: its critic estimates a divergence."""

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from lightning_gans import BEGAN, EBGAN, GAN, FisherGAN
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import BoundaryEquilibrium, EnergyMargin, Fisher, pulling_away
+from lightning_gans.regularizers import FeatureMatching
 
 REAL_ENERGY = torch.tensor([0.2, 0.4, 0.1], dtype=torch.float64)
 FAKE_ENERGY = torch.tensor([0.5, 1.3, 0.05], dtype=torch.float64)
@@ -155,6 +156,12 @@ def test_the_energy_is_the_mean_error_of_a_samples_entries(kind, power):
     model, x = autoencoding(kind), torch.randn(5, 2)
     expected = (model.discriminator(x)[0] - x).abs().pow(power).sum(1) / 2
     assert_close(model.discriminate(x), expected)
+
+
+@pytest.mark.parametrize("kind", [EBGAN, BEGAN])
+def test_features_that_an_autoencoder_does_not_have_are_refused(kind):
+    with pytest.raises(ValueError, match=rf"regularizers: .* {kind.__name__} is an autoencoder"):
+        autoencoding(kind, regularizers_g=[FeatureMatching()])
 
 
 def test_the_generator_learns_from_both_sides_of_the_error():

@@ -8,7 +8,7 @@ import torch
 from conftest import SMALL, MadeImages, fitted, small_ring
 from torch.testing import assert_close
 
-from lightning_gans import CGAN, GAN, WGAN, WGANGP
+from lightning_gans import CGAN, GAN, WGAN, WGANGP, WGANDiv
 from lightning_gans.callbacks import Evaluation, GeneratorEMA
 from lightning_gans.losses import Wasserstein as WassersteinLoss
 from lightning_gans.metrics import (
@@ -146,6 +146,7 @@ def test_w1_is_computed_once(monkeypatch):
         (lambda: WGANGP(**SMALL), small_ring, True),
         (lambda: GAN(**SMALL, loss=WassersteinLoss), small_ring, True),
         (lambda: GAN(**SMALL), small_ring, False),
+        (lambda: WGANDiv(**SMALL), small_ring, False),
         (lambda: CGAN(data_shape=(2,), num_classes=8, loss=WassersteinLoss), small_ring, False),
         (lambda: WGAN(data_shape=(1, 16, 16)), MadeImages, False),
         (lambda: None, small_ring, False),
