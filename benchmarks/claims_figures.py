@@ -8,10 +8,10 @@ A picture is drawn once all of its runs are in ``results/claims.json``.
 import json
 from collections.abc import Iterable
 
-import claims
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from claims import NAMES, Runs
+from claims_rules import BUDGETS, CURVE, FOLLOWED, NAMES, Runs
+from claims_runs import BOUNDS, DISTANCES, EXPERIMENTS, METHODS, NETWORKS, RATES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from trained import RESULTS, ROOT
@@ -37,9 +37,9 @@ def distance(runs: Runs) -> Figure:
     for critic in ("minimax", "wgan_gp"):
         for axes, key in ((left, "gradient"), (right, "estimate")):
             for seed in runs.experiment.seeds:
-                values = [runs.rows(f"{critic}-{t:g}", seed)[0][key] for t in claims.DISTANCES]
+                values = [runs.rows(f"{critic}-{t:g}", seed)[0][key] for t in DISTANCES]
                 label = NAMES[critic] if seed == 0 else None
-                axes.plot(claims.DISTANCES, values, "o-", color=COLORS[critic], lw=1, label=label)
+                axes.plot(DISTANCES, values, "o-", color=COLORS[critic], lw=1, label=label)
     left.set(ylabel="gradient by the distance", xlabel="distance", yscale="log")
     left.axhline(1, color="black", linewidth=0.8, linestyle="--", label="of W1")
     right.set(ylabel="estimate of the discriminator", xlabel="distance")
@@ -70,8 +70,8 @@ def digits(runs: Runs) -> Figure:
 def losses(digits: Runs, ring: Runs) -> Figure:
     """Shows how well each loss follows the samples."""
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-    shown = claims.FOLLOWED[::-1]
-    pairs = zip(shown, claims.CURVE.statements[::-1], strict=True)
+    shown = FOLLOWED[::-1]
+    pairs = zip(shown, CURVE.statements[::-1], strict=True)
     for place, ((method, experiment, *_), statement) in enumerate(pairs):
         runs = digits if experiment == "digits" else ring
         values = [statement.value(runs, seed) for seed in runs.experiment.seeds]
@@ -95,8 +95,8 @@ def clipping(runs: Runs) -> Figure:
         strict=True,
     ):
         for seed in runs.experiment.seeds:
-            values = [runs.read(f"c-{b:g}", seed, score, "updates") for b in claims.BOUNDS]
-            axes.plot(claims.BOUNDS, values, "o-", color=COLORS["wgan"], linewidth=1)
+            values = [runs.read(f"c-{b:g}", seed, score, "updates") for b in BOUNDS]
+            axes.plot(BOUNDS, values, "o-", color=COLORS["wgan"], linewidth=1)
             if score == "lipschitz":
                 penalty = runs.read("penalty", seed, score, "updates")
                 name = "with the penalty" if seed == 0 else None
@@ -113,10 +113,10 @@ def ring(runs: Runs) -> Figure:
     figure, both = plt.subplots(
         1, 2, figsize=(8, 3.4), layout="constrained", sharey=True, squeeze=True
     )
-    marks = dict(zip(claims.NETWORKS, ("o", "^"), strict=True))
-    for axes, budget in zip(both, claims.BUDGETS, strict=True):
-        for column, method in enumerate(claims.METHODS):
-            for index, rate in enumerate(claims.RATES):
+    marks = dict(zip(NETWORKS, ("o", "^"), strict=True))
+    for axes, budget in zip(both, BUDGETS, strict=True):
+        for column, method in enumerate(METHODS):
+            for index, rate in enumerate(RATES):
                 for offset, (network, mark) in zip((-0.06, 0.06), marks.items(), strict=True):
                     cell = f"{method}-{network}-{rate:g}"
                     values = [runs.read(cell, s, "w1", budget) for s in runs.experiment.seeds]
@@ -132,7 +132,7 @@ def ring(runs: Runs) -> Figure:
                         label=label,
                     )
         _floor(axes, runs.floor("w1"))
-        names = [NAMES[method] for method in claims.METHODS]
+        names = [NAMES[method] for method in METHODS]
         axes.set_xticks(range(len(names)), names)
         axes.set(title=f"within the {budget}", yscale="log")
     both[0].set_ylabel("w1; rates 1e-4, 5e-4, 2.5e-3 from the left")
@@ -152,7 +152,7 @@ PICTURES = {
 def main(names: Iterable[str] = PICTURES) -> None:
     """Draws what can be drawn."""
     kept = json.loads((RESULTS / "claims.json").read_text())
-    runs = {name: Runs(name, kept.get(name, [])) for name in claims.EXPERIMENTS}
+    runs = {name: Runs(name, kept.get(name, [])) for name in EXPERIMENTS}
     with mpl.rc_context(STYLE):
         for name in names:
             draw, needed = PICTURES[name]
