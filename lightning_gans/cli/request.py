@@ -317,7 +317,7 @@ def _said(flags: Sequence[str]) -> Iterator[tuple[str, Any]]:
                 text = Path(text).read_text()
             content = yaml.safe_load(text)
         for key, leaf in _leaves(content, name.removeprefix("--"), lists=True):
-            yield _short(key), leaf
+            yield _as_said(key), leaf
 
 
 def _leaves(value: Any, key: str = "", *, lists: bool = False) -> Iterator[tuple[str, Any]]:
@@ -346,6 +346,12 @@ def _short(key: str) -> str:
     """Returns a key without what flags leave out: ``class_path``, ``init_args`` and positions."""
     parts = re.sub(r"\[\d+\]", "", key).split(".")
     return ".".join(part for part in parts if part not in ("class_path", "init_args", ""))
+
+
+def _as_said(key: str) -> str:
+    """Returns a key as flags have it: a part of a list, like one that a flag adds, ends in +."""
+    is_part = re.search(r"\[\d+\](\.class_path)?$", key) is not None
+    return _short(key).removesuffix("+") + "+" if is_part else _short(key)
 
 
 def _without(settings: Any, key: list[str]) -> Any:
@@ -390,7 +396,7 @@ def _in_file(path: Path) -> list[tuple[str, Any]]:
         raise InputError(f"config: {path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"config: {path} has no settings, such as model: WGANGP.")
-    return [(_short(key), leaf) for key, leaf in _leaves(content, lists=True)]
+    return [(_as_said(key), leaf) for key, leaf in _leaves(content, lists=True)]
 
 
 def is_whole(saved: object) -> bool:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from lightning.pytorch import LightningDataModule
 
 from lightning_gans import GAN
@@ -215,7 +216,15 @@ MISTAKES = [
         ["evaluate", "--ckpt_path", "runs/ring", "--data.bath_size", "3"],
         "data: there is no setting bath_size: did you mean batch_size?",
     ),
+    (["fit", "--config", "part.yaml"], "model.regularizers: there is no class R3; there are Bal"),
+    (["fit", "--config", "inner.yaml"], "model.regularizers: R1 has no setting weigth: did you"),
+    (["fit", "--config", "much.yaml"], "model.regularizers.weight must be a number, got much."),
 ]
+def write_config(path, regularizers):
+    model = {"class_path": "GAN", "init_args": {"regularizers": regularizers}}
+    Path(path).write_text(yaml.safe_dump({"model": model, "data": "GaussianRing"}))
+
+
 ALL = """
 import io, json, resource, sys
 from contextlib import redirect_stderr
@@ -245,6 +254,12 @@ def test_misspelt_names_are_told_without_pytorch():
     )
     Path("list.yaml").write_text("- 1\n")
     Path("bad.yaml").write_text("model: [\n")
+    for name, part in {
+        "part": {"class_path": "R3"},
+        "inner": {"class_path": "R1", "init_args": {"weigth": 1}},
+        "much": {"class_path": "R1", "init_args": {"weight": "much"}},
+    }.items():
+        write_config(f"{name}.yaml", [part])
     before = sorted(Path().rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", ALL],
@@ -304,6 +319,34 @@ def test_what_the_parser_may_accept_is_left_to_it(arguments):
     Path("data.yaml").write_text("{class_path: GaussianRing, init_args: {sd: 0.1}}")
     Path("trainer.yaml").write_text("max_steps: 3")
     check(["fit", *arguments])
+
+
+CHECKED = """
+import json, sys
+from lightning_gans.cli.mistakes import check
+for command in json.load(sys.stdin):
+    check(command)
+"""
+
+
+def test_a_config_may_have_a_list_of_parts():
+    """As the config.yaml of a run has them whose regularizers were added by flags."""
+    r1, r2 = (
+        {"class_path": name, "init_args": {"weight": 0.5}}
+        for name in ("R1", "lightning_gans.regularizers.R2")
+    )
+    commands = []
+    for index, parts in enumerate(([r1, r2], [r1], [{"class_path": "R1"}], ["R1", "R2"], [])):
+        write_config(f"{index}.yaml", parts)
+        commands.append(["fit", "--config", f"{index}.yaml"])
+        commands.append([*RING, f"--model.regularizers={json.dumps(parts)}"])
+    subprocess.run(
+        [sys.executable, "-c", CHECKED],
+        input=json.dumps(commands),
+        text=True,
+        check=True,
+        timeout=60,
+    )
 
 
 def test_classes_of_a_program_that_calls_the_command_line_are_left_to_the_parser():
