@@ -220,6 +220,8 @@ MISTAKES = [
     (["fit", "--config", "inner.yaml"], "model.regularizers: R1 has no setting weigth: did you"),
     (["fit", "--config", "much.yaml"], "model.regularizers.weight must be a number, got much."),
 ]
+
+
 def write_config(path, regularizers):
     model = {"class_path": "GAN", "init_args": {"regularizers": regularizers}}
     Path(path).write_text(yaml.safe_dump({"model": model, "data": "GaussianRing"}))
