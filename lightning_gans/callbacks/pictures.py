@@ -29,10 +29,11 @@ class Pictures(Callback):
     norms and scores, ``figures/real_and_generated.png`` and ``figures/training.gif``. Points in
     the plane leave ``figures/optimum.png``, the discriminator beside the best one where that is
     known, and images ``figures/interpolation.png``, rows of images on the arcs between two latents
-    each. A model that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over
-    those that are made of them, and, if it has classes, ``figures/styles.png``: behind each real
-    image its latents in every class, at most 10. Loggers that take images get each as
-    ``media/<name>``.
+    each. If there is an augmentation, ``figures/augmented.png`` has real images in its first row,
+    and below each what the augmentation makes of it. A model that `Reconstructs` images leaves
+    ``figures/reconstructions.png``, real rows over those that are made of them, and, if it has
+    classes, ``figures/styles.png``: behind each real image its latents in every class, at most 10.
+    Loggers that take images get each as ``media/<name>``.
 
     Conditional images have a row for each class, at most 10, of the same latents; the level sets
     of conditional points are those of class 0.

@@ -22,6 +22,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
+from lightning_gans.augment import Augmentation
 from lightning_gans.core import batch_checks, checks, turns
 from lightning_gans.core.checkpointing import RECORD_KEY
 from lightning_gans.core.compiling import Compiled
@@ -139,6 +140,10 @@ class AdversarialModule(TermsModule):
             self.train()  # a model that was loaded to be evaluated
         data = getattr(self.trainer, "datamodule", None)
         self.value_range = getattr(data, "value_range", self.value_range)
+        if self.value_range is not None:
+            for part in self.modules():
+                if isinstance(part, Augmentation):
+                    part.value_range = self.value_range
         strategy = self.trainer.strategy
         spare_driver_search()
         given = os.environ.get("PL_GLOBAL_SEED")

@@ -147,6 +147,8 @@ def fixed_samples(gan: "GAN", number: int) -> Tensor:
 def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
     """Returns images on the arcs between fixed latents, row by row, each of one class.
 
+    If the model has an augmentation, there are also real images over what it makes of them.
+
     Args:
         gan: the model.
         real: some real samples; there is nothing for others than images.
@@ -160,7 +162,13 @@ def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
         labels = torch.arange(ROWS, device=gan.device) % gan.num_classes
         labels = labels.repeat_interleave(STEPS)
     images = gan.evaluated.sample(latents_between(start, end, STEPS), labels)
-    return {"interpolation": Grid(images, STEPS)}
+    found: dict[str, Drawing] = {"interpolation": Grid(images, STEPS)}
+    if gan.augment is not None:
+        few = real.real[:COLUMNS]
+        with torch.no_grad():
+            made = gan.augment(torch.cat([few] * (COLUMNS - 1)))
+        found["augmented"] = Grid(torch.cat([few, made]), len(few))
+    return found
 
 
 def _samples(gan: "GAN", real: Batch, number: int) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -100,7 +100,10 @@ class Images(pl.LightningDataModule):
         self.value_range = value_range
 
     def train_dataloader(self):
-        return DataLoader(TensorDataset(torch.zeros(32, 1, 4, 4)), batch_size=8)
+        levels = torch.linspace(*self.value_range, 8)[:, None, None, None]
+        return DataLoader(
+            TensorDataset(levels.expand(8, 1, 4, 4).repeat(4, 1, 1, 1)), batch_size=8
+        )
 
 
 @pytest.mark.parametrize(("value", "value_range"), [(-1.0, (-1.0, 1.0)), (0.0, (0.0, 1.0))])
@@ -112,6 +115,27 @@ def test_images_are_drawn_by_the_range_of_the_data(value, value_range):
     picture = np.asarray(Image.open("run/samples/0000001.png"))
     assert sorted(np.unique(picture).tolist()) == [0, 255]
     assert (picture[2:6, 2:6] == 0).all()
+
+
+class Turned(nn.Module):
+    """An augmentation that shows: it turns grey levels around."""
+
+    def forward(self, x):
+        return -x
+
+
+def test_real_images_are_drawn_over_what_the_augmentation_makes_of_them():
+    arguments = {"data_shape": (1, 4, 4), "generator": Constant(0.0), "augment": Turned()}
+    drawn(GAN(**arguments), Images((-1.0, 1.0)), max_steps=1)
+    assert "augmented.png" in files("run/figures")
+    picture = np.asarray(Image.open("run/figures/augmented.png"))[..., 0]
+    grid = [
+        [picture[6 * i + 2 : 6 * i + 6, 6 * j + 2 : 6 * j + 6] for j in range(8)] for i in range(8)
+    ]
+    levels = np.linspace(0, 255, 8).round()  # of the real images
+    for i, row in enumerate(grid):
+        for image, level in zip(row, levels, strict=True):
+            assert (image == (level if i == 0 else 255 - level)).all()
 
 
 def nn_sgd_that_stands_still(parameters):
