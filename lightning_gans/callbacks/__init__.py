@@ -1,4 +1,4 @@
-"""Callbacks: evaluation, pictures, averaging, checkpoints and progress of a GAN in training."""
+"""Callbacks: scores, pictures, averages, schedules, checkpoints and progress of training."""
 
 from lightning_gans.callbacks.alarms import Alarms
 from lightning_gans.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
@@ -6,6 +6,7 @@ from lightning_gans.callbacks.ema import GeneratorEMA
 from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.callbacks.pictures import Pictures
 from lightning_gans.callbacks.progress import Progress
+from lightning_gans.callbacks.schedule import Schedule
 from lightning_gans.callbacks.weights import WeightHistograms
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "GeneratorEMA",
     "Pictures",
     "Progress",
+    "Schedule",
     "WeightHistograms",
 ]

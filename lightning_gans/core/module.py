@@ -69,6 +69,7 @@ class AdversarialModule(TermsModule):
         new_settings: whether training continues from the checkpoint of a model with other
             settings. The learning rates are those of this one then, unless there is a scheduler,
             and the next row holds means over the updates since, so that no term is left over.
+        scheduled: values of this update that schedules have given to scalars, for the rows.
         last_logged: the values last logged, training's and evaluation's, for progress bars.
         stopwatch: runs while the model trains, and stands still in validations; a callback that
             does other work pauses it.
@@ -97,6 +98,7 @@ class AdversarialModule(TermsModule):
         self.players: list[Player] = []
         self.has_trained = False
         self.images_per_update = 0
+        self.scheduled: dict[str, float] = {}
         self.last_logged: dict[str, float] = {}
         self._compiled: dict[str, Compiled] = {}
         self._means = RunningMeans()
@@ -178,6 +180,7 @@ class AdversarialModule(TermsModule):
     def on_train_start(self) -> None:
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.has_trained = False
+        self.scheduled = {}
         self.note_constants()
         self._means.to(self.device)
         if self.new_settings and self.scheduler is None:
@@ -354,6 +357,7 @@ class AdversarialModule(TermsModule):
         row["updates_per_s"] = (now.update - last) / max(seconds - before, 1e-9)
         row["images_seen"] = self.images_seen
         row |= {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
+        row |= self.scheduled
         row = {f"train/{name}": value for name, value in row.items()}
         self.last_logged.update(row)
         for logger in self.trainer.loggers:

@@ -22,7 +22,8 @@ class R3GAN(GAN):
         The GAN is dead; long live the GAN! A Modern GAN Baseline (Huang et al., 2024), section 2
         and equation 2, https://arxiv.org/abs/2501.05441. The defaults are those that its authors'
         code begins with on CIFAR-10; there gamma, the learning rate and beta2 then follow
-        schedules, and the samples are augmented. The paper's networks are not part of this class.
+        schedules (see `Schedule`), and the samples are augmented. The paper's networks are not
+        part of this class.
 
     Args:
         gamma: weight of R1 and of R2, each with its factor 1/2: 0.05 for CIFAR-10, up to 150 for
