@@ -548,6 +548,7 @@ def _reason(error: BaseException) -> BaseException:
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)
     ours = [cause for cause in causes[1:] if isinstance(cause, ValueError)]
+    ours = [cause for cause in ours if not str(cause).startswith("Does not validate against")]
     return ours[0] if ours else causes[-1]
 
 

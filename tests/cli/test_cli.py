@@ -513,6 +513,10 @@ LONG = "x" * 5000
             ["--model.penalty.weight", "-1"],
             "GradientPenalty: weight must be at least 0, got -1.0.",
         ),
+        (
+            ["--model.augment", "DiffAugment", "--model.augment.p", "2"],
+            "DiffAugment: p must be from 0 to 1, got 2.0. Use 1 to change every image.",
+        ),
         (["--data.sd", "-1"], "sd must be above 0, got -1.0."),
         (["--data", "ArrayData", "--data.path", "nan.npy"], "path: 1 rows of nan.npy hold NaN"),
         (["--model.generator", "torch.nn.Flatten"], "generator: "),
