@@ -2,7 +2,7 @@
 
 from lightning_gans.callbacks.alarms import Alarms
 from lightning_gans.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
-from lightning_gans.callbacks.ema import GeneratorEMA
+from lightning_gans.callbacks.ema import GeneratorEMA, GeneratorSWA
 from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.callbacks.pictures import Pictures
 from lightning_gans.callbacks.progress import Progress
@@ -15,6 +15,7 @@ __all__ = [
     "Checkpoint",
     "Evaluation",
     "GeneratorEMA",
+    "GeneratorSWA",
     "Pictures",
     "Progress",
     "Schedule",

@@ -1,4 +1,4 @@
-"""Exponential moving averages of the networks that generate."""
+"""Averages over updates of the networks that generate."""
 
 import copy
 from typing import Any
@@ -13,7 +13,7 @@ from lightning_gans.core.checkpointing import AVERAGE_KEY
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.networks.inspect import share_buffers
 
-__all__ = ["GeneratorEMA"]
+__all__ = ["GeneratorEMA", "GeneratorSWA"]
 
 
 class GeneratorEMA(Callback):
@@ -183,3 +183,33 @@ class GeneratorEMA(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, network in self.networks.items():
             network.load_state_dict(state_dict[name])
+
+
+class GeneratorSWA(GeneratorEMA):
+    """Keeps the plain mean of the generator over all updates after a number of them.
+
+    Everything else is as for `GeneratorEMA`: stochastic weight averaging with a share of 1 / n for
+    the n-th update that counts. The statistics of normalization layers are averaged with the
+    weights; they are not computed anew, as the paper on classifiers does.
+
+    References:
+        | Averaging Weights Leads to Wider Optima and Better Generalization (Izmailov et al.,
+        | 2018), https://arxiv.org/abs/1803.05407; it averages once a cycle, not in each update.
+        | The Unusual Effectiveness of Averaging in GAN Training (Yazici et al., 2019), the moving
+        | average in its comparison, https://arxiv.org/abs/1806.04498
+
+    Args:
+        start: generator updates before those that count, at least 0; until then the average is a
+            copy.
+
+    Raises:
+        ValueError: if ``start`` is out of range.
+    """
+
+    def __init__(self, start: int) -> None:
+        super().__init__(start=start)
+
+    @override
+    def _kept(self, update: int, images: int) -> float:
+        number = max(1, update - self.start)
+        return (number - 1) / number

@@ -19,6 +19,7 @@ from lightning_gans.callbacks import (
     Checkpoint,
     Evaluation,
     GeneratorEMA,
+    GeneratorSWA,
     Progress,
 )
 from lightning_gans.callbacks.progress import _total_updates
@@ -178,6 +179,25 @@ def test_weights_are_averaged_in_their_own_precision_and_other_buffers_copied():
 )
 def test_an_update_keeps_the_share_of_its_decay_or_half_life(arguments, update, images, kept):
     assert GeneratorEMA(**arguments)._kept(update, images) == pytest.approx(kept, rel=1e-12)
+
+
+def test_the_plain_mean_is_over_the_updates_after_its_start():
+    average, history = GeneratorSWA(start=2), History()
+    generator = MLPGenerator(2, (2,), [8, 8], normalization=nn.BatchNorm1d)
+    fitted(GAN(data_shape=(2,), generator=generator), max_steps=6, callbacks=[average, history])
+    found = average.networks["generator"].state_dict()
+    for name, value in found.items():
+        counted = torch.stack([state[name] for state in history.states[2:]])
+        if value.is_floating_point():
+            assert_close(value, counted.mean(0), rtol=1e-5, atol=1e-6)
+            assert not torch.equal(value, counted[-1])
+        else:
+            assert torch.equal(value, counted[-1])
+
+
+@pytest.mark.parametrize(("update", "kept"), [(1, 0.0), (3, 0.0), (4, 0.5), (12, 0.9)])
+def test_the_plain_mean_keeps_what_the_updates_before_weigh(update, kept):
+    assert GeneratorSWA(start=2)._kept(update, 8) == pytest.approx(kept, abs=1e-15)
 
 
 def test_the_half_life_counts_the_images_of_one_update():

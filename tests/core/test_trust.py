@@ -48,9 +48,9 @@ CLOSED = {
         *("OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR"),
     },
     "callbacks": {
-        *("Alarms", "Checkpoint", "Evaluation", "GeneratorEMA", "Pictures", "Progress"),
+        *("Alarms", "Checkpoint", "Evaluation", "GeneratorEMA", "GeneratorSWA", "Pictures"),
         *("DeviceStatsMonitor", "EarlyStopping", "LearningRateMonitor", "ModelSummary"),
-        *("RichModelSummary", "WeightHistograms"),
+        *("Progress", "RichModelSummary", "Schedule", "WeightHistograms"),
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
