@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import shown
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softmax
 from torch.nn.utils import parametrize
@@ -51,9 +52,11 @@ from lightning_gans import (
     regularizers,
 )
 from lightning_gans.augment import InstanceNoise
+from lightning_gans.callbacks import Lookahead, Schedule
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import MMD, Cramer, LeastSquares, NonSaturating
 from lightning_gans.networks import GradientNormalization, SpectralNorm
+from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
 from lightning_gans.regularizers import GradientPenalty, Regularizer
 
 BATCH = 6
@@ -735,6 +738,8 @@ class Game:
         regularizers: weights of `REGULARIZERS`, and how often they are computed.
         clip: bound of the discriminator's parameters.
         arguments: of the variant; the loss and the regularizers if it does not have them itself.
+        corrected: rounds after each of which Lookahead corrects the weights by half; 0 for none.
+        falling: rounds in which the learning rates fall from 1e-2 to 0; 0 if they do not.
     """
 
     structure: Structure
@@ -742,6 +747,15 @@ class Game:
     regularizers: tuple[tuple[str, float, int], ...] = ()
     clip: float | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    corrected: int = 0
+    falling: int = 0
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """New ones for a training."""
+        lookahead = [Lookahead(self.corrected, 0.5)] if self.corrected else []
+        falls = [Schedule("optimizer_*.lr", 1e-2, 0.0, self.falling)] if self.falling else []
+        return [*lookahead, *falls]
 
     def d(self, real, fake, of=""):
         return LOSSES[self.loss][0](real, fake, *self._whose(of))
@@ -819,8 +833,8 @@ class Game:
         return self.structure.variant(
             data_shape=(2,),
             n_critic=n_critic,
-            optimizer_g=OPTIMIZER,
-            optimizer_d=OPTIMIZER,
+            optimizer_g=self.structure.optimizer,
+            optimizer_d=self.structure.optimizer,
             **classes,
             **others,
             **networks,
@@ -883,6 +897,10 @@ def on(made: Callable[[int], dict[str, nn.Module]], played: Game) -> Game:
     return replace(played, structure=replace(played.structure, made=made))
 
 
+def optimizing(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    return partial(kind, lr=1e-2, beta1=0.5, beta2=0.9)
+
+
 PENALTY = ("GradientPenalty", 0.7, 1)
 NOISY = LeastSquares(real_target=-1.0, fake_target=1.0, generator_target=-1.0, label_noise=0.05)
 GAMES = {
@@ -938,6 +956,11 @@ GAMES = {
     "GAN with a lazy R1": game("GAN", "Hinge", ("R1", 3.0, 2)),
     "R3GAN x ACGAN": game("ACGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
     "CVAEGAN with a penalty": game("CVAEGAN", "Wasserstein", PENALTY),
+    "GAN with optimism": Game(replace(STRUCTURES["GAN"], optimizer=optimizing(OptimisticAdam))),
+    "GAN with extrapolation": Game(
+        replace(STRUCTURES["GAN"], optimizer=optimizing(PastExtraAdam))
+    ),
+    "GAN with lookahead and a schedule": Game(STRUCTURES["GAN"], corrected=2, falling=8),
     "CycleGAN": game("CycleGAN", "LeastSquares"),
     "CycleGAN with a penalty": game("CycleGAN", "Wasserstein", PENALTY),
 }
@@ -1006,7 +1029,11 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
         ADAPTIVE[game.loss].reset()
     source = game.data()
     size = BATCH * n_critic
+    trained = [parameter for parameters in owned for parameter in parameters]
+    behind = [parameter.detach().clone() for parameter in trained]
     for update in range(1, rounds + 1):
+        for optimizer in optimizers if game.falling else ():
+            optimizer.param_groups[0]["lr"] = 1e-2 * (1 - (update - 1) / game.falling)
         streams = Streams(update, ranks)
         batches = [
             source.training_batches(SEED, size, rank, ranks)(update - 1) for rank in range(ranks)
@@ -1037,6 +1064,10 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
                             parameter.copy_(parameter.clamp(-game.clip, game.clip))
                 if game.loss in ADAPTIVE:
                     ADAPTIVE[game.loss].after()
+        if game.corrected and update % game.corrected == 0:
+            behind = [(old + new.detach()) / 2 for old, new in zip(behind, trained, strict=True)]
+            for parameter, value in zip(trained, behind, strict=True):
+                parameter.data.copy_(value)
     return weights(networks) | game.state() | game.numbers
 
 

@@ -4,6 +4,7 @@ from lightning_gans.callbacks.alarms import Alarms
 from lightning_gans.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from lightning_gans.callbacks.ema import GeneratorEMA, GeneratorSWA
 from lightning_gans.callbacks.evaluation import Evaluation
+from lightning_gans.callbacks.lookahead import Lookahead
 from lightning_gans.callbacks.pictures import Pictures
 from lightning_gans.callbacks.progress import Progress
 from lightning_gans.callbacks.schedule import Schedule
@@ -16,6 +17,7 @@ __all__ = [
     "Evaluation",
     "GeneratorEMA",
     "GeneratorSWA",
+    "Lookahead",
     "Pictures",
     "Progress",
     "Schedule",

@@ -30,10 +30,19 @@ from made import fill, make_digits
 
 from datamodules import MNIST, ArrayData, ImageFolder
 from lightning_gans import ACGAN, CGAN, CVAEGAN, DRAGAN, WGAN
-from lightning_gans.callbacks import AtomicCheckpointIO, Checkpoint, Evaluation, GeneratorEMA
+from lightning_gans.augment import InstanceNoise
+from lightning_gans.callbacks import (
+    AtomicCheckpointIO,
+    Checkpoint,
+    Evaluation,
+    GeneratorEMA,
+    Lookahead,
+    Schedule,
+)
 from lightning_gans.cli.main import main
 from lightning_gans.core.timing import MEASURED
 from lightning_gans.networks import MLPDiscriminator, MLPGenerator, SpectralNorm
+from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
 from lightning_gans.regularizers import DRAGANPenalty, LeCam
 
 # From Python
@@ -83,6 +92,7 @@ class Run:
     trainer: dict[str, Any] = field(default_factory=dict)
     model: Callable[..., Any] = field(default=partial(WGAN, **SMALL))
     end: dict[str, Any] = field(default_factory=lambda: {"max_steps": 11})
+    callbacks: Callable[[], list[pl.Callback]] = list
 
     def __call__(self, folder: str, *, begin: str | None = None, stop: int | None = None):
         """Trains in a folder; returns the last update, rows, scores and what has been kept."""
@@ -105,7 +115,7 @@ class Run:
             num_sanity_val_steps=0,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[evaluation, GeneratorEMA(), saver],
+            callbacks=[*self.callbacks(), evaluation, GeneratorEMA(), saver],
             plugins=[keeps],
         )
         with suppress(Kill):
@@ -128,6 +138,23 @@ def penalised(**arguments):
     )
 
 
+def optimistic(scheduler, **arguments):
+    """Optimizers that remember more than moments, and scalars that follow schedules."""
+    return WGAN(
+        **SMALL,
+        optimizer_g=partial(PastExtraAdam, lr=1e-3),
+        optimizer_d=partial(OptimisticAdam, lr=1e-3),
+        augment=InstanceNoise(),
+        **arguments,
+    )
+
+
+def moving():
+    scalars = {"optimizer_d.lr": 1e-3, "augment.sd": 0.1, "ema.decay": 0.5}
+    schedules = [Schedule(name, value, 0.0, 9) for name, value in scalars.items()]
+    return [Lookahead(4), *schedules]
+
+
 slow = partial(pytest.param, marks=pytest.mark.slow)
 CLASSIFIED = {"num_classes": 8, **SMALL}
 BY_EPOCHS = {"max_steps": -1, "max_epochs": 2}
@@ -145,6 +172,7 @@ RUNS = {
     "CGAN": Run(2, CLASSES, 7, 5, model=partial(CGAN, **CLASSIFIED)),
     "ACGAN": Run(2, CLASSES, 7, 5, model=partial(ACGAN, **CLASSIFIED)),
     "regularizers with a state": Run(3, small_ring, 4, 3, model=penalised),
+    "optimism and schedules": Run(2, small_ring, 4, 3, model=optimistic, callbacks=moving),
     "CVAEGAN": Run(2, DIGITS, 7, 5, model=partial(CVAEGAN, **SMALL_CVAE)),
 }
 

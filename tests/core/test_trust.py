@@ -40,7 +40,8 @@ CLOSED = {
     "regularizers": REGULARIZERS,
     "optimizer": {
         *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "GANAdam"),
-        *("LBFGS", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD", "SparseAdam"),
+        *("LBFGS", "Muon", "NAdam", "OptimisticAdam", "PastExtraAdam", "RAdam", "RMSprop"),
+        *("Rprop", "SGD", "SparseAdam"),
     },
     "scheduler": {
         *("ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts"),
@@ -48,9 +49,9 @@ CLOSED = {
         *("OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR"),
     },
     "callbacks": {
-        *("Alarms", "Checkpoint", "Evaluation", "GeneratorEMA", "GeneratorSWA", "Pictures"),
+        *("Alarms", "Checkpoint", "Evaluation", "GeneratorEMA", "GeneratorSWA", "Lookahead"),
         *("DeviceStatsMonitor", "EarlyStopping", "LearningRateMonitor", "ModelSummary"),
-        *("Progress", "RichModelSummary", "Schedule", "WeightHistograms"),
+        *("Pictures", "Progress", "RichModelSummary", "Schedule", "WeightHistograms"),
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {

@@ -27,6 +27,7 @@ def main(folder: str | Path, nodes: str = "1", *cases: str) -> None:
             enable_progress_bar=False,
             enable_model_summary=False,
             limit_val_batches=0,
+            callbacks=GAMES[name].callbacks,
         )
         trainer.fit(model, GAMES[name].data())
         assert trainer.world_size == 2

@@ -54,7 +54,8 @@ def test_every_game_is_that_of_the_plain_loop_on_the_cpu(name, n_critic, monkeyp
     game = GAMES[name]
     model = game.model(n_critic)
     with DrawnOnTheCPU():
-        fitted(model, game.data(), max_steps=5, precision="64-true", **GPU)
+        arguments = {"precision": "64-true", "callbacks": game.callbacks, **GPU}
+        fitted(model, game.data(), max_steps=5, **arguments)
     expected = play(game, rounds=5, n_critic=n_critic, ranks=1)
     for key, value in expected.items():
         assert_close(model.state_dict()[key], value, rtol=0, atol=tolerance(game, key, 1e-9))

@@ -61,7 +61,7 @@ def test_training_is_that_of_the_plain_loop(name, n_critic, monkeypatch):
 
 def assert_like_the_plain_loop(game, n_critic):
     model = game.model(n_critic)
-    fitted(model, game.data(), max_steps=5, precision="64-true")
+    fitted(model, game.data(), max_steps=5, precision="64-true", callbacks=game.callbacks)
     expected = play(game, rounds=5, n_critic=n_critic, ranks=1)
     for key, value in expected.items():
         assert_close(model.state_dict()[key], value, rtol=0, atol=tolerance(game, key, 1e-12))
