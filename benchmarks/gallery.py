@@ -44,7 +44,7 @@ This page is written by `python benchmarks/gallery.py`.
 """
 GROUPS = {
     "Points": (
-        ("GaussianRing", "GaussianGrid", "OneZeroPattern"),
+        ("GaussianRing", "GaussianGrid", "PacGANGrid", "OneZeroPattern"),
         "Scores are means over several seeds. The ring has 8 modes and the grid has 25. Real\n"
         "data has a `w1` of {gan_ring[w1]:.3f} on the ring and {wgan_gp_grid_tuned[w1]:.3f} on "
         "the grid.",
