@@ -45,7 +45,7 @@ This page is written by `python benchmarks/gallery.py`.
 GROUPS = {
     "Points": (
         ("GaussianRing", "GaussianGrid", "PacGANGrid", "OneZeroPattern"),
-        "Scores are means over several seeds. The ring has 8 modes and the grid has 25. Real\n"
+        "Scores are means over the seeds. The ring has 8 modes and the grid has 25. Real\n"
         "data has a `w1` of {gan_ring[w1]:.3f} on the ring and {wgan_gp_grid_tuned[w1]:.3f} on "
         "the grid.",
     ),
@@ -111,7 +111,8 @@ def scores(config: str, results: dict[str, Any], steps: int) -> str:
     updates = runs[0]["updates"]
     trained = f"{updates:,} updates" if updates == steps else f"{updates:,} of {steps:,} updates"
     minutes = sum(run["wall_time_s"] for run in runs) / len(runs) / 60
-    lines = [f"{trained}, {minutes:.0f} min"]
+    seeds = f", {len(runs)} seeds" if runs[1:] else ""
+    lines = [f"{trained}, {minutes:.0f} min{seeds}"]
     known = runs[0]["scores"]
     shown = POINTS if isinstance(found, list) else IMAGES
     for name, places in shown.items():
