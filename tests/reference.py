@@ -45,6 +45,7 @@ from lightning_gans import (
     FisherGAN,
     HingeGAN,
     MinimaxGAN,
+    PacGAN,
     RaGAN,
     RaLSGAN,
     WGANDiv,
@@ -152,6 +153,13 @@ class Rebuilds(nn.Module):
 
 def two_with_autoencoder(num_classes: int) -> dict[str, nn.Module]:
     return {"generator": nn.Sequential(*layers(2, 2)), "discriminator": Rebuilds()}
+
+
+def two_with_packs(num_classes: int) -> dict[str, nn.Module]:
+    return {
+        "generator": nn.Sequential(*layers(2, 2)),
+        "discriminator": nn.Sequential(*layers(6, 1)),
+    }
 
 
 def two_with_class_head(num_classes: int) -> dict[str, nn.Module]:
@@ -563,6 +571,20 @@ def plain(nets, game, n_critic):
     ]
 
 
+def with_packs(nets, game, n_critic, size=3):
+    """The discriminator reads the entries of three points in a row."""
+
+    def packs(x):
+        starts = range(0, len(x), size)
+        return torch.stack([torch.cat([*x[first : first + size]]) for first in starts])
+
+    def of_packs(loss):
+        return lambda real, fake, labels: loss(packs(real), packs(fake), labels)
+
+    sides = plain(nets, game, n_critic)
+    return [replace(side, loss=of_packs(side.loss)) for side in sides]
+
+
 def with_errors(nets, game, n_critic, power=1, pulling=0.0):
     """The discriminator tells by how much its reconstruction of a sample is off."""
     read = nets["discriminator"]
@@ -719,6 +741,7 @@ STRUCTURES = {
     "CGAN": Structure(CGAN, plain, num_classes=3),
     "ACGAN": Structure(ACGAN, with_class_head, two_with_class_head, 3, CLASS_WEIGHTS),
     "CVAEGAN": Structure(CVAEGAN, with_encoder, four, 3, TERM_WEIGHTS),
+    "PacGAN": Structure(PacGAN, with_packs, two_with_packs, 0, {"pack_size": 3}),
     "CycleGAN": Structure(
         CycleGAN,
         between_domains,
@@ -946,6 +969,9 @@ GAMES = {
             "prior": NormalPrior(2),
         },
     ),
+    "PacGAN": Game(STRUCTURES["PacGAN"]),
+    "PacGAN with a penalty": game("PacGAN", "Wasserstein", PENALTY),
+    "R3GAN x PacGAN": game("PacGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
     "CGAN": Game(STRUCTURES["CGAN"]),
     "ACGAN": Game(STRUCTURES["ACGAN"]),
     "CVAEGAN": Game(STRUCTURES["CVAEGAN"]),
@@ -975,6 +1001,10 @@ WRAPPERS = {"spectral norm": SpectralNorm, "gradient normalization": GradientNor
 for wrapper, kind in WRAPPERS.items():
     LAZY[f"a lazy R1 on {wrapper}"] = on(wrapped(kind), LAZY["a lazy R1"])
 GAMES |= LAZY
+
+
+CURES = ("PacGAN with a penalty",)
+"""Games against lost modes, which are also compiled and resumed."""
 
 
 def data(num_classes: int = 0) -> GaussianRing:

@@ -101,7 +101,7 @@ def check_packs(number: int, slices: int, pack_size: int) -> None:
     if (number // slices) % pack_size != 0:
         raise ValueError(
             f"data: {number // slices} samples of an update cannot be split into packs of "
-            f"{pack_size}. Use a batch_size that is a multiple of {pack_size}."
+            f"{pack_size} (pack_size). Use a batch_size that is a multiple of {pack_size}."
         )
 
 

@@ -42,6 +42,7 @@ from lightning_gans.networks import (
 from lightning_gans.networks.independence import declares_it, treats_samples_alone
 from lightning_gans.networks.shapes import check_sizes
 from lightning_gans.optimizers import GANAdam
+from lightning_gans.packs import packed
 from lightning_gans.regularizers import Regularizer, View
 from lightning_gans.regularizers.base import Critic
 
@@ -93,7 +94,8 @@ class GAN(LatentModule):
 
     Attributes:
         label_conditioning: whether the discriminator of a model with classes reads the labels.
-        pack_size: samples that the discriminator judges at a time.
+        pack_size: m, samples that the discriminator judges at a time: it reads them as one of
+            m times the channels or entries. A subclass sets it.
 
     Raises:
         ValueError: if an argument is out of range, or the networks do not fit each other or the
@@ -202,12 +204,13 @@ class GAN(LatentModule):
         Returns:
             ``logit``, shape (N,) or (N, 1, h, w), and each of the `heads`, shape (N, size), all in
             single precision or better. If a regularizer reads them, also ``features``, shape
-            (N, F): what the last layer of the discriminator reads.
+            (N, F): what the last layer of the discriminator reads. With packs of m samples there
+            are N / m rows.
 
         Raises:
             ValueError: if the discriminator's output has another shape.
         """
-        x = self.augmented(x)
+        x = packed(self.augmented(x), self.pack_size)
         conditional = self.num_classes is not None and self.label_conditioning
         arguments: Any = (x, labels) if conditional else (x,)
         if not self._reads_features:
@@ -232,7 +235,8 @@ class GAN(LatentModule):
         """Returns what the discriminator is shown, for the regularizers."""
         discriminate = partial(self.discriminate, labels=samples.labels)
         outputs = partial(self.outputs, labels=samples.labels) if self._reads_features else None
-        return [View(discriminate, samples.real, samples.fake, samples=samples, outputs=outputs)]
+        view = View(discriminate, samples.real, samples.fake, samples=samples, outputs=outputs)
+        return [view if self.pack_size == 1 else view.of_packs(self.pack_size)]
 
     def discriminator_loss(self, samples: Samples) -> dict[str, Tensor]:
         """Returns the named terms of the discriminator's loss, without regularizers."""
@@ -291,6 +295,10 @@ class GAN(LatentModule):
             return self.discriminate(samples.real, samples.labels)
 
     @override
+    def usable(self, number: int) -> int:
+        return number // self.pack_size * self.pack_size
+
+    @override
     def example(self, n: int = 2) -> Samples:
         return super().example(n * self.pack_size)
 
@@ -311,7 +319,9 @@ class GAN(LatentModule):
 
     @override
     def evaluation_views(self, outputs: Mapping[str, Any]) -> Sequence[View]:
-        number = len(outputs["real"]) // self.pack_size * self.pack_size
+        number = self.usable(len(outputs["real"]))
+        if number == 0:
+            return []
         fields = {name: outputs[name] for name in ("real", "fake", "latent", "labels")}
         # Tensors of inference mode could not take part in a gradient.
         with torch.inference_mode(False):

@@ -131,6 +131,17 @@ class AdversarialModule(TermsModule):
         """The slices of a round's batch: the most updates that one of the players makes."""
         return max(player.updates for player in self.players or self.configure_players())
 
+    def usable(self, number: int) -> int:
+        """Returns how many samples of an update are played with, all by itself.
+
+        A discriminator that judges several samples at a time leaves the rest out where a loader
+        ends with a smaller batch.
+
+        Args:
+            number: of samples there are.
+        """
+        return number
+
     # Before the first update ---------------------------------------------------------------------
 
     @override
@@ -247,7 +258,7 @@ class AdversarialModule(TermsModule):
         """Plays one round: every player takes its turn. Only the last update is counted."""
         record = self.read_batch(batch)
         slices = self.batches_per_round
-        size = len(record) // slices
+        size = self.usable(len(record) // slices)
         exact = len(record) == slices * size
         if not self.has_trained:
             batch_checks.check_rows(record, slices, self)
@@ -256,7 +267,8 @@ class AdversarialModule(TermsModule):
             self.check(record)
         if size == 0:
             rank_zero_warn(
-                f"Skipped a batch of {len(record)} samples: a round needs at least {slices}."
+                f"Skipped a batch of {len(record)} samples, too few for the {slices} updates of a "
+                "round."
             )
             return
         if not self.has_trained:

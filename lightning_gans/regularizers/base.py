@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.packs import packed, unpacked
+
 __all__ = ["Critic", "Regularizer", "RegularizerSource", "View", "WeightRegularizer"]
 
 Critic = Callable[[Tensor], Tensor]
@@ -19,7 +21,8 @@ Critic = Callable[[Tensor], Tensor]
 class View:
     """A discriminator and what it is shown in an update, as regularizers see them.
 
-    A structure with two discriminators has two views.
+    A structure with two discriminators has two views. Where a discriminator judges packs, the view
+    shows packs in the place of samples, so that a regularizer reads the gradient of a whole pack.
 
     Attributes:
         discriminate: maps samples to outputs as the loss does; labels and the like are bound.
@@ -31,6 +34,7 @@ class View:
         name: of the discriminator, where there are several.
         outputs: maps samples to all that the discriminator says of them, of one pass: ``logit``
             and ``features``, shape (N, F). Given if a regularizer ``reads_features``.
+        pack_size: m, the samples in each row of ``real`` and ``fake``.
     """
 
     discriminate: Critic
@@ -41,6 +45,35 @@ class View:
     samples: Any = None
     name: str = ""
     outputs: Callable[[Tensor], Mapping[str, Tensor]] | None = None
+    pack_size: int = 1
+
+    def of_packs(self, size: int) -> "View":
+        """Returns the view whose samples are packs of those of this one.
+
+        Args:
+            size: samples of a pack.
+        """
+
+        def of_pack(read: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+            return lambda packs: read(unpacked(packs, size))
+
+        return replace(
+            self,
+            discriminate=of_pack(self.discriminate),
+            real=packed(self.real, size),
+            fake=packed(self.fake, size),
+            outputs=None if self.outputs is None else of_pack(self.outputs),
+            pack_size=size,
+        )
+
+    def augmented(self, augment: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Returns what it shows, with each sample augmented; those of a pack one by one.
+
+        Args:
+            augment: maps samples to samples of the same shape.
+            x: such as ``real``.
+        """
+        return packed(augment(unpacked(x, self.pack_size)), self.pack_size)
 
 
 class Regularizer(nn.Module, ABC):

@@ -146,7 +146,7 @@ class Consistency(Regularizer):
 
     def _difference(self, view: View, x: Tensor, outputs: Tensor | None) -> Tensor:
         outputs = view.discriminate(x) if outputs is None else outputs
-        return (outputs - view.discriminate(self.augment(x))).square().mean()
+        return (outputs - view.discriminate(view.augmented(self.augment, x))).square().mean()
 
 
 class BalancedConsistency(Consistency):

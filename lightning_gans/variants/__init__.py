@@ -15,6 +15,7 @@ from lightning_gans.variants.hinge import HingeGAN
 from lightning_gans.variants.lsgan import LSGAN
 from lightning_gans.variants.minimax import MinimaxGAN
 from lightning_gans.variants.mmd_gan import MMDGAN
+from lightning_gans.variants.pacgan import PacGAN
 from lightning_gans.variants.r3gan import R3GAN
 from lightning_gans.variants.ragan import RaGAN, RaLSGAN
 from lightning_gans.variants.rsgan import RSGAN
@@ -46,6 +47,7 @@ __all__ = [
     "FisherGAN",
     "HingeGAN",
     "MinimaxGAN",
+    "PacGAN",
     "RaGAN",
     "RaLSGAN",
     "WGANDiv",

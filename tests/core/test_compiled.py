@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from conftest import SMALL, quiet_trainer, small_ring
-from reference import LAZY
+from reference import CURES, GAMES, LAZY
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -36,7 +36,7 @@ def trained(make, *, compiled=None):
     model = make()
     noted = Compilations()
     quiet_trainer(3, log_every_n_steps=2, limit_val_batches=0, callbacks=[noted]).fit(
-        model, small_ring()
+        model, small_ring(batch_size=12)
     )
     assert noted.found == (compiled or {})
     assert model._compiled == {}  # it could not be pickled
@@ -60,13 +60,13 @@ def test_compiled_losses_and_gradients_are_those_of_eager_mode():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LAZY)
-def test_every_regularizer_is_compiled_as_it_is_in_eager_mode(name):
+@pytest.mark.parametrize("name", [*LAZY, *CURES])
+def test_every_regularizer_and_cure_is_compiled_as_it_is_in_eager_mode(name):
     """On the networks of the plain loop, with a row and with updates in which it is not due."""
 
     def make(compile):
         def model():
-            played = LAZY[name]
+            played = GAMES[name]
             plain = replace(played, arguments={**played.arguments, "compile": compile})
             return plain.model(1)
 

@@ -364,7 +364,7 @@ def test_a_shorter_last_batch_is_trimmed_and_a_tiny_one_left_out():
     assert trainer.global_step == 11
     assert model.images_seen == 93
     loader = DataLoader(TensorDataset(torch.randn(20, 2)), batch_size=9)
-    with pytest.warns(UserWarning, match="Skipped a batch of 2 samples: a round needs at least 3"):
+    with pytest.warns(UserWarning, match="Skipped a batch of 2 samples, too few for the 3 upd"):
         trainer = fitted(GAN(**SMALL, n_critic=3), loader, max_steps=-1, max_epochs=1)
     assert trainer.global_step == 2
 

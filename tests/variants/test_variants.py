@@ -11,6 +11,7 @@ from conftest import SMALL, MadeImages, fitted, fitting_data, quiet_trainer, sma
 from interrupted import assert_same
 from reference import (
     CASES,
+    CURES,
     GAMES,
     LAZY,
     LOSSES,
@@ -81,7 +82,7 @@ def assert_resumed_to_the_same_end(whole, game, n_critic):
 
 
 SAMPLE = {"GAN": set(KINDS), "CGAN": {"Hinge", "Wasserstein", "RelativisticPaired"}}
-SAMPLE["ACGAN"] = SAMPLE["CVAEGAN"] = SAMPLE["CycleGAN"] = SAMPLE["CGAN"]
+SAMPLE["ACGAN"] = SAMPLE["CVAEGAN"] = SAMPLE["CycleGAN"] = SAMPLE["PacGAN"] = SAMPLE["CGAN"]
 """The losses that each structure is tried with in the quick tests."""
 
 
@@ -120,6 +121,12 @@ def test_a_resumed_run_continues_with_the_scalar_of_its_loss(name, monkeypatch):
     (scalar,) = (value for key, value in whole.state_dict().items() if key.startswith("loss."))
     assert scalar != 0
     assert_resumed_to_the_same_end(whole, GAMES[name], 2)
+
+
+@pytest.mark.parametrize("name", CURES)
+def test_a_cure_for_lost_modes_is_resumed_to_the_same_end(name, monkeypatch):
+    monkeypatch.setenv("PL_GLOBAL_SEED", str(SEED))
+    assert_resumed_to_the_same_end(assert_like_the_plain_loop(GAMES[name], 2), GAMES[name], 2)
 
 
 def test_every_variant_loss_and_regularizer_is_compared():
