@@ -56,7 +56,12 @@ from lightning_gans.augment import InstanceNoise
 from lightning_gans.callbacks import Lookahead, Schedule
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import MMD, Cramer, LeastSquares, NonSaturating
-from lightning_gans.networks import GradientNormalization, SpectralNorm
+from lightning_gans.networks import (
+    GradientNormalization,
+    MinibatchDiscrimination,
+    MinibatchStdDev,
+    SpectralNorm,
+)
 from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
 from lightning_gans.regularizers import GradientPenalty, Regularizer
 
@@ -153,6 +158,20 @@ class Rebuilds(nn.Module):
 
 def two_with_autoencoder(num_classes: int) -> dict[str, nn.Module]:
     return {"generator": nn.Sequential(*layers(2, 2)), "discriminator": Rebuilds()}
+
+
+def two_comparing(make: Callable[[], MinibatchStdDev | MinibatchDiscrimination]):
+    """Makes the networks of `two`, the discriminator with a layer that compares its features."""
+
+    def made(num_classes: int) -> dict[str, nn.Module]:
+        networks = two(num_classes)
+        first, activation, *_ = networks["discriminator"]
+        layer = make()
+        last = nn.Linear(layer.out_features, 1), nn.Flatten(0)
+        judge = nn.Sequential(first, activation, layer, *last)
+        return {**networks, "discriminator": judge}
+
+    return made
 
 
 def two_with_packs(num_classes: int) -> dict[str, nn.Module]:
@@ -972,6 +991,12 @@ GAMES = {
     "PacGAN": Game(STRUCTURES["PacGAN"]),
     "PacGAN with a penalty": game("PacGAN", "Wasserstein", PENALTY),
     "R3GAN x PacGAN": game("PacGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
+    "GAN with minibatch deviations": on(
+        two_comparing(partial(MinibatchStdDev, 8, 3)), Game(STRUCTURES["GAN"])
+    ),
+    "GAN with minibatch discrimination": on(
+        two_comparing(partial(MinibatchDiscrimination, 8, 4, 3)), Game(STRUCTURES["GAN"])
+    ),
     "CGAN": Game(STRUCTURES["CGAN"]),
     "ACGAN": Game(STRUCTURES["ACGAN"]),
     "CVAEGAN": Game(STRUCTURES["CVAEGAN"]),
@@ -1003,7 +1028,11 @@ for wrapper, kind in WRAPPERS.items():
 GAMES |= LAZY
 
 
-CURES = ("PacGAN with a penalty",)
+CURES = (
+    "PacGAN with a penalty",
+    "GAN with minibatch deviations",
+    "GAN with minibatch discrimination",
+)
 """Games against lost modes, which are also compiled and resumed."""
 
 

@@ -90,19 +90,24 @@ def check_samples(real: Tensor, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_packs(number: int, slices: int, pack_size: int) -> None:
-    """Refuses a batch whose slices cannot be packed.
+def check_packs(number: int, pack_size: int, group_size: int) -> None:
+    """Refuses samples that cannot be split into packs and groups.
 
     Args:
-        number: samples of the batch.
-        slices: updates of a round that share it.
+        number: samples of an update.
         pack_size: samples that a discriminator judges at a time.
+        group_size: packs that it compares with each other, all of them if there are fewer.
     """
-    if (number // slices) % pack_size != 0:
-        raise ValueError(
-            f"data: {number // slices} samples of an update cannot be split into packs of "
-            f"{pack_size} (pack_size). Use a batch_size that is a multiple of {pack_size}."
-        )
+    packs, left = divmod(number, pack_size)
+    for kind, size, bad in (
+        ("packs", pack_size, left),
+        ("groups", pack_size * group_size, packs > group_size and packs % group_size),
+    ):
+        if bad:
+            raise ValueError(
+                f"data: {number} samples of an update cannot be split into {kind} of {size} "
+                f"({kind.rstrip('s')}_size). Use a batch_size that is a multiple of {size}."
+            )
 
 
 def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:

@@ -40,6 +40,7 @@ from lightning_gans.networks import (
     outputs_with_features,
 )
 from lightning_gans.networks.independence import declares_it, treats_samples_alone
+from lightning_gans.networks.inspect import compares_samples, group_size_of
 from lightning_gans.networks.shapes import check_sizes
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.packs import packed
@@ -153,6 +154,7 @@ class GAN(LatentModule):
         self.optimizer_d = optimizer_d
         self._sample_shape = self.data_shape or ()
         self._joins = False
+        self._group_size = group_size_of(self.discriminator)
         self._reads_features = any(r.reads_features for r in (*regularizers, *regularizers_g))
 
     # What a variant may override -----------------------------------------------------------------
@@ -278,7 +280,8 @@ class GAN(LatentModule):
     def check(self, batch: Batch) -> None:
         check_samples(batch.real, self._sample_shape)
         if self.training and not self.has_trained:
-            check_packs(len(batch), self.batches_per_round, self.pack_size)
+            number = len(batch) // self.batches_per_round
+            check_packs(number, self.pack_size, self._group_size)
         if self.num_classes is not None:
             check_labels(batch.real, batch.labels, self.num_classes)
 
@@ -296,7 +299,15 @@ class GAN(LatentModule):
 
     @override
     def usable(self, number: int) -> int:
-        return number // self.pack_size * self.pack_size
+        packs = number // self.pack_size
+        if packs > self._group_size:  # fewer are a group of their own
+            packs -= packs % self._group_size
+        return packs * self.pack_size
+
+    @property
+    def judges_alone(self) -> bool:
+        """Whether the discriminator judges a sample without others beside it."""
+        return self.pack_size == 1 and not compares_samples(self.discriminator)
 
     @override
     def example(self, n: int = 2) -> Samples:
@@ -338,7 +349,7 @@ class GAN(LatentModule):
         and it reads one sample at a time, without labels.
         """
         reads_labels = self.num_classes is not None and self.label_conditioning
-        if not isinstance(self.loss, Wasserstein) or reads_labels or self.pack_size > 1:
+        if not isinstance(self.loss, Wasserstein) or reads_labels or not self.judges_alone:
             return None
 
         def critic(x: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def beside_the_optimum(gan: "GAN", real: Batch, data: Any) -> Beside | None:
         real: some real samples.
         data: the data module, or None.
     """
-    if real.real.shape[1:] != (2,) or gan.num_classes is not None or gan.pack_size > 1:
+    if real.real.shape[1:] != (2,) or gan.num_classes is not None or not gan.judges_alone:
         return None
     critic = gan.wasserstein_critic()
     if critic is not None:

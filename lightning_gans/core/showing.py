@@ -106,7 +106,7 @@ def pictures(gan: "GAN", real: Batch, number: int) -> dict[str, Drawing]:
     """
     fake, alike, labels = _samples(gan, real, number)
     found: dict[str, Drawing] = {"samples": Comparison(fake, alike)}
-    if fake.ndim == 2 and fake.shape[1] == 2 and gan.pack_size == 1:
+    if fake.ndim == 2 and fake.shape[1] == 2 and gan.judges_alone:
         note = ""
         if labels is not None:
             assert real.labels is not None

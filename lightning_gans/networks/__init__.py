@@ -5,6 +5,11 @@ from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics
+from lightning_gans.networks.minibatch import (
+    MinibatchDiscrimination,
+    MinibatchFeatures,
+    MinibatchStdDev,
+)
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.normalized import GradientNormalization, SpectralNorm
 from lightning_gans.networks.tutorial import (
@@ -29,6 +34,9 @@ __all__ = [
     "MLPGenerator",
     "MaxPoolDiscriminator",
     "MaxPoolGenerator",
+    "MinibatchDiscrimination",
+    "MinibatchFeatures",
+    "MinibatchStdDev",
     "SpectralNorm",
     "VAEEncoder",
     "VAEGenerator",

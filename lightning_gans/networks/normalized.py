@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from typing_extensions import override
 
 from lightning_gans.networks.features import outputs_with_features
-from lightning_gans.networks.inspect import has_batch_statistics
+from lightning_gans.networks.inspect import compares_samples, has_batch_statistics
 from lightning_gans.networks.mlp import MLPDiscriminator
 
 __all__ = ["GradientNormalization", "SpectralNorm"]
@@ -133,7 +133,7 @@ class GradientNormalization(DiscriminatorWrapper):
         num_outputs: must be 1.
 
     Raises:
-        ValueError: if the network has BatchNorm layers, or several outputs.
+        ValueError: if the network has BatchNorm layers, compares samples or has several outputs.
 
     Example:
         >>> critic = GradientNormalization((2,))
@@ -160,6 +160,11 @@ class GradientNormalization(DiscriminatorWrapper):
                 "which make each output depend on the whole batch, but it reads the gradient of "
                 "each sample alone. Give it no normalization, or one of each sample alone, such "
                 "as torch.nn.InstanceNorm2d."
+            )
+        if compares_samples(self.network):
+            raise ValueError(
+                f"GradientNormalization: {type(self.network).__name__} compares the samples of a "
+                "batch, but it reads the gradient of each sample alone. Use SpectralNorm."
             )
 
     @override

@@ -82,7 +82,7 @@ def assert_resumed_to_the_same_end(whole, game, n_critic):
 
 
 SAMPLE = {"GAN": set(KINDS), "CGAN": {"Hinge", "Wasserstein", "RelativisticPaired"}}
-SAMPLE["ACGAN"] = SAMPLE["CVAEGAN"] = SAMPLE["CycleGAN"] = SAMPLE["PacGAN"] = SAMPLE["CGAN"]
+SAMPLE |= dict.fromkeys(("ACGAN", "CVAEGAN", "CycleGAN", "PacGAN"), SAMPLE["CGAN"])
 """The losses that each structure is tried with in the quick tests."""
 
 
