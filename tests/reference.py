@@ -48,6 +48,7 @@ from lightning_gans import (
     PacGAN,
     RaGAN,
     RaLSGAN,
+    UnrolledGAN,
     WGANDiv,
     losses,
     regularizers,
@@ -604,6 +605,41 @@ def with_packs(nets, game, n_critic, size=3):
     return [replace(side, loss=of_packs(side.loss)) for side in sides]
 
 
+def looking_ahead(nets, game, n_critic, steps=2, lr=0.3):
+    """The generator plays against the discriminator of later, whose weights depend on it."""
+
+    def at(weights):
+        first, bias, last, last_bias = weights
+        return lambda x, index=None: ((x @ first.T + bias).tanh() @ last.T + last_bias)[:, 0]
+
+    def loss_of(weights, real, fake):
+        read = at(weights)
+        penalty = game.regularized(nets["discriminator"], read, real, fake)
+        return game.d(read(real), read(fake)) + penalty
+
+    def generator_loss(real, fake, labels):
+        adaptive = ADAPTIVE.get(game.loss, Adaptive())
+        noted = deepcopy(vars(adaptive).get("noted"))
+        found = ahead(real, fake)
+        adaptive.noted = noted  # its numbers follow the discriminator's own updates alone
+        return found
+
+    def ahead(real, fake):
+        weights = [p.detach().requires_grad_() for p in nets["discriminator"].parameters()]
+        for _ in range(steps):
+            gradients = torch.autograd.grad(
+                loss_of(weights, real, fake), weights, create_graph=True
+            )
+            weights = [w - lr * g for w, g in zip(weights, gradients, strict=True)]
+        if game.loss == "Minimax":  # whose objective this is, as a whole
+            return -loss_of(weights, real, fake)
+        read = at([weight.detach() for weight in weights])
+        return game.g(read(fake), read(real)) - loss_of(weights, real, fake.detach())
+
+    d, g = plain(nets, game, n_critic)
+    return [d, replace(g, loss=generator_loss)]
+
+
 def with_errors(nets, game, n_critic, power=1, pulling=0.0):
     """The discriminator tells by how much its reconstruction of a sample is off."""
     read = nets["discriminator"]
@@ -760,6 +796,9 @@ STRUCTURES = {
     "CGAN": Structure(CGAN, plain, num_classes=3),
     "ACGAN": Structure(ACGAN, with_class_head, two_with_class_head, 3, CLASS_WEIGHTS),
     "CVAEGAN": Structure(CVAEGAN, with_encoder, four, 3, TERM_WEIGHTS),
+    "UnrolledGAN": Structure(
+        UnrolledGAN, looking_ahead, two, 0, {"unrolling": 2, "inner_lr": 0.3}
+    ),
     "PacGAN": Structure(PacGAN, with_packs, two_with_packs, 0, {"pack_size": 3}),
     "CycleGAN": Structure(
         CycleGAN,
@@ -991,6 +1030,8 @@ GAMES = {
     "PacGAN": Game(STRUCTURES["PacGAN"]),
     "PacGAN with a penalty": game("PacGAN", "Wasserstein", PENALTY),
     "R3GAN x PacGAN": game("PacGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
+    "UnrolledGAN": game("UnrolledGAN", "Minimax"),
+    "UnrolledGAN with a penalty": game("UnrolledGAN", "NonSaturating", ("R1", 0.7, 1)),
     "GAN with minibatch deviations": on(
         two_comparing(partial(MinibatchStdDev, 8, 3)), Game(STRUCTURES["GAN"])
     ),
@@ -1032,6 +1073,7 @@ CURES = (
     "PacGAN with a penalty",
     "GAN with minibatch deviations",
     "GAN with minibatch discrimination",
+    "UnrolledGAN with a penalty",
 )
 """Games against lost modes, which are also compiled and resumed."""
 
