@@ -48,6 +48,7 @@ from lightning_gans import (
     PacGAN,
     RaGAN,
     RaLSGAN,
+    TopKGAN,
     UnrolledGAN,
     WGANDiv,
     losses,
@@ -640,6 +641,20 @@ def looking_ahead(nets, game, n_critic, steps=2, lr=0.3):
     return [d, replace(g, loss=generator_loss)]
 
 
+def keeping_the_best(nets, game, n_critic):
+    """The generator learns from six, six, four, four and three of its six samples."""
+
+    def generator_loss(real, fake, labels):
+        kept = int(BATCH * max(0.5, 0.8 ** (game.rounds[0] // 2)))
+        outputs = nets["discriminator"](fake)
+        chosen = sorted(range(BATCH), key=lambda i: -outputs[i].item())[:kept]
+        penalty = game.regularized_g(nets["discriminator"], real, fake)
+        return game.g(outputs[chosen], nets["discriminator"](real)) + penalty
+
+    d, g = plain(nets, game, n_critic)
+    return [d, replace(g, loss=generator_loss)]
+
+
 def with_errors(nets, game, n_critic, power=1, pulling=0.0):
     """The discriminator tells by how much its reconstruction of a sample is off."""
     read = nets["discriminator"]
@@ -964,6 +979,7 @@ OTHERS = {
         GAN, partial(with_errors, power=2, pulling=0.7), two_with_autoencoder
     ),
     "errors": Structure(GAN, with_errors, two_with_autoencoder),
+    "the best": Structure(TopKGAN, keeping_the_best, two, 0, {"decay": 0.8, "every": 2}),
 }
 """Structures for some losses only."""
 
@@ -1032,6 +1048,10 @@ GAMES = {
     "R3GAN x PacGAN": game("PacGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
     "UnrolledGAN": game("UnrolledGAN", "Minimax"),
     "UnrolledGAN with a penalty": game("UnrolledGAN", "NonSaturating", ("R1", 0.7, 1)),
+    "TopKGAN": Game(OTHERS["the best"]),
+    "TopKGAN with a penalty": replace(
+        game("GAN", "NonSaturating", ("R1", 0.7, 1)), structure=OTHERS["the best"]
+    ),
     "GAN with minibatch deviations": on(
         two_comparing(partial(MinibatchStdDev, 8, 3)), Game(STRUCTURES["GAN"])
     ),
@@ -1074,6 +1094,7 @@ CURES = (
     "GAN with minibatch deviations",
     "GAN with minibatch discrimination",
     "UnrolledGAN with a penalty",
+    "TopKGAN with a penalty",
 )
 """Games against lost modes, which are also compiled and resumed."""
 

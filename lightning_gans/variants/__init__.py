@@ -19,6 +19,7 @@ from lightning_gans.variants.pacgan import PacGAN
 from lightning_gans.variants.r3gan import R3GAN
 from lightning_gans.variants.ragan import RaGAN, RaLSGAN
 from lightning_gans.variants.rsgan import RSGAN
+from lightning_gans.variants.topk import TopKGAN
 from lightning_gans.variants.unrolled import UnrolledGAN
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_div import WGANDiv
@@ -51,6 +52,7 @@ __all__ = [
     "PacGAN",
     "RaGAN",
     "RaLSGAN",
+    "TopKGAN",
     "UnrolledGAN",
     "WGANDiv",
 ]
