@@ -70,6 +70,15 @@ class NonSaturating(AdversarialLoss):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return non_saturating_generator_loss(fake)
 
+    @override
+    def log_ratio(self, outputs: Tensor) -> Tensor:
+        if self.real_target != 1:
+            raise ValueError(
+                f"loss: with real_target {self.real_target} the outputs are no log density "
+                "ratios of real to generated samples. Use a model with real_target 1."
+            )
+        return outputs
+
 
 class Minimax(AdversarialLoss):
     """The cross-entropy, and for the generator log(1 - D(G(z))), which saturates.
@@ -86,6 +95,10 @@ class Minimax(AdversarialLoss):
     @override
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return minimax_generator_loss(fake)
+
+    @override
+    def log_ratio(self, outputs: Tensor) -> Tensor:
+        return outputs
 
 
 class LeastSquares(AdversarialLoss):

@@ -61,6 +61,22 @@ class AdversarialLoss(nn.Module, ABC):
         """
         return outputs
 
+    def log_ratio(self, outputs: Tensor) -> Tensor:
+        """Returns the log density ratio of real to generated samples, as the outputs tell it.
+
+        It is exact for the best discriminator. Sampling with the discriminator reads it.
+
+        Args:
+            outputs: of the samples.
+
+        Raises:
+            ValueError: if the best outputs with this loss do not tell the ratio.
+        """
+        raise ValueError(
+            f"loss: {type(self).__name__} does not make the outputs log density ratios of real to "
+            "generated samples. Use a model with NonSaturating, Minimax or FDivergence."
+        )
+
     def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Returns further values whose means are logged in the discriminator's updates, by name.
 

@@ -52,6 +52,15 @@ DIVERGENCES = {
 """By name: KL(P, Q), KL(Q, P), Pearson's chi-squared, the squared Hellinger distance, twice the
 Jensen-Shannon divergence, the same less 2 log 2 (the GAN's), and the total variation."""
 
+LOG_RATIOS: dict[str, Callable[[Tensor], Tensor]] = {
+    "kl": lambda v: v - 1,
+    "reverse_kl": lambda v: v,
+    "hellinger": lambda v: 2 * v,
+    "jensen_shannon": lambda v: v,
+    "gan": lambda v: v,
+}
+"""log(p / q) from the best output, by name, where T = f'(p / q) makes it linear in the output."""
+
 
 def f_divergence_discriminator_loss(real: Tensor, fake: Tensor, *, kind: str) -> Tensor:
     """Returns minus the bound, mean f*(g(D(G(z)))) - mean g(D(x)).
@@ -133,6 +142,15 @@ class FDivergence(AdversarialLoss):
     @override
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return f_divergence_generator_loss(fake, kind=self.kind, saturating=self.saturating)
+
+    @override
+    def log_ratio(self, outputs: Tensor) -> Tensor:
+        if self.kind not in LOG_RATIOS:
+            raise ValueError(
+                f"loss: with kind {self.kind} the outputs are no log density ratios of real to "
+                f"generated samples. Use a model with one of {', '.join(LOG_RATIOS)}."
+            )
+        return LOG_RATIOS[self.kind](outputs)
 
     @override
     def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
