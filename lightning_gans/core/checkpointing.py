@@ -109,6 +109,8 @@ class CheckpointedModule(LightningModule):
         images_seen: real samples that the discriminator was shown, over all processes.
         updates_made: generator updates, counted by the trainer that made the last of them.
         skipped_steps: steps of optimizers that fp16 left out because a gradient overflowed.
+        missing: names of the networks that the file lacks that the model was loaded from, as an
+            export does.
         value_range: least and greatest value that a picture of the data should show, if the data
             module that the model was trained on has one.
     """
@@ -121,6 +123,7 @@ class CheckpointedModule(LightningModule):
         self.images_seen = 0
         self.updates_made = 0
         self.skipped_steps: Tensor | float = 0.0
+        self.missing: frozenset[str] = frozenset()
         self.value_range: tuple[float, float] | None = None
         self._constants: dict[str, Tensor] | None = None
 
@@ -326,6 +329,7 @@ class CheckpointedModule(LightningModule):
             keys = model.load_state_dict(saved["state_dict"], strict=not exported)
             if keys.unexpected_keys:
                 raise ValueError(f"it has weights of no network: {keys.unexpected_keys[0]}")
+            model.missing = frozenset(key.partition(".")[0] for key in keys.missing_keys)
         except Exception as error:  # what a damaged file leads to is anyone's guess
             reason = one_line(f"{type(error).__name__}: {error}".removeprefix("ValueError: "))
             raise ValueError(f"{path}: its model cannot be built again: {reason}") from error

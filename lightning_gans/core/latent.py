@@ -1,5 +1,6 @@
 """Models that generate samples from latents."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -35,6 +36,7 @@ class LatentModule(AdversarialModule):
     generator: nn.Module
     averaged: tuple[str, ...] = ("generator",)
     _place: int | None = None
+    _chosen: Callable[[int, int], Tensor] | None = None
 
     def sample_latent(self, n: int) -> Tensor:
         """Draws latents from the prior, shape (n, Z)."""
@@ -112,12 +114,25 @@ class LatentModule(AdversarialModule):
         super().begin_evaluation(loader)
         self._place = getattr(loader, "first", None)
 
+    def evaluate_latents(self, choose: Callable[[int, int], Tensor] | None) -> None:
+        """Evaluates the samples of other latents than those that are drawn from the prior.
+
+        Args:
+            choose: returns the latents at ``n`` places from ``start`` of an evaluation set, given
+                both, shape (n, Z); None for those of the prior again.
+        """
+        self._chosen = choose
+
     def _evaluation_latents(self, n: int, batch_idx: int) -> Tensor:
         """Draws the latents that go with the next ``n`` samples of an evaluation set.
 
         Where the loader tells which samples of the set are its own, each latent depends on the
         seed and the sample's place only, in however many processes and batches.
         """
+        if self._chosen is not None:
+            start = self._place or 0
+            self._place = start + n
+            return self._chosen(start, n)
         if self._place is None:
             reseed(self.device, self.seed, EVALUATION, batch_idx, self.global_rank)
             return self.sample_latent(n)

@@ -1,0 +1,92 @@
+"""The Metropolis-Hastings GAN."""
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_gans.core.latent import LatentModule
+from lightning_gans.sampling.base import Draw, Drawn, Refiner
+from lightning_gans.sampling.judging import Judge, check_judge, logistic_fit
+
+__all__ = ["MetropolisHastings", "log_acceptance"]
+
+
+def log_acceptance(current: Tensor, proposed: Tensor) -> Tensor:
+    """Returns the log of the probability of moving from one sample to an independent other one.
+
+    It is min(0, d' - d): as log ratios, no probability of 0 or 1 has to be divided by.
+
+    Args:
+        current: log density ratios d where the chains are, shape (N,).
+        proposed: those d' of the proposals, shape (N,).
+    """
+    return (proposed - current).clamp(max=0)
+
+
+class MetropolisHastings(Refiner):
+    """The Metropolis-Hastings GAN: a chain of generated samples, which good ones are kept in.
+
+    Each sample is the end of a chain of its own, of ``steps`` proposals of the generator. It
+    starts at a real sample, where a chain would get to in the end. A chain that has accepted no
+    proposal starts anew at a generated sample, so that no real sample is ever returned.
+
+    References:
+        Metropolis-Hastings Generative Adversarial Networks (Turner et al., 2019), section 3 and
+        algorithm 1, https://arxiv.org/abs/1811.11357, which was not compared with the paper. It
+        calibrates by isotonic regression, too; here the regression is logistic.
+
+    Args:
+        steps: K, proposals of a chain, at least 1.
+        calibrated: whether the log ratios d are first replaced by a d + b, fitted to tell one half
+            of the real samples from as many generated ones; the other half are starts.
+
+    Raises:
+        ValueError: if ``steps`` is below 1.
+    """
+
+    needs_real = True
+
+    def __init__(self, steps: int = 640, calibrated: bool = True) -> None:
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}. Use 640.")
+        self.steps = steps
+        self.calibrated = calibrated
+
+    @override
+    def check(self, model: LatentModule) -> None:
+        check_judge(model)
+
+    @override
+    def prepare(self, model: LatentModule, real: Tensor | None) -> Draw:
+        assert real is not None
+        judge = Judge(model)
+        starts, slope = judge.of_samples(real), 1.0
+        if self.calibrated:
+            held_out, starts = starts.tensor_split(2)
+            slope, _ = logistic_fit(held_out, judge.of_latents(model.sample_latent(len(held_out))))
+
+        def run(latent: Tensor, ratio: Tensor) -> tuple[Tensor, Tensor, int]:
+            """Runs a chain from each latent; returns their ends, which moved, and how often."""
+            n, accepted = len(latent), 0
+            moved = torch.zeros(n, dtype=torch.bool, device=ratio.device)
+            for _ in range(self.steps):
+                proposal = model.sample_latent(n)
+                proposed = slope * judge.of_latents(proposal)
+                accepts = torch.rand_like(ratio).log() < log_acceptance(ratio, proposed)
+                latent = torch.where(accepts[:, None], proposal, latent)
+                ratio = torch.where(accepts, proposed, ratio)
+                moved |= accepts
+                accepted += int(accepts.sum())
+            return latent, moved, accepted
+
+        def draw(n: int) -> Drawn:
+            begin = slope * starts[torch.randint(len(starts), (n,), device=starts.device)]
+            latent, moved, accepted = run(model.sample_latent(n), begin)
+            left, proposed = int((~moved).sum()), n * self.steps
+            if left:
+                again = model.sample_latent(left)
+                latent[~moved], _, more = run(again, slope * judge.of_latents(again))
+                accepted, proposed = accepted + more, proposed + left * self.steps
+            return Drawn(latent, accepted, proposed)
+
+        return draw
