@@ -4,10 +4,26 @@ from pathlib import Path
 
 from lightning_gans.cli import sources
 
-__all__ = ["ENDINGS", "FORMATS", "config_path", "configs", "configs_folder", "data", "variants"]
+__all__ = [
+    "ENDINGS",
+    "FORMATS",
+    "REFINERS",
+    "config_path",
+    "configs",
+    "configs_folder",
+    "data",
+    "variants",
+]
 
 FORMATS = ("safetensors", "onnx")
 """Of exported generators."""
+REFINERS = {
+    "truncate": "Truncation",
+    "drs": "DRS",
+    "mh": "MetropolisHastings",
+    "ddls": "DDLS",
+}
+"""Classes of ``lightning_gans.sampling`` by what the command line calls them."""
 ENDINGS = (".yaml", ".yml", ".json")
 """Of files of settings."""
 

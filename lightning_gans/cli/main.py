@@ -49,6 +49,8 @@ MEANT = {
     **{"branch": "fork", "generate": "sample"},
 }
 """What commands of these names would be."""
+SETTING = "refine."
+"""Begins the flags of the settings of a way to refine samples."""
 UNBROKEN = 10_000
 """Characters of a line, for a file that is searched by lines."""
 
@@ -103,6 +105,7 @@ def _parser() -> _Parser:
     )
     _add_classes(sample, "classes to generate, as many of each; all if none are given")
     _add_latents(sample)
+    _add_refinement(sample)
     _add_out(
         sample, "samples.png", ".png, .jpg, .npy or .gif, or a new folder for one file an image"
     )
@@ -120,11 +123,12 @@ def _parser() -> _Parser:
     evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
     _add_checkpoint(evaluate, "what to score")
     evaluate.add_argument("--split", choices=("validation", "test"), default="validation")
+    _add_refinement(evaluate)
     _add_out(
         evaluate,
         argparse.SUPPRESS,
         "the .json file; scores.json in the run folder if it is not given, or in the working "
-        "directory if the checkpoint is in no run folder",
+        "directory if the checkpoint is in no run folder; with --refine mh scores_mh.json",
     )
 
     export = add("export", "write the generator in a form that other programs open")
@@ -270,6 +274,27 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _add_refinement(parser: _Parser) -> None:
+    parser.add_argument(
+        "--refine",
+        choices=catalogue.REFINERS,
+        help="how latents are chosen: by truncation of the prior, or with the discriminator by "
+        "rejection, Metropolis-Hastings chains or Langevin's dynamics",
+    )
+    parser.add_argument(
+        f"--{SETTING}threshold", type=_number, help="of truncate: largest absolute entry; 1"
+    )
+    parser.add_argument(
+        f"--{SETTING}percentile", type=_number, help="of drs: accept all samples above it alike"
+    )
+    parser.add_argument(
+        f"--{SETTING}steps", type=_whole, help="of mh and ddls: steps for each sample; 640 and 500"
+    )
+    parser.add_argument(
+        f"--{SETTING}step_size", type=_number, help="of ddls: size of the steps; 0.01"
+    )
+
+
 def _add_out(parser: _Parser, default: str, text: str) -> None:
     parser.add_argument("--out", type=Path, default=default, metavar="PATH", help=text)
 
@@ -321,6 +346,9 @@ def _run(given: Sequence[str]) -> None:
     asked, flags = parser.parse_known_args(given)
     arguments = vars(asked)
     command = arguments.pop("command")
+    settings = {k: arguments.pop(k) for k in [*arguments] if k.startswith(SETTING)}
+    if settings:
+        arguments["settings"] = {k.removeprefix(SETTING): v for k, v in settings.items()}
     if command == "evaluate":
         arguments["flags"] = flags
     elif command == "compare" and not any(flag.startswith("-") for flag in flags):

@@ -20,6 +20,7 @@ from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
+from lightning_gans.sampling import RefinedEvaluation
 
 try:
     import fcntl
@@ -90,6 +91,7 @@ def record_of(
     evaluation = next(c for c in callbacks if isinstance(c, Evaluation))
     if not evaluation.scores:
         raise InputError("nothing was scored: the settings leave no samples or no metric.")
+    refined = next((c.about() for c in callbacks if isinstance(c, RefinedEvaluation)), None)
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "checkpoint": checkpoint,
@@ -98,6 +100,7 @@ def record_of(
         "data": type(data).__name__,
         "split": "test" if trainer.state.fn == "test" else "validation",
         "samples": evaluation.num_samples,
+        **({} if refined is None else {"refined": refined}),
         "scores": evaluation.scores,
         "floors": evaluation.floors,
         "commit": code_version(),

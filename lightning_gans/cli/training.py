@@ -71,6 +71,7 @@ from lightning_gans.errors import InputError, RunError, printable
 from lightning_gans.files import replacing
 from lightning_gans.finding import explained, folder_of, run_of
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
+from lightning_gans.sampling import RefinedEvaluation, Refiner
 from lightning_gans.spelling import nearest
 from lightning_gans.trainer import Trainer, silence_notices
 
@@ -97,16 +98,25 @@ class GANCLI(CommandLine):
     Args:
         arguments: the command line after the program's name.
         keeps_scores: whether scores of a checkpoint are written into the folder of its run.
+        refiner: of the samples that are scored, if they are refined.
 
     Attributes:
         scored: the record of the scores that a checkpoint has got, once it has.
+        refining: what refines the samples that are scored, if anything does.
 
     Raises:
         InputError: if something the user gave cannot be used.
     """
 
-    def __init__(self, arguments: list[str], *, keeps_scores: bool = True) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        *,
+        keeps_scores: bool = True,
+        refiner: Refiner | None = None,
+    ) -> None:
         self.scored: dict[str, Any] | None = None
+        self.refining = None if refiner is None else RefinedEvaluation(refiner)
         self._keeps_scores = keeps_scores
         self._run: RunLogger | None = None
         self._changes: dict[str, str] = {}
@@ -338,6 +348,8 @@ class GANCLI(CommandLine):
         keeps = self._keeps_scores and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         if folder is not None and keeps:
             check_places(folder)
+        if self.refining is not None:
+            self._refine(model)
         if self.trainer.is_global_zero:
             what = self.checkpoint or "an untrained model: there is no --ckpt_path"
             say(f"scores of {what}")
@@ -355,6 +367,17 @@ class GANCLI(CommandLine):
                 "lightning-gans evaluate --out FILE to write them."
             )
         print_uploads(self.trainer)
+
+    def _refine(self, model: AdversarialModule) -> None:
+        """Lets refined samples be scored, if the model is one whose samples can be refined."""
+        assert self.refining is not None
+        assert isinstance(self.trainer, Trainer)
+        try:
+            self.refining.check(self.trainer, model)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        # Behind the average of the generator, which it replaces.
+        self.trainer.callbacks.append(self.refining)  # type: ignore[attr-defined]
 
     def predict(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Generates as many samples as the validation data has, into an array file."""
@@ -644,12 +667,15 @@ def _nothing_left(origin: _Origin, limit: int, *, forks: bool) -> NoReturn:
     sys.exit(0)
 
 
-def run(arguments: list[str], *, keeps_scores: bool = True) -> GANCLI | None:
+def run(
+    arguments: list[str], *, keeps_scores: bool = True, refiner: Refiner | None = None
+) -> GANCLI | None:
     """Runs one of these commands; returns what ran it, or None for ``prepare``.
 
     Args:
         arguments: the command and what follows it.
         keeps_scores: as for `GANCLI`.
+        refiner: as for `GANCLI`.
 
     Raises:
         InputError: if something the user gave cannot be used.
@@ -659,7 +685,7 @@ def run(arguments: list[str], *, keeps_scores: bool = True) -> GANCLI | None:
     try:
         with mended():
             if arguments[0] != "prepare":
-                return GANCLI(arguments, keeps_scores=keeps_scores)
+                return GANCLI(arguments, keeps_scores=keeps_scores, refiner=refiner)
             prepare(arguments[1:])
             return None
     except argparse.ArgumentError as error:

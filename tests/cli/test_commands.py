@@ -14,18 +14,20 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import until
+from conftest import fitted, until
 from made import make_digits
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
+from datamodules import GaussianRing
 from lightning_gans import GAN, load
-from lightning_gans.callbacks import drawing
+from lightning_gans.callbacks import Checkpoint, drawing
 from lightning_gans.cli.commands.opening import generated, latents, picture
 from lightning_gans.cli.main import main
 from lightning_gans.core.priors import spherical_interpolation
+from lightning_gans.sampling import MetropolisHastings, Truncation, refine
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +260,84 @@ def test_scores_are_those_of_the_run_in_a_table_and_a_file(root, capsys):
     run("evaluate", "--ckpt_path", root / "ring", "--data.num_eval_samples", "30")
     found = json.loads((root / "ring" / "version_0" / "scores.json").read_text())
     assert found["samples"] == 30
+
+
+# refine
+
+
+def test_refined_samples_are_those_of_the_seed_and_of_the_generator_itself(root, last, capsys):
+    refined = ["--refine", "mh", "--refine.steps", 3, "--n", 5, "--seed", 3]
+    run("sample", "--ckpt_path", root / "ring", *refined, "--out", "five.npy")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "refined" in line]
+    model = load(root / "ring", averaged=False)
+    real = GaussianRing(num_eval_samples=20).evaluation_set(1)
+    expected = refine(model, MetropolisHastings(steps=3), 5, real=real, seed=3)
+    assert np.array_equal(np.load("five.npy"), expected.samples.numpy())
+    by = "MetropolisHastings(steps=3, calibrated=True)"
+    assert line == (
+        f"latents of the generator itself, refined by {by}, {expected.acceptance:.3g} of the "
+        "proposals accepted"
+    )
+    run("sample", "--ckpt_path", last, "--refine", "truncate", "--n", 5, "--out", "cut.npy")
+    latent = refine(load(last), Truncation(), 5).latent
+    assert np.array_equal(np.load("cut.npy"), load(last).sample(latent).numpy())
+    assert "latents refined by Truncation(threshold=1.0), 0." in capsys.readouterr().out
+
+
+def test_scores_of_refined_samples_are_kept_apart(root, capsys):
+    folder = root / "ring" / "version_0"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    run("evaluate", "--ckpt_path", root / "ring", "--refine", "drs", "--refine.percentile", 95)
+    assert {path: path.read_bytes() for path in before} == before
+    plain, found = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("run", "scores_drs")
+    )
+    acceptance = found["refined"].pop("acceptance")
+    assert 0 < acceptance < 1
+    assert found["refined"] == {
+        **{"by": "DRS", "percentile": 95.0, "burn_in": 10_000},
+        "generator": "raw",
+    }
+    assert found["floors"] == plain["floors"]
+    assert found["scores"].keys() == plain["scores"].keys()
+    assert found["scores"]["w1"] != plain["scores"]["w1"]
+    printed = capsys.readouterr().out
+    assert f"refined by DRS(percentile=95.0, burn_in=10000), {acceptance:.3g} of the" in printed
+    (folder / "scores_drs.json").unlink()
+
+
+def test_what_cannot_be_refined_is_refused_in_one_line(root, last, capsys):
+    ring = root / "ring"
+    fitted(GAN(data_shape=(2,)), enable_checkpointing=True, callbacks=[Checkpoint(dirpath="own")])
+    run("export", "--ckpt_path", ring)
+    capsys.readouterr()
+    files = set(os.listdir())
+    for arguments, message in (
+        ([last, "--refine", "mh"], "loss: Wasserstein does not make the outputs log density"),
+        (["generator.safetensors", "--refine", "drs"], "Use a checkpoint in place of an export."),
+        (["own/last.ckpt", "--refine", "mh"], "last.ckpt does not tell its data"),
+        (
+            [ring, "--refine", "drs", "--weights", "averaged"],
+            "weights: drs asks the discriminator",
+        ),
+        ([ring, "--refine", "mh", "--refine.steps", 0], "refine.steps must be at least 1, got 0."),
+        ([ring, "--refine", "drs", "--refine.steps", 9], "refine.steps: drs has no such setting."),
+        (
+            [ring, "--refine.steps", 9],
+            "refine is missing. Use --refine in front of --refine.steps",
+        ),
+        ([ring, "--refine", "best"], "argument --refine: invalid choice: 'best'"),
+    ):
+        assert message in refused(capsys, "sample", "--out", "a.npy", "--ckpt_path", *arguments)
+    assert "loss: Wasserstein" in refused(
+        capsys, "evaluate", "--ckpt_path", last, "--refine", "mh"
+    )
+    two = ["--refine", "drs", "--trainer.devices", 2, "--trainer.accelerator", "cpu"]
+    message = refused(capsys, "evaluate", "--ckpt_path", ring, *two)
+    assert message.startswith(
+        "refine: samples are refined in one process, got 2. Use --trainer.dev"
+    )
+    assert set(os.listdir()) == files
 
 
 # export

@@ -1,10 +1,12 @@
 """``lightning-gans sample``: a picture, a folder of images, an array or an animation."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +23,14 @@ from lightning_gans.cli.commands.opening import (
     value_range,
     writing,
 )
+from lightning_gans.cli.commands.refining import refined_latents, refiner_of
 from lightning_gans.cli.places import check_out
+from lightning_gans.core.exports import is_export
 from lightning_gans.core.gan import GAN
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import PARTIAL, replacing
 from lightning_gans.progress import Work
+from lightning_gans.sampling import Refiner
 
 __all__ = ["sample"]
 
@@ -42,6 +47,8 @@ def sample(
     seed: int = 0,
     weights: str | None = None,
     allow: Sequence[str] = (),
+    refine: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Generates samples of the same latents with every checkpoint, and writes them.
 
@@ -57,6 +64,9 @@ def sample(
         seed: decides the latents.
         weights: see `opened`.
         allow: see `opened`.
+        refine: how latents are chosen, see `lightning_gans.sampling`; those of the prior are drawn
+            if it is not given.
+        settings: of that.
 
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
@@ -67,11 +77,22 @@ def sample(
     check_out(out, *PICTURES, ".npy", ".gif", "")
     if len(ckpt_path) > 1 and out.suffix != ".gif":
         raise InputError(f"out: {len(ckpt_path)} checkpoints make a .gif, got {out}.")
+    refiner = refiner_of(refine, settings or {})
+    if refiner is not None and refiner.reads_discriminator and weights == "averaged":
+        raise InputError(
+            f"weights: {refine} asks the discriminator, which has learnt against the generator "
+            "itself and not against its average. Leave --weights out."
+        )
     with Work("opening", len(ckpt_path), "checkpoints") as work:
-        models = [generating(path, weights, allow) for path in work.over(ckpt_path)]
+        models = [_opened(path, weights, allow, refiner) for path in work.over(ckpt_path)]
     if len({model.num_classes for model in models}) > 1:
         raise InputError("ckpt_path: the checkpoints are of models with different classes.")
-    samples = [_samples(model, n, checked_classes(model, classes), seed) for model in models]
+    samples = [
+        _samples(
+            model, n, checked_classes(model, classes), _draw(model, path, seed, allow, refiner)
+        )
+        for model, path in zip(models, ckpt_path, strict=True)
+    ]
     if out.suffix == ".npy":
         with writing(out), replacing(out) as file:
             np.save(file, samples[0].numpy())
@@ -96,17 +117,35 @@ def sample(
                 save_picture(frames[0], out)
 
 
-def _samples(model: GAN, n: int | None, classes: Sequence[int], seed: int) -> Tensor:
+def _opened(path: Path, weights: str | None, allow: Sequence[str], refiner: Refiner | None) -> GAN:
+    """Opens a model, and with the generator itself if the discriminator is asked about it."""
+    asks = refiner is not None and refiner.reads_discriminator
+    # An export has no other weights, and no discriminator either, which the refiner tells.
+    return generating(path, "raw" if asks and not is_export(path) else weights, allow)
+
+
+def _draw(
+    model: GAN, path: Path, seed: int, allow: Sequence[str], refiner: Refiner | None
+) -> Callable[[int], Tensor]:
+    """Returns what draws so many latents of a seed."""
+    if refiner is None:
+        return partial(latents, model, seed=seed)
+    return partial(refined_latents, model, refiner, path, allow, seed=seed)
+
+
+def _samples(
+    model: GAN, n: int | None, classes: Sequence[int], draw: Callable[[int], Tensor]
+) -> Tensor:
     """Generates samples, class after class if there are classes."""
     if not classes:
-        return generated(model, latents(model, n or 64, seed))
+        return generated(model, draw(n or 64))
     n = n or 8 * len(classes)
     if n % len(classes) != 0:
         raise InputError(
             f"n: {n} samples cannot be split evenly over {len(classes)} classes. Use a multiple."
         )
     labels = torch.tensor(classes).repeat_interleave(n // len(classes))
-    return generated(model, latents(model, n, seed), labels)
+    return generated(model, draw(n), labels)
 
 
 def _save_images(images: Tensor, limits: tuple[float, float], folder: Path, work: Work) -> None:

@@ -1,0 +1,113 @@
+"""How the commands refine samples: the settings, the real samples, and what is said of it."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from lightning_gans import sampling
+from lightning_gans.cli.catalogue import REFINERS
+from lightning_gans.cli.runs import CONFIG_KEY
+from lightning_gans.cli.screen import say
+from lightning_gans.core.checkpointing import read_checkpoint
+from lightning_gans.core.gan import GAN
+from lightning_gans.core.trust import Trust
+from lightning_gans.errors import InputError, one_line
+from lightning_gans.finding import checkpoint_in, explained
+from lightning_gans.progress import Work
+from lightning_gans.sampling import Refinement, Refiner
+from lightning_gans.sampling.refining import BLOCK, real_samples
+
+__all__ = ["refined_latents", "refiner_of", "say_refined"]
+
+
+def refiner_of(refine: str | None, settings: Mapping[str, Any]) -> Refiner | None:
+    """Returns the refiner that flags ask for, or None if they ask for none.
+
+    Args:
+        refine: its name on the command line.
+        settings: of it, by name.
+
+    Raises:
+        InputError: if it has no such setting, or a setting is out of range.
+    """
+    if refine is None:
+        if settings:
+            name = next(iter(settings))
+            raise InputError(f"refine is missing. Use --refine in front of --refine.{name}.")
+        return None
+    kind = getattr(sampling, REFINERS[refine])
+    known = inspect.signature(kind).parameters
+    for name in settings:
+        if name not in known:
+            raise InputError(f"refine.{name}: {refine} has no such setting. Leave it out.")
+    try:
+        refiner: Refiner = kind(**settings)
+    except ValueError as error:
+        raise InputError(f"refine.{error}") from error
+    return refiner
+
+
+def refined_latents(
+    model: GAN, refiner: Refiner, path: Path, allow: Sequence[str], n: int, seed: int
+) -> Tensor:
+    """Draws refined latents, shape (n, Z), that depend on the seed and their place only.
+
+    Args:
+        model: that is sampled from.
+        refiner: draws them.
+        path: checkpoint or run that the model is of, whose data the real samples are from.
+        allow: see `opened`.
+        n: how many.
+        seed: decides the latents.
+
+    Raises:
+        InputError: if the model cannot be refined, or there are no real samples.
+    """
+    try:
+        refiner.check(model)
+        real = _real(path, allow) if refiner.needs_real else None
+        refinement = Refinement(refiner, model, real, seed)
+        parts = []
+        with Work("refining", n, "samples") as work:
+            for start in range(0, n, BLOCK):
+                parts.append(refinement.latents(start, min(BLOCK, n - start)))
+                work.done += len(parts[-1])
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    say_refined(refinement)
+    return torch.cat(parts)
+
+
+def _real(path: Path, allow: Sequence[str]) -> Tensor:
+    """Returns real samples of the data that a checkpoint was trained on."""
+    with explained():
+        file = checkpoint_in(path)
+    saved = read_checkpoint(file).get(CONFIG_KEY)
+    settings = saved.get("data") if isinstance(saved, dict) else None
+    if settings is None:
+        raise InputError(
+            f"refine: {file} does not tell its data, which real samples are needed of. Use "
+            "lightning_gans.sampling.refine in Python with real=SAMPLES."
+        )
+    trust = Trust(allow)
+    try:
+        data = trust.build(trust.check(settings, LightningDataModule, "data"), LightningDataModule)
+        data.setup("validate")
+        return real_samples(data)
+    except Exception as error:  # what a damaged file leads to is anyone's guess
+        raise InputError(
+            f"refine: {file}: real samples cannot be read: {one_line(str(error))}"
+        ) from error
+
+
+def say_refined(refinement: Refinement) -> None:
+    """Says how samples were refined, and how many of the proposals were accepted."""
+    rate = refinement.acceptance
+    text = "" if rate is None else f", {rate:.3g} of the proposals accepted"
+    whose = "of the generator itself, " if refinement.refiner.reads_discriminator else ""
+    say(f"latents {whose}refined by {refinement.refiner}{text}")
