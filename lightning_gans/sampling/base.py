@@ -37,11 +37,14 @@ class Refiner(ABC):
     Attributes:
         reads_discriminator: whether it asks the discriminator. It needs the generator that the
             discriminator learnt against then, not an average of it.
-        needs_real: whether it needs real samples.
     """
 
     reads_discriminator: ClassVar[bool] = True
-    needs_real: ClassVar[bool] = False
+
+    @property
+    def needs_real(self) -> bool:
+        """Whether it needs real samples."""
+        return False
 
     @abstractmethod
     def check(self, model: LatentModule) -> None:

@@ -4,19 +4,17 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.latent import LatentModule
+from lightning_gans.sampling.calibration import Calibration, calibrate
 
-__all__ = ["Judge", "check_judge", "logistic_fit"]
+__all__ = ["Judge", "check_judge"]
 
 BATCH = 250
 """Samples that are judged at a time."""
 TOLERANCE = 1e-3
 """Difference of two log ratios that rounding explains."""
-ROUNDS = 100
-"""Of Newton's method, which needs about ten."""
 
 
 def check_judge(model: LatentModule) -> None:
@@ -56,14 +54,23 @@ class Judge:
 
     Args:
         model: that passes `check_judge`.
+        calibration: of the ratios that the discriminator tells, by as many generated samples as
+            there are real ones; none if it is None.
+        real: real samples, if they are to be calibrated.
 
     Raises:
         ValueError: if its discriminator judges samples together, or patches of them.
     """
 
-    def __init__(self, model: LatentModule) -> None:
+    def __init__(
+        self,
+        model: LatentModule,
+        calibration: Calibration | None = None,
+        real: Tensor | None = None,
+    ) -> None:
         assert isinstance(model, GAN)
         self.model = model
+        self._calibrated: Callable[[Tensor], Tensor] = lambda d: d
         latent = model.sample_latent(4)
         together, alone = self.of_latents(latent), self.of_latents(latent[:2])
         if not torch.allclose(together[:2], alone, rtol=TOLERANCE, atol=TOLERANCE):
@@ -71,6 +78,10 @@ class Judge:
                 "model: its networks make samples, or judge them, depending on the rest of the "
                 "batch or on chance. Use a model that treats samples alone."
             )
+        if calibration is not None:
+            assert real is not None
+            fake = self.of_latents(model.sample_latent(len(real)))
+            self._calibrated = calibrate(calibration, self.of_samples(real), fake)
 
     def of_latents(self, latent: Tensor) -> Tensor:
         """Returns the log ratios at the samples of some latents, float64, shape (N,).
@@ -107,50 +118,10 @@ class Judge:
                 f"model: its discriminator judges patches of a sample, {tuple(outputs.shape[2:])} "
                 "of them. Use a discriminator with one logit for each sample."
             )
-        return self.model.loss.log_ratio(outputs.double())
+        return self._calibrated(self.model.loss.log_ratio(outputs.double()))
 
     def _slope(self, latent: Tensor) -> Tensor:
         with torch.enable_grad():
             latent = latent.detach().requires_grad_()
             total = self._log_ratio(self.model.generate(latent)).sum()
             return torch.autograd.grad(total, latent)[0]
-
-
-def logistic_fit(real: Tensor, fake: Tensor) -> tuple[float, float]:
-    """Returns a and b such that a d + b tells real from fake samples best, as a log ratio.
-
-    It maximises the likelihood of a logistic regression in which both sides weigh the same. The
-    targets are those of Platt, a little off 0 and 1, so that a and b are finite if d separates
-    both.
-
-    References:
-        Probabilistic Outputs for Support Vector Machines (Platt, 1999), section 2.2, on the
-        targets, which was not compared with the paper.
-
-    Args:
-        real: d at real samples, float64, shape (N,).
-        fake: d at generated samples, float64, shape (M,).
-    """
-    d = torch.cat([real, fake])
-    sides = torch.cat([torch.ones_like(real), torch.zeros_like(fake)]).bool()
-    target = torch.where(sides, (len(real) + 1) / (len(real) + 2), 1 / (len(fake) + 2))
-    weight = torch.where(sides, 1 / len(real), 1 / len(fake)).to(d)
-    design = torch.stack([d, torch.ones_like(d)], 1)
-    found = torch.tensor([1.0, 0.0], dtype=d.dtype, device=d.device)
-
-    def loss(at: Tensor) -> Tensor:
-        logits = design @ at
-        return (weight * (softplus(logits) - target * logits)).sum()
-
-    for _ in range(ROUNDS):
-        share = (design @ found).sigmoid()
-        gradient = design.T @ (weight * (share - target))
-        curvature = (design.T * (weight * share * (1 - share))) @ design
-        curvature += 1e-12 * torch.eye(2, dtype=d.dtype, device=d.device)
-        step = torch.linalg.solve(curvature, gradient)
-        while loss(found - step) > loss(found) and step.abs().max() > 1e-12:
-            step = step / 2
-        found = found - step
-        if step.abs().max() < 1e-9:
-            break
-    return float(found[0]), float(found[1])

@@ -29,18 +29,26 @@ class DDLS(Refiner):
     Args:
         steps: of each latent, at least 1.
         step_size: e, above 0.
+        calibrated: whether d is first replaced by a d + b, which a logistic regression fits to
+            tell real from generated samples. Not in the paper.
 
     Raises:
         ValueError: if an argument is out of range.
     """
 
-    def __init__(self, steps: int = 500, step_size: float = 0.01) -> None:
+    def __init__(self, steps: int = 500, step_size: float = 0.01, calibrated: bool = True) -> None:
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}. Use 500.")
         if not 0 < step_size < float("inf"):
             raise ValueError(f"step_size must be above 0, got {step_size}. Use 0.01.")
         self.steps = steps
         self.step_size = step_size
+        self.calibrated = calibrated
+
+    @property
+    @override
+    def needs_real(self) -> bool:
+        return self.calibrated
 
     @override
     def check(self, model: LatentModule) -> None:
@@ -49,7 +57,7 @@ class DDLS(Refiner):
 
     @override
     def prepare(self, model: LatentModule, real: Tensor | None) -> Draw:
-        judge = Judge(model)
+        judge = Judge(model, "logistic" if self.calibrated else None, real)
 
         def draw(n: int) -> Drawn:
             latent = model.sample_latent(n)

@@ -6,7 +6,8 @@ from typing_extensions import override
 
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.sampling.base import Draw, Drawn, Refiner
-from lightning_gans.sampling.judging import Judge, check_judge, logistic_fit
+from lightning_gans.sampling.calibration import Calibration, check_calibration
+from lightning_gans.sampling.judging import Judge, check_judge
 
 __all__ = ["MetropolisHastings", "log_acceptance"]
 
@@ -32,25 +33,29 @@ class MetropolisHastings(Refiner):
 
     References:
         Metropolis-Hastings Generative Adversarial Networks (Turner et al., 2019), section 3 and
-        algorithm 1, https://arxiv.org/abs/1811.11357, which was not compared with the paper. It
-        calibrates by isotonic regression, too; here the regression is logistic.
+        algorithm 1, https://arxiv.org/abs/1811.11357, which was not compared with the paper.
 
     Args:
         steps: K, proposals of a chain, at least 1.
-        calibrated: whether the log ratios d are first replaced by a d + b, fitted to tell one half
-            of the real samples from as many generated ones; the other half are starts.
+        calibration: ``"isotonic"`` or ``"logistic"``: the regression by which d is first mapped to
+            what tells real from generated samples best; None for the discriminator's own d.
+            It is fitted to one half of the real samples; chains start at the other half.
 
     Raises:
-        ValueError: if ``steps`` is below 1.
+        ValueError: if an argument is out of range.
     """
 
-    needs_real = True
-
-    def __init__(self, steps: int = 640, calibrated: bool = True) -> None:
+    def __init__(self, steps: int = 640, calibration: Calibration | None = "isotonic") -> None:
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}. Use 640.")
         self.steps = steps
-        self.calibrated = calibrated
+        check_calibration(calibration)
+        self.calibration = calibration
+
+    @property
+    @override
+    def needs_real(self) -> bool:
+        return True
 
     @override
     def check(self, model: LatentModule) -> None:
@@ -59,11 +64,9 @@ class MetropolisHastings(Refiner):
     @override
     def prepare(self, model: LatentModule, real: Tensor | None) -> Draw:
         assert real is not None
-        judge = Judge(model)
-        starts, slope = judge.of_samples(real), 1.0
-        if self.calibrated:
-            held_out, starts = starts.tensor_split(2)
-            slope, _ = logistic_fit(held_out, judge.of_latents(model.sample_latent(len(held_out))))
+        known, starts = (real, real) if self.calibration is None else real.tensor_split(2)
+        judge = Judge(model, self.calibration, known)
+        at_starts = judge.of_samples(starts)
 
         def run(latent: Tensor, ratio: Tensor) -> tuple[Tensor, Tensor, int]:
             """Runs a chain from each latent; returns their ends, which moved, and how often."""
@@ -71,7 +74,7 @@ class MetropolisHastings(Refiner):
             moved = torch.zeros(n, dtype=torch.bool, device=ratio.device)
             for _ in range(self.steps):
                 proposal = model.sample_latent(n)
-                proposed = slope * judge.of_latents(proposal)
+                proposed = judge.of_latents(proposal)
                 accepts = torch.rand_like(ratio).log() < log_acceptance(ratio, proposed)
                 latent = torch.where(accepts[:, None], proposal, latent)
                 ratio = torch.where(accepts, proposed, ratio)
@@ -80,12 +83,12 @@ class MetropolisHastings(Refiner):
             return latent, moved, accepted
 
         def draw(n: int) -> Drawn:
-            begin = slope * starts[torch.randint(len(starts), (n,), device=starts.device)]
+            begin = at_starts[torch.randint(len(starts), (n,), device=starts.device)]
             latent, moved, accepted = run(model.sample_latent(n), begin)
             left, proposed = int((~moved).sum()), n * self.steps
             if left:
                 again = model.sample_latent(left)
-                latent[~moved], _, more = run(again, slope * judge.of_latents(again))
+                latent[~moved], _, more = run(again, judge.of_latents(again))
                 accepted, proposed = accepted + more, proposed + left * self.steps
             return Drawn(latent, accepted, proposed)
 

@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.sampling.base import Draw, Drawn, Refiner
+from lightning_gans.sampling.calibration import Calibration, check_calibration
 from lightning_gans.sampling.judging import Judge, check_judge
 
 __all__ = ["DRS", "acceptance_logits"]
@@ -34,33 +35,48 @@ class DRS(Refiner):
     """Discriminator rejection sampling: the likelier a sample is real, the likelier it is kept.
 
     A sample of log density ratio d is accepted with probability sigmoid(F(d) - gamma). With gamma
-    0 and the best discriminator, accepted samples follow the distribution of the data exactly.
+    0 and the best discriminator, accepted samples follow the distribution of the data.
 
     References:
         Discriminator Rejection Sampling (Azadi et al., 2019), section 3,
-        https://arxiv.org/abs/1810.06758, which was not compared with the paper. The percentile is
-        that of the Metropolis-Hastings GAN's authors' code; here it is found once, among the
-        samples of the burn-in, so that no sample depends on the others of its batch.
+        https://arxiv.org/abs/1810.06758, which was not compared with the paper. The percentile and
+        the calibration are as in the code of the Metropolis-Hastings GAN's authors. Here the
+        percentile is found once, among the samples of the burn-in, so that no sample depends on
+        the others of its batch.
 
     Args:
         percentile: gamma is this percentile of F, in [0, 100]; 0 if it is None. It keeps the share
-            of accepted samples up, by accepting all good ones alike.
-        burn_in: generated samples among which the largest d is looked for first, at least 1.
+            of accepted samples up where d has a wide range, and narrows their distribution.
+        burn_in: generated samples among which the largest d is looked for first, at least 2.
             Later ones that are larger count as this one.
+        calibration: ``"isotonic"`` or ``"logistic"``: the regression by which d is first mapped to
+            what tells real from generated samples best; None for the discriminator's own d.
 
     Raises:
         ValueError: if an argument is out of range.
     """
 
-    def __init__(self, percentile: float | None = None, burn_in: int = 10_000) -> None:
+    def __init__(
+        self,
+        percentile: float | None = None,
+        burn_in: int = 10_000,
+        calibration: Calibration | None = "isotonic",
+    ) -> None:
         if percentile is not None and not 0 <= percentile <= 100:
             raise ValueError(
                 f"percentile must be at least 0 and at most 100, got {percentile}. Use 95."
             )
-        if burn_in < 1:
-            raise ValueError(f"burn_in must be at least 1, got {burn_in}. Use 10000.")
+        if burn_in < 2:
+            raise ValueError(f"burn_in must be at least 2, got {burn_in}. Use 10000.")
+        check_calibration(calibration)
         self.percentile = percentile
         self.burn_in = burn_in
+        self.calibration = calibration
+
+    @property
+    @override
+    def needs_real(self) -> bool:
+        return self.calibration is not None
 
     @override
     def check(self, model: LatentModule) -> None:
@@ -68,7 +84,7 @@ class DRS(Refiner):
 
     @override
     def prepare(self, model: LatentModule, real: Tensor | None) -> Draw:
-        judge = Judge(model)
+        judge = Judge(model, self.calibration, real)
         ratios = judge.of_latents(model.sample_latent(self.burn_in))
         largest = ratios.max()
         logits = acceptance_logits(ratios, largest)

@@ -273,7 +273,7 @@ def test_refined_samples_are_those_of_the_seed_and_of_the_generator_itself(root,
     real = GaussianRing(num_eval_samples=20).evaluation_set(1)
     expected = refine(model, MetropolisHastings(steps=3), 5, real=real, seed=3)
     assert np.array_equal(np.load("five.npy"), expected.samples.numpy())
-    by = "MetropolisHastings(steps=3, calibrated=True)"
+    by = "MetropolisHastings(steps=3, calibration=isotonic)"
     assert line == (
         f"latents of the generator itself, refined by {by}, {expected.acceptance:.3g} of the "
         "proposals accepted"
@@ -295,14 +295,14 @@ def test_scores_of_refined_samples_are_kept_apart(root, capsys):
     acceptance = found["refined"].pop("acceptance")
     assert 0 < acceptance < 1
     assert found["refined"] == {
-        **{"by": "DRS", "percentile": 95.0, "burn_in": 10_000},
+        **{"by": "DRS", "percentile": 95.0, "burn_in": 10_000, "calibration": "isotonic"},
         "generator": "raw",
     }
     assert found["floors"] == plain["floors"]
     assert found["scores"].keys() == plain["scores"].keys()
     assert found["scores"]["w1"] != plain["scores"]["w1"]
-    printed = capsys.readouterr().out
-    assert f"refined by DRS(percentile=95.0, burn_in=10000), {acceptance:.3g} of the" in printed
+    by = "DRS(percentile=95.0, burn_in=10000, calibration=isotonic)"
+    assert f"refined by {by}, {acceptance:.3g} of the" in capsys.readouterr().out
     (folder / "scores_drs.json").unlink()
 
 

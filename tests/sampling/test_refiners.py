@@ -23,18 +23,19 @@ from lightning_gans.sampling import (
     Truncation,
     refine,
 )
-from lightning_gans.sampling.judging import logistic_fit
+from lightning_gans.sampling.calibration import isotonic_fit, logistic_fit
 from lightning_gans.sampling.metropolis import log_acceptance
 from lightning_gans.sampling.rejection import acceptance_logits
 
 RATIO = (P / Q).log()
-REAL = 1 + torch.randn(2000, 1, generator=torch.Generator().manual_seed(7)) / 2
+REAL = 1 + torch.randn(20_000, 1, generator=torch.Generator().manual_seed(7)) / 2
 SHORT = [
     DRS(burn_in=500),
     MetropolisHastings(steps=3),
     DDLS(steps=2),
     Truncation(),
 ]
+PLAIN = DRS(calibration=None)
 
 
 class Exact(nn.Module):
@@ -97,6 +98,19 @@ def test_a_logistic_fit_is_that_of_largest_likelihood():
     assert apart == pytest.approx((log(51) / 2, 0), abs=1e-5)  # Platt's targets: 51 to 1
 
 
+def test_an_isotonic_fit_pools_neighbours_that_fall():
+    """Real samples at d of 0, 1, 2, 3, 3, and generated ones at 0, 0, 1, 2, -1."""
+    real, fake = torch.tensor([0.0, 1, 2, 3, 3]), torch.tensor([0.0, 0, 1, 2, -1])
+    fit = isotonic_fit(real.double(), fake.double())
+    # Blocks of -1; 0; 1 and 2, which have the same share; 3. Half a sample is added to each side.
+    at = torch.tensor([-9.0, -1, -0.5, 0, 1.5, 3, 9], dtype=torch.float64)
+    ends = [log(0.5 / 1.5), log(1.5 / 2.5), log(2.5 / 2.5), log(2.5 / 0.5)]
+    expected = [ends[0], ends[0], (ends[0] + ends[1]) / 2, *ends[1:], ends[3]]
+    assert fit(at).tolist() == close(expected)
+    falling = isotonic_fit(fake.double(), real.double())
+    assert falling(at).tolist() == close([0.0] * 7)
+
+
 # The laws of samples
 
 
@@ -125,22 +139,24 @@ def test_truncated_latents_are_drawn_anew_and_not_moved_to_the_edge(threshold, v
 
 
 def test_rejection_draws_from_the_data_if_the_discriminator_is_the_best():
-    found = refine(toy(), DRS(), 4000)
+    found = refine(toy(), PLAIN, 3000)
     assert p_value(found.samples) > 0.01
     largest = 2 * exp(2 / 3)  # at 4 / 3
     assert found.acceptance == pytest.approx(1 / largest, rel=0.05)
-    shifted = refine(toy(discriminator=Exact(shift=3.0)), DRS(), 4000)
+    shifted = refine(toy(discriminator=Exact(shift=3.0)), PLAIN, 3000)
     assert_close(shifted.samples, found.samples)  # a shift is of no consequence
-    assert p_value(refine(toy(), DRS(percentile=95), 4000).samples) < 1e-10
+    assert p_value(refine(toy(), DRS(95, calibration=None), 3000).samples) < 1e-10
+    twisted = toy(discriminator=Exact(scale=4.0))
+    assert p_value(refine(twisted, PLAIN, 1000).samples) < 1e-10
+    assert p_value(refine(twisted, DRS(), 1000, real=REAL).samples) > 0.01
 
 
-@pytest.mark.parametrize("scale", [1.0, 3.0])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
 def test_chains_draw_from_the_data_once_calibrated(scale):
     gan = toy(discriminator=Exact(scale))
-    found = refine(gan, MetropolisHastings(steps=30), 3000, real=REAL)
-    assert p_value(found.samples) > 0.01
-    plain = refine(gan, MetropolisHastings(steps=30, calibrated=False), 3000, real=REAL)
-    assert (p_value(plain.samples) > 0.01) == (scale == 1)
+    for calibration in ("isotonic", "logistic", None):
+        found = refine(gan, MetropolisHastings(30, calibration), 1500, real=REAL)
+        assert (p_value(found.samples) > 0.01) == (scale == 1 or calibration is not None)
 
 
 def test_a_chain_that_never_moves_starts_anew_at_a_generated_sample():
@@ -151,20 +167,23 @@ def test_a_chain_that_never_moves_starts_anew_at_a_generated_sample():
             return 1000 * (x[:, 0] == far[0]).double() + x[:, 0]
 
     gan = toy(discriminator=Sure())
-    found = refine(gan, MetropolisHastings(steps=5, calibrated=False), 2000, real=far)
+    found = refine(gan, MetropolisHastings(5, None), 2000, real=far)
     assert (found.samples != far[0]).all()
     assert found.samples.mean() > 0.7  # the second chain moves
     assert found.acceptance > 0.1
 
 
 def test_langevin_has_the_variance_of_its_step_size():
-    found = refine(toy(), DDLS(steps=60, step_size=0.05), 2000)
+    found = refine(toy(), DDLS(60, 0.05, calibrated=False), 2000)
     variance = 0.25 / (1 - 0.05 / (4 * 0.25))
     assert variance == close(0.2631578947)
     assert float(found.samples.mean()) == pytest.approx(1, abs=5 * sqrt(variance / 2000))
     assert float(found.samples.var()) == pytest.approx(variance, rel=5 * sqrt(2 / 2000))
     assert p_value(found.samples, sqrt(variance)) > 0.01
     assert found.acceptance is None
+    flat = toy(discriminator=Exact(scale=0.25))
+    found = refine(flat, DDLS(60, 0.05), 1000, real=REAL)
+    assert float(found.samples.var()) == pytest.approx(variance, rel=0.3)
 
 
 # What samples depend on
@@ -192,7 +211,8 @@ def test_networks_are_read_in_evaluation_mode_and_left_in_theirs():
     gan = GAN(data_shape=(2,), generator=generator, discriminator=discriminator)
     gan.train()
     before = {name: value.clone() for name, value in gan.state_dict().items()}
-    first, second = (refine(gan, DDLS(steps=3), 20).samples for _ in "ab")
+    real = torch.randn(20, 2)
+    first, second = (refine(gan, DDLS(steps=3), 20, real=real).samples for _ in "ab")
     assert torch.equal(first, second)
     assert all(part.training for part in gan.modules())
     assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
@@ -206,7 +226,7 @@ def test_the_ratio_is_the_one_of_the_loss(loss):
         getattr(loss, "kind", ""), (1.0, 0.0)
     )
     gan = toy(loss=loss, discriminator=Exact(scale, shift))
-    assert_close(refine(gan, DRS(), 50).samples, refine(toy(), DRS(), 50).samples)
+    assert_close(refine(gan, PLAIN, 50).samples, refine(toy(), PLAIN, 50).samples)
 
 
 # What is scored
@@ -268,7 +288,7 @@ def test_a_discriminator_that_is_not_there_or_reads_several_samples_is_refused(t
     path.write_bytes(gan.export("generator"))
     opened = load(path, averaged=False)
     with pytest.raises(ValueError, match="the file that it was loaded from has no discriminator"):
-        refine(opened, DRS(), 3)
+        refine(opened, PLAIN, 3)
     assert len(refine(opened, Truncation(), 3).samples) == 3
 
     class Together(nn.Module):
@@ -281,17 +301,21 @@ def test_a_discriminator_that_is_not_there_or_reads_several_samples_is_refused(t
 
     for discriminator, message in ((Together(), "depending on the rest"), (Patches(), "patches")):
         with pytest.raises(ValueError, match=message):
-            refine(GAN(**{**SMALL, "discriminator": discriminator}), DRS(), 3)
+            refine(GAN(**{**SMALL, "discriminator": discriminator}), PLAIN, 3)
     gan.pack_size = 2
     with pytest.raises(ValueError, match="its discriminator judges packs of 2 samples"):
-        refine(gan, DRS(), 3)
+        refine(gan, PLAIN, 3)
 
 
 def test_arguments_out_of_range_are_refused():
     for make, message in (
         (partial(Truncation, 0.0), "threshold must be above 0, got 0.0"),
         (partial(DRS, percentile=101.0), "percentile must be at least 0 and at most 100, got 101"),
-        (partial(DRS, burn_in=0), "burn_in must be at least 1, got 0"),
+        (partial(DRS, burn_in=1), "burn_in must be at least 2, got 1"),
+        (
+            partial(DRS, calibration="mean"),
+            "calibration must be isotonic or logistic, or None, got",
+        ),
         (partial(MetropolisHastings, 0), "steps must be at least 1, got 0"),
         (partial(DDLS, 0), "steps must be at least 1, got 0"),
         (partial(DDLS, step_size=float("inf")), "step_size must be above 0, got inf"),
@@ -299,7 +323,7 @@ def test_arguments_out_of_range_are_refused():
         with pytest.raises(ValueError, match=message):
             make()
     uniform = GAN(**SMALL, prior=UniformPrior(4))
-    for refiner in (Truncation(), DDLS()):
+    for refiner in (Truncation(), DDLS(calibrated=False)):
         with pytest.raises(ValueError, match="prior: it must be a NormalPrior, since"):
             refine(uniform, refiner, 3)
     gan = GAN(**SMALL)
@@ -318,12 +342,12 @@ def test_work_that_would_not_end_or_runs_away_is_refused():
             return 1000 * x[:, 0]
 
     with pytest.raises(ValueError, match=r"lets rejection keep .* Use DRS with percentile 95"):
-        refine(toy(discriminator=Rare()), DRS(burn_in=1000), 3)
-    assert len(refine(toy(discriminator=Rare()), DRS(95, burn_in=1000), 3).samples) == 3
+        refine(toy(discriminator=Rare()), DRS(None, 1000, None), 3)
+    assert len(refine(toy(discriminator=Rare()), DRS(95, 1000, None), 3).samples) == 3
 
     class Cubed(nn.Module):
         def forward(self, x):
             return x[:, 0] ** 4
 
     with pytest.raises(ValueError, match=r"latents ran away in steps of 0\.5"):
-        refine(toy(discriminator=Cubed()), DDLS(steps=30, step_size=0.5), 3)
+        refine(toy(discriminator=Cubed()), DDLS(30, 0.5, calibrated=False), 3)
