@@ -72,7 +72,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
     make_digits("data")
     fill("photos")
     lines = [line for block in code(DOCS / "commands.md", "bash") for line in block.splitlines()]
-    assert len(lines) == 20
+    assert len(lines) == 22
     for line in lines:
         command = shlex.split(line, comments=True)[1:]
         if command[:1] == ["fit"] and {"MNIST", "photos"} & {*command}:
@@ -116,6 +116,13 @@ def test_the_gallery_and_the_benchmarks_show_the_results(monkeypatch):
     for config in configs():
         assert f"| `{config}`<br>" in pages["gallery.md"]
     assert gallery.papers().keys() == variants().keys()
+
+
+def test_the_table_of_refined_samples_shows_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import refine
+
+    assert refine.written() == refine.PAGE.read_text(), "run python benchmarks/refine.py table"
 
 
 @pytest.mark.slow

@@ -291,7 +291,7 @@ def _add_refinement(parser: _Parser) -> None:
         f"--{SETTING}steps", type=_whole, help="of mh and ddls: steps for each sample; 640 and 500"
     )
     parser.add_argument(
-        f"--{SETTING}step_size", type=_number, help="of ddls: size of the steps; 0.01"
+        f"--{SETTING}step_size", type=_number, help="of ddls: size of the steps; 0.001"
     )
 
 
