@@ -70,17 +70,16 @@ class MetropolisHastings(Refiner):
 
         def run(latent: Tensor, ratio: Tensor) -> tuple[Tensor, Tensor, int]:
             """Runs a chain from each latent; returns their ends, which moved, and how often."""
-            n, accepted = len(latent), 0
-            moved = torch.zeros(n, dtype=torch.bool, device=ratio.device)
+            n = len(latent)
+            moves = torch.zeros(n, dtype=torch.int64, device=ratio.device)
             for _ in range(self.steps):
                 proposal = model.sample_latent(n)
                 proposed = judge.of_latents(proposal)
                 accepts = torch.rand_like(ratio).log() < log_acceptance(ratio, proposed)
                 latent = torch.where(accepts[:, None], proposal, latent)
                 ratio = torch.where(accepts, proposed, ratio)
-                moved |= accepts
-                accepted += int(accepts.sum())
-            return latent, moved, accepted
+                moves += accepts
+            return latent, moves > 0, int(moves.sum())
 
         def draw(n: int) -> Drawn:
             begin = at_starts[torch.randint(len(starts), (n,), device=starts.device)]
