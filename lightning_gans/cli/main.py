@@ -282,16 +282,28 @@ def _add_refinement(parser: _Parser) -> None:
         "rejection, Metropolis-Hastings chains or Langevin's dynamics",
     )
     parser.add_argument(
-        f"--{SETTING}threshold", type=_number, help="of truncate: largest absolute entry; 1"
+        f"--{SETTING}threshold",
+        type=_number,
+        metavar="T",
+        help="of truncate: largest absolute entry; 1",
     )
     parser.add_argument(
-        f"--{SETTING}percentile", type=_number, help="of drs: accept all samples above it alike"
+        f"--{SETTING}percentile",
+        type=_number,
+        metavar="P",
+        help="of drs: accept all samples above it alike",
     )
     parser.add_argument(
-        f"--{SETTING}steps", type=_whole, help="of mh and ddls: steps for each sample; 640 and 500"
+        f"--{SETTING}steps",
+        type=_whole,
+        metavar="K",
+        help="of mh and ddls: steps for each sample; 640 and 500",
     )
     parser.add_argument(
-        f"--{SETTING}step_size", type=_number, help="of ddls: size of the steps; 0.001"
+        f"--{SETTING}step_size",
+        type=_number,
+        metavar="E",
+        help="of ddls: size of the steps; 0.001",
     )
 
 

@@ -94,7 +94,7 @@ class DRS(Refiner):
         if not share > LEAST:
             raise ValueError(
                 f"refine: the discriminator lets rejection keep {share:.1e} of all samples. Use "
-                "DRS with percentile 95, or MetropolisHastings."
+                "percentile 95, or Metropolis-Hastings."
             )
 
         def draw(n: int) -> Drawn:

@@ -341,7 +341,9 @@ def test_work_that_would_not_end_or_runs_away_is_refused():
         def forward(self, x):
             return 1000 * x[:, 0]
 
-    with pytest.raises(ValueError, match=r"lets rejection keep .* Use DRS with percentile 95"):
+    with pytest.raises(
+        ValueError, match=r"lets rejection keep .* Use percentile 95, or Metropolis"
+    ):
         refine(toy(discriminator=Rare()), DRS(None, 1000, None), 3)
     assert len(refine(toy(discriminator=Rare()), DRS(95, 1000, None), 3).samples) == 3
 
