@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.latent import LatentModule
+from lightning_gans.networks.inspect import compares_samples
 from lightning_gans.sampling.calibration import Calibration, calibrate
 
 __all__ = ["Judge", "check_judge"]
@@ -45,6 +46,11 @@ def check_judge(model: LatentModule) -> None:
         raise ValueError(
             f"model: its discriminator judges packs of {model.pack_size} samples. Use a model "
             "with pack_size 1."
+        )
+    if compares_samples(model.discriminator):
+        raise ValueError(
+            "model: its discriminator compares the samples of a batch, so it has no ratio of one. "
+            "Use a model without such a layer."
         )
     model.loss.log_ratio(torch.zeros(1))  # which raises if there is none
 

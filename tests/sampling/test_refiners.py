@@ -15,6 +15,7 @@ from lightning_gans import CGAN, GAN, RSGAN, WGAN, HingeGAN, load
 from lightning_gans.callbacks import Evaluation, GeneratorEMA
 from lightning_gans.core.priors import NormalPrior, UniformPrior
 from lightning_gans.losses import FDivergence, NonSaturating
+from lightning_gans.networks import MinibatchStdDev
 from lightning_gans.sampling import (
     DDLS,
     DRS,
@@ -302,6 +303,10 @@ def test_a_discriminator_that_is_not_there_or_reads_several_samples_is_refused(t
     for discriminator, message in ((Together(), "depending on the rest"), (Patches(), "patches")):
         with pytest.raises(ValueError, match=message):
             refine(GAN(**{**SMALL, "discriminator": discriminator}), PLAIN, 3)
+    layers = nn.Linear(2, 8), MinibatchStdDev(8), nn.Linear(9, 1)
+    grouped = GAN(data_shape=(2,), discriminator=nn.Sequential(*layers))
+    with pytest.raises(ValueError, match="its discriminator compares the samples of a batch"):
+        DDLS().check(grouped)
     gan.pack_size = 2
     with pytest.raises(ValueError, match="its discriminator judges packs of 2 samples"):
         refine(gan, PLAIN, 3)
