@@ -24,7 +24,8 @@ REPEATED = (
 ONCE = (
     *("rsgan_ring", "r3gan_ring", "ragan_ring", "ralsgan_ring", "hinge_gan_ring", "fgan_ring"),
     *("wgan_lp_ring", "wgan_div_ring", "dragan_ring", "fisher_gan_ring", "cramer_gan_ring"),
-    *("mmd_gan_ring", "optimistic_gan_ring", "cgan_ring"),
+    *("mmd_gan_ring", "optimistic_gan_ring", "pacgan_ring", "unrolled_gan_ring"),
+    *("topk_gan_ring", "cgan_ring"),
 )
 """Configurations that are trained with one seed, to see that they work."""
 CONFIGS = (*REPEATED, *ONCE)
