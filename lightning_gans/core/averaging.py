@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 __all__ = ["Average"]
 
-ITERATIONS = 10
+ITERATIONS = 50
 """Of the power method on averaged weights, which brings their spectral norm near 1."""
 
 
