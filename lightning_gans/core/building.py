@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from torch import nn
 
 from lightning_gans.core.priors import Prior
-from lightning_gans.networks import JoinLabels
+from lightning_gans.networks.conditioning import ClassShares, JoinLabels
 
 __all__ = [
     "build",
@@ -77,7 +77,7 @@ def build(
         if not isinstance(network, nn.Module):
             raise ValueError(f"{name} must make a torch.nn.Module from {sizes}, got {network!r}.")
     labels = getattr(network, "labels", ...)
-    if isinstance(labels, JoinLabels | None):
+    if isinstance(labels, JoinLabels | ClassShares | None):
         classes = getattr(labels, "num_classes", None)
         _check_agrees(name, "num_classes", classes, arguments.get("num_classes"))
     return network

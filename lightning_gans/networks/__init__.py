@@ -1,5 +1,6 @@
 """Networks: ``<Architecture>Generator`` and ``<Architecture>Discriminator``."""
 
+from lightning_gans.networks.attention import SAGANDiscriminator, SAGANGenerator, SelfAttention
 from lightning_gans.networks.autoencoder import Autoencoder, AutoencoderGenerator
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
@@ -12,6 +13,9 @@ from lightning_gans.networks.minibatch import (
 )
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.normalized import GradientNormalization, SpectralNorm
+from lightning_gans.networks.projection import ConditionalBatchNorm2d
+from lightning_gans.networks.resnet import ResNetCritic, ResNetDiscriminator, ResNetGenerator
+from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
 from lightning_gans.networks.tutorial import (
     GlobalPoolDiscriminator,
     GlobalPoolGenerator,
@@ -23,6 +27,7 @@ from lightning_gans.networks.vae import VAEEncoder, VAEGenerator
 __all__ = [
     "Autoencoder",
     "AutoencoderGenerator",
+    "ConditionalBatchNorm2d",
     "DCGANCritic",
     "DCGANDiscriminator",
     "DCGANGenerator",
@@ -37,6 +42,14 @@ __all__ = [
     "MinibatchDiscrimination",
     "MinibatchFeatures",
     "MinibatchStdDev",
+    "ResNetCritic",
+    "ResNetDiscriminator",
+    "ResNetGenerator",
+    "SAGANDiscriminator",
+    "SAGANGenerator",
+    "SNCNNDiscriminator",
+    "SNCNNGenerator",
+    "SelfAttention",
     "SpectralNorm",
     "VAEEncoder",
     "VAEGenerator",

@@ -8,7 +8,7 @@ from typing_extensions import override
 from lightning_gans.networks.features import chain_with_features
 from lightning_gans.networks.shapes import check_sizes
 
-__all__ = ["Conditional", "JoinLabels"]
+__all__ = ["ClassShares", "Conditional", "JoinLabels"]
 
 
 class JoinLabels(nn.Module):
@@ -61,16 +61,63 @@ class JoinLabels(nn.Module):
         Raises:
             ValueError: if there are no labels.
         """
-        if labels is None:
-            raise ValueError(
-                f"labels: a network of {self.num_classes} classes needs the class of each sample."
-            )
+        labels = _given(labels, self.num_classes)
         if labels.is_floating_point():
             code = labels.to(self.vectors) @ self.vectors
         else:
             code = embedding(labels, self.vectors)
         planes = code.to(x.dtype).reshape(*code.shape, *(1,) * (x.ndim - 2))
         return torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], 1)
+
+
+class ClassShares(nn.Module):
+    """Turns classes into shares of all classes, from which layers take weighted means.
+
+    Args:
+        num_classes: K, at least 1.
+
+    Raises:
+        ValueError: if it is out of range.
+
+    Example:
+        >>> ClassShares(3)(torch.tensor([0, 2]))
+        tensor([[1., 0., 0.],
+                [0., 0., 1.]])
+    """
+
+    treats_samples_alone = True
+
+    one_hot: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        check_sizes(num_classes=num_classes)
+        self.num_classes = num_classes
+        self.register_buffer("one_hot", torch.eye(num_classes), persistent=False)
+
+    @override
+    def forward(self, labels: Tensor | None) -> Tensor:
+        """Returns the shares of all classes in each sample, shape (N, K).
+
+        Args:
+            labels: classes, int64, shape (N,); or for what lies between classes the shares
+                themselves.
+
+        Raises:
+            ValueError: if there are no labels.
+        """
+        labels = _given(labels, self.num_classes)
+        if labels.is_floating_point():
+            return labels.to(self.one_hot)
+        return embedding(labels, self.one_hot)
+
+
+def _given(labels: Tensor | None, num_classes: int) -> Tensor:
+    if labels is None:
+        raise ValueError(
+            f"labels: a network of {num_classes} classes needs the class of each sample."
+        )
+    return labels
 
 
 class Conditional(nn.Module):

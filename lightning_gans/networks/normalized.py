@@ -13,12 +13,29 @@ from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.inspect import compares_samples, has_batch_statistics
 from lightning_gans.networks.mlp import MLPDiscriminator
 
-__all__ = ["GradientNormalization", "SpectralNorm"]
+__all__ = ["GradientNormalization", "SpectralNorm", "normalize_spectrally"]
 
 DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
 """Makes a discriminator from the shape of a sample, or is the discriminator itself."""
 SMALLEST = 1e-6
 """Of the denominators of gradient normalization, which may be 0."""
+
+
+def normalize_spectrally(network: nn.Module) -> int:
+    """Gives each layer of a network the spectral norm 1; returns how many layers that are.
+
+    The weights have to be initialised before: what an initialiser writes into the weight of a
+    layer that is normalised is lost.
+
+    Args:
+        network: its linear and convolutional layers and its embeddings, as matrices with a row
+            for each filter or entry.
+    """
+    kinds = nn.Linear | _ConvNd | nn.Embedding
+    layers = [part for part in network.modules() if isinstance(part, kinds)]
+    for layer in layers:
+        spectral_norm(layer)
+    return len(layers)
 
 
 class DiscriminatorWrapper(nn.Module):
@@ -54,9 +71,9 @@ class DiscriminatorWrapper(nn.Module):
 class SpectralNorm(DiscriminatorWrapper):
     """Wraps a discriminator and divides each layer's weights by their largest singular value.
 
-    Each linear or convolutional layer is then 1-Lipschitz, as a matrix of its filters. The value
-    comes from PyTorch's power iteration, of which an update makes one. It is moved in training
-    mode alone.
+    Each linear or convolutional layer is then 1-Lipschitz, as a matrix of its filters, and so is
+    each embedding, as a matrix of its rows. The value comes from PyTorch's power iteration, of
+    which an update makes one. It is moved in training mode alone.
 
     References:
         Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018),
@@ -94,14 +111,11 @@ class SpectralNorm(DiscriminatorWrapper):
                 f"SpectralNorm: scale must be above 0, got {scale}. Use 1 as in the paper."
             )
         self.scale = scale
-        layers = [p for p in self.network.modules() if isinstance(p, nn.Linear | _ConvNd)]
-        if not layers:
+        if not normalize_spectrally(self.network):
             raise ValueError(
                 f"SpectralNorm: {type(self.network).__name__} has no linear or convolutional "
                 "layer. Use another network."
             )
-        for layer in layers:
-            spectral_norm(layer)
 
     @override
     def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
