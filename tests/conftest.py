@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from datamodules import GaussianRing
 from datamodules.images import ImageBytes, ImageData
-from lightning_gans import BEGAN, CVAEGAN, EBGAN, GAN
+from lightning_gans import BEGAN, CVAEGAN, EBGAN, GAN, SAGAN, SNGAN
 from lightning_gans.networks import DCGANDiscriminator, MLPDiscriminator, MLPGenerator
 
 torch.set_num_threads(1)
@@ -153,8 +153,10 @@ def numbers(batch: Any) -> list[int]:
 def fitting_data(variant: type[GAN]) -> Any:
     """Returns data that a variant's own networks can be made for."""
     classes = inspect.signature(variant).parameters.get("num_classes")
-    if variant in (BEGAN, CVAEGAN, EBGAN):
+    if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN):
         return MadeImages()
+    if variant is SAGAN:
+        return MadeImages((1, 28, 28), batch_size=2)
     if classes is not None and classes.default is not None:
         return small_ring(num_modes=classes.default, labels=True)
     return MadeImages() if "DCGAN" in variant.__name__ else small_ring()

@@ -35,6 +35,8 @@ from lightning_gans import (
     MMDGAN,
     R3GAN,
     RSGAN,
+    SAGAN,
+    SNGAN,
     WDCGAN,
     WDCGANGP,
     WGAN,
@@ -655,6 +657,12 @@ def keeping_the_best(nets, game, n_critic):
     return [d, replace(g, loss=generator_loss)]
 
 
+def with_more_fakes(nets, game, n_critic):
+    """The generator sees twice as many samples."""
+    d, g = plain(nets, game, n_critic)
+    return [d, replace(g, draw=lambda real, labels: g.draw(torch.cat([real, real]), labels))]
+
+
 def with_errors(nets, game, n_critic, power=1, pulling=0.0):
     """The discriminator tells by how much its reconstruction of a sample is off."""
     read = nets["discriminator"]
@@ -1010,6 +1018,8 @@ GAMES = {
     "WGANDiv": penalised(WGANDiv, "Wasserstein", ("WGANDivPenalty", 0.7, 1)),
     "DRAGAN": penalised(DRAGAN, "NonSaturating", ("DRAGANPenalty", 0.7, 1)),
     "HingeGAN": Game(of(HingeGAN), "Hinge"),
+    "SNGAN": Game(Structure(SNGAN, with_more_fakes), "Hinge", arguments={"generator_batch": 2}),
+    "SAGAN": Game(of(SAGAN), "Hinge"),
     "RSGAN": Game(of(RSGAN), "RelativisticPaired"),
     "RaGAN": Game(of(RaGAN), "RelativisticAverage"),
     "RaLSGAN": Game(of(RaLSGAN), "average squares"),

@@ -320,7 +320,7 @@ def _list() -> None:
     ):
         print(title)
         for name, text in entries.items():
-            print("\n".join(beside(f"  {name}", text, 27, width)))
+            print("\n".join(beside(f"  {name}", text, 28, width)))
         print()
 
 

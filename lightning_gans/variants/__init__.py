@@ -19,6 +19,8 @@ from lightning_gans.variants.pacgan import PacGAN
 from lightning_gans.variants.r3gan import R3GAN
 from lightning_gans.variants.ragan import RaGAN, RaLSGAN
 from lightning_gans.variants.rsgan import RSGAN
+from lightning_gans.variants.sagan import SAGAN
+from lightning_gans.variants.sngan import SNGAN
 from lightning_gans.variants.topk import TopKGAN
 from lightning_gans.variants.unrolled import UnrolledGAN
 from lightning_gans.variants.wgan import WGAN
@@ -40,6 +42,8 @@ __all__ = [
     "MMDGAN",
     "R3GAN",
     "RSGAN",
+    "SAGAN",
+    "SNGAN",
     "WDCGAN",
     "WDCGANGP",
     "WGAN",

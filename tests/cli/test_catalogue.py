@@ -64,7 +64,7 @@ def test_the_list_has_a_line_for_each(capsys):
     main(["list"])
     lines = capsys.readouterr().out.splitlines()
     for name, text in {**catalogue.variants(), **catalogue.data(), **catalogue.configs()}.items():
-        assert f"  {name:<23}  {text}" in lines
+        assert f"  {name:<24}  {text}" in lines
 
 
 def test_help_names_every_command(capsys):

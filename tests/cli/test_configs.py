@@ -55,11 +55,19 @@ def trained(path, updates, *flags):
     return folder
 
 
+def narrowed(path):
+    """Flags that make residual networks small."""
+    if path.stem not in ("sngan_cifar10", "sngan_projection_cifar10", "sagan_cifar10"):
+        return []
+    return ["--model.generator.width", "8", "--model.discriminator.width", "8"]
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_trains_and_scores(path):
     brief = ["--data.batch_size", "2", "--model.n_critic", "1", "--pictures.enabled", "false"]
     if path.stem.endswith("_folder"):  # whose networks grow with the image
         brief += ["--data.image_size", "16"]
+    brief += narrowed(path)
     folder = trained(path, 1, *brief)
     assert folder.parent.name == path.stem
     record = json.loads((folder / "run.json").read_text())
@@ -81,7 +89,8 @@ def test_it_plays_whole_rounds_and_draws(path):
     """With its own number of updates of the discriminator, and its own batches of points."""
     data = yaml.safe_load(path.read_text())["data"]["class_path"]
     images = data in ("MNIST", "CIFAR10", "ImageFolder")
-    folder = trained(path, 2, *(["--data.batch_size", "4"] if images else []))
+    small = ["--data.batch_size", "4", *narrowed(path)] if images else []
+    folder = trained(path, 2, *small)
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["updates"] == 2

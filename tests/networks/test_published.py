@@ -10,11 +10,14 @@ import pytest
 import torch
 import yaml
 from torch import nn
+from torch.nn.utils import parametrize
 
 import lightning_gans
 from lightning_gans import networks
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.core import priors
+from lightning_gans.networks import SelfAttention
+from lightning_gans.networks.projection import ReadsShares
 
 DIGIT, PHOTO, FACE, LARGE = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 128, 128)
 Linear, Conv, Deconv, BatchNorm1d, BatchNorm = (
@@ -25,6 +28,11 @@ LeakyReLU, ReLU, Tanh, Sigmoid = nn.LeakyReLU, nn.ReLU, nn.Tanh, nn.Sigmoid
 MaxPool, ZeroPad, Flatten, Shape = nn.MaxPool2d, nn.ZeroPad2d, nn.Flatten, partial(nn.Unflatten, 1)
 ONE_NUMBER = nn.Flatten(0)  # shape (N,) in place of (N, 1)
 LABELS, GREATEST = "JoinLabels()", "_GlobalMaximum()"
+SHARES, ATTENTION, SUM, PIXELS = (
+    *("ClassShares()", "SelfAttention()", "_Residual()", "SumOverPixels()"),
+)
+BY_CLASS, NOTHING = "ConditionalBatchNorm2d()", "Sequential()"
+Up, Pool = nn.UpsamplingNearest2d, nn.AvgPool2d
 
 
 def perceptrons(shape, size, num_classes=0):
@@ -189,7 +197,104 @@ HYBRID = {
     "discriminator": MAX_POOL["discriminator"],
     "classifier": [*MAX_POOL_FEATURES, Linear(1024, 10)],
 }
+
+
+def normal(layer):
+    """A layer with spectral norm."""
+    return f"spectral {layer}"
+
+
+def double(inputs, outputs):
+    return [Deconv(inputs, outputs, 4, stride=2, padding=1), BatchNorm(outputs), ReLU()]
+
+
+def keep(inputs, outputs):
+    return [normal(Conv(inputs, outputs, 3, stride=1, padding=1)), LeakyReLU(0.1)]
+
+
+def halve(inputs, outputs):
+    return [normal(Conv(inputs, outputs, 4, stride=2, padding=1)), LeakyReLU(0.1)]
+
+
+PLAIN_28 = {
+    "generator": [
+        *(Linear(128, 64 * 49), Shape((64, 7, 7)), BatchNorm(64), ReLU()),
+        *(*double(64, 32), *double(32, 16)),
+        *(Deconv(16, 1, 3, stride=1, padding=1), Tanh()),
+    ],
+    "discriminator": [
+        *(*keep(1, 16), *halve(16, 32), *keep(32, 32), *halve(32, 64), *keep(64, 64)),
+        *(Flatten(), normal(Linear(3136, 1)), ONE_NUMBER),
+    ],
+}
+
+
+def grow(channels, norms, wrap=str):
+    """A block of the generator: its main chain, its shortcut, their sum."""
+    main, shortcut = Conv(channels, channels, 3, padding=1), Conv(channels, channels, 1)
+    return [
+        *(*norms(channels), ReLU(), Up(scale_factor=2), wrap(main)),
+        *(*norms(channels), ReLU(), wrap(main)),
+        *(Up(scale_factor=2), wrap(shortcut), SUM),
+    ]
+
+
+def normed(channels):
+    return [BatchNorm(channels)]
+
+
+def normed_by_class(channels):
+    return [BatchNorm(channels, affine=False), BY_CLASS]
+
+
+def residual_generator(norms, wrap=str):
+    """Of images of 32 pixels; the last BatchNorm has no classes."""
+    begin = [SHARES] if norms is normed_by_class else []
+    return [
+        *(*begin, wrap(Linear(128, 4096)), Shape((256, 4, 4))),
+        *(*grow(256, norms, wrap), *grow(256, norms, wrap)),
+        *([ATTENTION] if wrap is normal else []),
+        *(*grow(256, norms, wrap), *normed(256), ReLU()),
+        *(wrap(Conv(256, 3, 3, padding=1)), Tanh()),
+    ]
+
+
+def residual_discriminator(attention=(), classes=()):
+    """Of images of 32 pixels."""
+    main, shortcut = normal(Conv(128, 128, 3, padding=1)), normal(Conv(128, 128, 1))
+    return [
+        *(normal(Conv(3, 128, 3, padding=1)), ReLU(), main, Pool(2)),
+        *(Pool(2), normal(Conv(3, 128, 1)), SUM, *attention),
+        *(ReLU(), main, ReLU(), main, Pool(2), shortcut, Pool(2), SUM),
+        *(ReLU(), main, ReLU(), main, NOTHING, SUM),
+        *(ReLU(), main, ReLU(), main, NOTHING, SUM),
+        *(ReLU(), PIXELS, normal(Linear(128, 1)), *classes, ONE_NUMBER),
+    ]
+
+
 SYSTEMS = [
+    ("sngan_mnist", DIGIT, PLAIN_28),
+    (
+        "sngan_cifar10",
+        PHOTO,
+        {"generator": residual_generator(normed), "discriminator": residual_discriminator()},
+    ),
+    (
+        "sngan_projection_cifar10",
+        PHOTO,
+        {
+            "generator": residual_generator(normed_by_class),
+            "discriminator": residual_discriminator(classes=[SHARES]),
+        },
+    ),
+    (
+        "sagan_cifar10",
+        PHOTO,
+        {
+            "generator": residual_generator(normed_by_class, normal),
+            "discriminator": residual_discriminator([ATTENTION], [SHARES]),
+        },
+    ),
     ("lsgan_pattern", (4,), PATTERN),
     ("gan_mnist", DIGIT, perceptrons(DIGIT, 784)),
     ("minimax_gan_mnist", DIGIT, perceptrons(DIGIT, 784)),
@@ -245,22 +350,44 @@ def model_of(config, data_shape):
 
 
 def layers_in_turn(network, *inputs):
-    """The layers of a network as they run, each on nothing but the output of an earlier one."""
-    order, results = [], []
+    """The layers of a network as they run, each on nothing but the output of an earlier one.
+
+    A layer that is made of others, such as a block, is noted after them; attention, as one layer.
+    What a discriminator adds of the classes to its output is no layer: its test is another.
+    """
+    order, results = [], [*inputs]
 
     def note(layer, given, result):
         # Whatever a forward method does between two layers makes a tensor of its own.
-        assert not results or any(given[0] is earlier for earlier in results), layer
+        projected = layer is getattr(network, "ending", None) and network.labels is not None
+        known = not order or any(given[0] is earlier for earlier in results)
+        assert known or projected, layer
         order.append(layer)
         results.append(result)
 
-    for part in network.modules():
-        if not any(part.children()):
+    within = [
+        f"{name}."
+        for name, part in network.named_modules()
+        if isinstance(part, SelfAttention) or parametrize.is_parametrized(part)
+    ]
+    for name, part in network.named_modules():
+        one = not any(part.children()) or f"{name}." in within or isinstance(part, ReadsShares)
+        if one and not name.startswith((*within,)):
             part.register_forward_hook(note)
     outputs = network(*inputs)
     for output in outputs if isinstance(outputs, tuple) else (outputs,):
         assert any(output is result for result in results)
-    return [repr(layer) for layer in order]
+    return [described_as(layer) for layer in order]
+
+
+def described_as(layer):
+    if isinstance(layer, SelfAttention | ReadsShares):
+        return f"{type(layer).__name__}()"
+    if not parametrize.is_parametrized(layer):
+        return repr(layer)
+    (norm,) = layer.parametrizations.weight
+    assert (type(norm).__name__, norm.n_power_iterations) == ("_SpectralNorm", 1)
+    return f"spectral {type(layer).__name__.removeprefix('Parametrized')}({layer.extra_repr()})"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from lightning_gans import (
     DCGAN,
     DRAGAN,
     GAN,
+    SAGAN,
     WDCGAN,
     WDCGANGP,
     WGAN,
@@ -40,7 +41,7 @@ from lightning_gans import (
 from lightning_gans.callbacks import Checkpoint
 from lightning_gans.core.trust import known_classes
 from lightning_gans.losses import AdversarialLoss, LeastSquares, NonSaturating, Wasserstein
-from lightning_gans.networks import DCGANDiscriminator, has_batch_statistics
+from lightning_gans.networks import DCGANDiscriminator, SelfAttention, has_batch_statistics
 from lightning_gans.regularizers import (
     R1,
     DRAGANPenalty,
@@ -52,6 +53,10 @@ from lightning_gans.regularizers import (
 
 KINDS = sorted(kind.__name__ for kind in known_classes(AdversarialLoss))
 VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.variants.__all__]
+QUICK = [
+    pytest.param(v, marks=pytest.mark.slow) if v is SAGAN else v  # which is large by default
+    for v in VARIANTS
+]
 
 
 @pytest.mark.parametrize(("name", "n_critic"), [case for case in CASES if case[0] not in LAZY])
@@ -136,7 +141,7 @@ def test_every_variant_loss_and_regularizer_is_compared():
     assert {kind.__name__ for kind in known_classes(Regularizer)} == set(REGULARIZERS)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", QUICK)
 def test_every_variant_trains_without_an_argument_but_the_shape(variant):
     samples = fitting_data(variant)
     model = variant(data_shape=samples.data_shape)
@@ -144,7 +149,15 @@ def test_every_variant_trains_without_an_argument_but_the_shape(variant):
     trainer = fitted(model, samples, max_steps=2)
     assert trainer.global_step == 2
     after = model.state_dict()
-    assert not any(torch.equal(before[name], after[name]) for name in before if "weight" in name)
+    # A layer of one input or output has a vector of spectral norm with the one entry 1, and
+    # attention begins without an effect, so that its weights cannot move in the first update.
+    fixed = tuple(n for n, part in model.named_modules() if isinstance(part, SelfAttention))
+    weights = [
+        name
+        for name in before
+        if "weight" in name and not name.endswith(("._u", "._v")) and not name.startswith(fixed)
+    ]
+    assert not any(torch.equal(before[name], after[name]) for name in weights)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -154,7 +167,7 @@ def test_every_variant_takes_keywords_only_and_names_its_paper(variant):
     assert "https://arxiv.org/abs/" in inspect.getdoc(variant)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", QUICK)
 def test_every_variant_is_saved_and_loaded(variant, tmp_path):
     samples = fitting_data(variant)
     model = variant(data_shape=samples.data_shape, n_critic=2)
