@@ -1,6 +1,5 @@
 """Scores of generated handwritten digits by a small classifier that comes with the package."""
 
-import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.metrics.base import ComparingMetric, RecordMetric, Score, range_of, to_unit
-from lightning_gans.metrics.frechet import frechet_distance, moments
+from lightning_gans.metrics.base import RecordMetric, Score, range_of
+from lightning_gans.metrics.judged import JudgedQuality
 
 __all__ = ["JUDGE_FILE", "DigitJudge", "DigitQuality", "digit_judge"]
 
@@ -59,7 +58,7 @@ def digit_judge() -> DigitJudge:
     return judge.requires_grad_(False).eval()
 
 
-class DigitQuality(ComparingMetric):
+class DigitQuality(JudgedQuality):
     """How well generated digits match real ones, as judged by `digit_judge`.
 
     Scores: ``fd_digits``, the Frechet distance of the judge's features (not to be compared with
@@ -87,22 +86,9 @@ class DigitQuality(ComparingMetric):
         return [cls(range_of(data))] if getattr(data, "content", None) == "digits" else []
 
     def __init__(self, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
-        super().__init__()
-        self.value_range = value_range
-        # In a tuple, so that no module that holds this metric holds the judge.
-        self._judge = (copy.deepcopy(digit_judge()),)
-        for kind in ("real", "fake"):
-            for name, shape in (
-                ("total", (NUM_FEATURES,)),
-                ("products", (NUM_FEATURES, NUM_FEATURES)),
-                ("classes", (10,)),
-                ("confidence", ()),
-            ):
-                zero = torch.zeros(shape, dtype=torch.float64)
-                self.add_state(f"{kind}_{name}", zero, dist_reduce_fx="sum")
+        super().__init__(digit_judge(), NUM_FEATURES, 10, value_range)
 
     @override
-    @torch.no_grad()
     def update(self, samples: Tensor, *, real: bool) -> None:
         """Adds images.
 
@@ -118,43 +104,14 @@ class DigitQuality(ComparingMetric):
                 f"{type(self).__name__}: it judges images of shape (1, 28, 28), got "
                 f"{tuple(samples.shape[1:])}."
             )
-        judge = self._judge[0].to(samples.device)
-        features, logits = judge(to_unit(samples, self.value_range))
-        features, confidence = features.double(), logits.double().softmax(1).max(1)
-        sums = {
-            "total": features.sum(0),
-            "products": features.T @ features,
-            "classes": torch.bincount(confidence.indices, minlength=10).double(),
-            "confidence": confidence.values.sum(),
-        }
-        for name, value in sums.items():
-            key = f"{'real' if real else 'fake'}_{name}"
-            setattr(self, key, getattr(self, key) + value)
-
-    def _state(self, kind: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns mean, covariance, shares of the classes and mean confidence."""
-        total, products, classes, confidence = (
-            getattr(self, f"{kind}_{name}")
-            for name in ("total", "products", "classes", "confidence")
-        )
-        number = classes.sum()
-        if number < 2:
-            raise ValueError(
-                f"{type(self).__name__}: needs at least 2 {kind} images, got {int(number)}."
-            )
-        return *moments(total, products, number), classes / number, confidence / number
+        super().update(samples, real=real)
 
     @override
     def compute(self) -> dict[str, Any]:
-        """Returns the named scores.
-
-        Raises:
-            ValueError: if there are fewer than 2 real or 2 generated images.
-        """
-        real_mean, real_covariance, real_shares, _ = self._state("real")
-        mean, covariance, shares, confidence = self._state("fake")
+        real_shares, _ = self.judged("real")
+        shares, confidence = self.judged("fake")
         return {
-            "fd_digits": frechet_distance(real_mean, real_covariance, mean, covariance),
+            "fd_digits": self.distance(),
             "digit_tv": (shares - real_shares).abs().sum() / 2,
             "digit_entropy": torch.special.entr(shares).sum(),
             "digit_ones": shares[1],
