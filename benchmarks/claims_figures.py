@@ -51,7 +51,7 @@ def distance(runs: Runs) -> Figure:
 
 def digits(runs: Runs) -> Figure:
     """Shows the digits over CPU seconds of training."""
-    figure, both = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    figure, both = plt.subplots(1, 2, figsize=(8, 3.7), layout="constrained")
     for axes, score in zip(both, ("fd_digits", "digit_tv"), strict=True):
         for method in runs.experiment.cells:
             for seed in runs.experiment.seeds:
@@ -63,7 +63,7 @@ def digits(runs: Runs) -> Figure:
         _floor(axes, runs.floor(score))
         axes.axvline(runs.experiment.seconds, color="grey", linewidth=0.8)
         axes.set(xlabel="CPU seconds of training", ylabel=score, yscale="log")
-    both[0].legend(fontsize=7)
+    figure.legend(*both[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
