@@ -24,6 +24,7 @@ __all__ = [
     "PICTURES",
     "Picture",
     "beside",
+    "beside_neighbours",
     "image_grid",
     "level_sets",
     "overview",
@@ -251,6 +252,18 @@ def real_and_generated(real: Tensor, fake: Tensor, value_range: tuple[float, flo
         for images, title in ((real, "real"), (fake, "generated"))
     )
     return side_by_side(left, right, gap=16)
+
+
+def beside_neighbours(images: Tensor, neighbours: Tensor) -> Picture:
+    """Returns images on the left, and in the row of each its neighbours behind a gap.
+
+    Args:
+        images: in [0, 1], shape (R, C, H, W).
+        neighbours: in [0, 1], shape (R, K, C, H, W).
+    """
+    left = image_grid(images, (0.0, 1.0), columns=1)
+    right = image_grid(neighbours.flatten(0, 1), (0.0, 1.0), columns=neighbours.shape[1])
+    return side_by_side(left, right, gap=8)
 
 
 def rendered(figure: Figure) -> Picture:

@@ -17,6 +17,7 @@ from lightning_gans.core.module import AdversarialModule
 from lightning_gans.metrics import (
     InceptionScores,
     RecordMetric,
+    TrainingNeighbours,
     better,
     fitting_metrics,
     meaning,
@@ -38,6 +39,7 @@ class Evaluation(Callback):
     As many samples are generated as the validation data has real ones. The floor of a score is
     what further real samples get in the place of generated ones: no generator can be expected to
     do better. It is computed once, from the data module's ``floor_dataloader`` if it has one.
+    Metrics that take long are left out of training, unless they are given.
 
     The scores are logged as ``val/<score>`` (``test/<score>``) at the number of generator updates,
     those of the checkpoint if nothing is trained, and put where checkpoints and early stopping
@@ -53,6 +55,8 @@ class Evaluation(Callback):
         scores: of the last evaluation, by name.
         floors: what real samples score, by name.
         num_samples: generated samples of the last evaluation, over all processes.
+        looks_for_copies: whether `TrainingNeighbours` is computed in addition; to be set before
+            a checkpoint is scored.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Evaluation(Callback):
         self.scores: dict[str, float] = {}
         self.floors: dict[str, float] = {}
         self.num_samples = 0
+        self.looks_for_copies = False
         self._active: dict[str, list[Metric]] = {}
         self._counted = 0
         self._scored_at = -1
@@ -92,11 +97,14 @@ class Evaluation(Callback):
         for name in pl_module.comparisons:
             part = getattr(data, "sources", {}).get(name, data)
             if self.metrics is None:
-                metrics: list[Metric] = [*fitting_metrics(part, pl_module)]
+                fitting = fitting_metrics(part, pl_module)
+                metrics: list[Metric] = [m for m in fitting if m.in_training or stage != "fit"]
             else:
                 metrics = [metric.clone() if name else metric for metric in self.metrics]
             if self.inception_weights is not None:
                 metrics.append(InceptionScores(self.inception_weights, range_of(part)))
+            if self.looks_for_copies:
+                metrics.append(TrainingNeighbours.of(part))
             self._active[name] = metrics
         self.floors = {}
         self._known_real = None
@@ -174,12 +182,14 @@ class Evaluation(Callback):
         number = torch.tensor(self._counted, device=model.device)
         self.num_samples = int(trainer.strategy.reduce(number, reduce_op="sum"))
         self.scores = self._compute()
+        known = self._known_floors()
         self._scored_at = trainer.global_step
         # Any other loader may shuffle: its real samples are read anew every time.
         fixed = hasattr(trainer.datamodule, "floor_dataloader")  # type: ignore[attr-defined]
         self._known_real = stage if fixed else None
         if fixed and not self.floors:
             self.floors = self._score_real_data(trainer, model, stage)
+        self.floors.update(known)
         row = {f"{stage}/{name}": value for name, value in self.scores.items()}
         model.last_logged.update(row)
         model.log_dict(row, logger=False, sync_dist=True)
@@ -207,6 +217,25 @@ class Evaluation(Callback):
                         if _has_floor(metric) and not (real and self._keeps_real(metric, stage)):
                             _observe(metric, record, real=real)
         return self._compute(_has_floor)
+
+    def _known_floors(self) -> dict[str, float]:
+        """Returns the floors that metrics tell by themselves, for each comparison."""
+        return {
+            _key(score, name): floor
+            for name, metrics in self._active.items()
+            for metric in metrics
+            if isinstance(metric, RecordMetric)
+            for score, floor in metric.known_floors().items()
+        }
+
+    def training_neighbours(self) -> dict[str, TrainingNeighbours]:
+        """Returns the metrics that have looked for copies, by the name of the comparison."""
+        return {
+            name: metric
+            for name, metrics in self._active.items()
+            for metric in metrics
+            if isinstance(metric, TrainingNeighbours)
+        }
 
     def _compute(self, chosen: Callable[[Metric], bool] = lambda metric: True) -> dict[str, float]:
         """Returns the scores of some metrics.

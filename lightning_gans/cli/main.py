@@ -123,6 +123,11 @@ def _parser() -> _Parser:
     evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
     _add_checkpoint(evaluate, "what to score")
     evaluate.add_argument("--split", choices=("validation", "test"), default="validation")
+    evaluate.add_argument(
+        "--neighbours",
+        action="store_true",
+        help="compare with all training images too: the share of near copies, and a picture",
+    )
     _add_refinement(evaluate)
     _add_out(
         evaluate,

@@ -99,6 +99,7 @@ class GANCLI(CommandLine):
         arguments: the command line after the program's name.
         keeps_scores: whether scores of a checkpoint are written into the folder of its run.
         refiner: of the samples that are scored, if they are refined.
+        looks_for_copies: whether samples are compared with all training images, too.
 
     Attributes:
         scored: the record of the scores that a checkpoint has got, once it has.
@@ -114,10 +115,12 @@ class GANCLI(CommandLine):
         *,
         keeps_scores: bool = True,
         refiner: Refiner | None = None,
+        looks_for_copies: bool = False,
     ) -> None:
         self.scored: dict[str, Any] | None = None
         self.refining = None if refiner is None else RefinedEvaluation(refiner)
         self._keeps_scores = keeps_scores
+        self._looks_for_copies = looks_for_copies
         self._run: RunLogger | None = None
         self._changes: dict[str, str] = {}
         self._request = Request(arguments)
@@ -290,6 +293,12 @@ class GANCLI(CommandLine):
         return parent_of(Path(self.checkpoint)) if self.checkpoint and begins else None
 
     @property
+    def evaluation(self) -> Evaluation:
+        """Returns the callback that scores, with what it has found."""
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        return next(c for c in callbacks if isinstance(c, Evaluation))
+
+    @property
     def checkpoint(self) -> str | None:
         """Returns the checkpoint that is resumed from, or that is scored."""
         return self.setting("ckpt_path")
@@ -350,6 +359,7 @@ class GANCLI(CommandLine):
             check_places(folder)
         if self.refining is not None:
             self._refine(model)
+        self.evaluation.looks_for_copies = self._looks_for_copies
         if self.trainer.is_global_zero:
             what = self.checkpoint or "an untrained model: there is no --ckpt_path"
             say(f"scores of {what}")
@@ -668,7 +678,11 @@ def _nothing_left(origin: _Origin, limit: int, *, forks: bool) -> NoReturn:
 
 
 def run(
-    arguments: list[str], *, keeps_scores: bool = True, refiner: Refiner | None = None
+    arguments: list[str],
+    *,
+    keeps_scores: bool = True,
+    refiner: Refiner | None = None,
+    looks_for_copies: bool = False,
 ) -> GANCLI | None:
     """Runs one of these commands; returns what ran it, or None for ``prepare``.
 
@@ -676,6 +690,7 @@ def run(
         arguments: the command and what follows it.
         keeps_scores: as for `GANCLI`.
         refiner: as for `GANCLI`.
+        looks_for_copies: as for `GANCLI`.
 
     Raises:
         InputError: if something the user gave cannot be used.
@@ -685,7 +700,12 @@ def run(
     try:
         with mended():
             if arguments[0] != "prepare":
-                return GANCLI(arguments, keeps_scores=keeps_scores, refiner=refiner)
+                return GANCLI(
+                    arguments,
+                    keeps_scores=keeps_scores,
+                    refiner=refiner,
+                    looks_for_copies=looks_for_copies,
+                )
             prepare(arguments[1:])
             return None
     except argparse.ArgumentError as error:

@@ -13,18 +13,26 @@ from lightning_gans.metrics.divergence import (
     js_divergence,
     kl_divergence,
 )
-from lightning_gans.metrics.features import FeatureScores, InceptionScores
+from lightning_gans.metrics.features import FeatureMetric, FeatureScores, InceptionScores
 from lightning_gans.metrics.fitting import fitting_metrics
 from lightning_gans.metrics.frechet import frechet_distance
+from lightning_gans.metrics.judges import judge_for
 from lightning_gans.metrics.labels import (
     ClassDiversity,
+    ClassFrechet,
     LabelFidelity,
     LabelMetric,
     digit_reader,
     mode_reader,
 )
+from lightning_gans.metrics.manifold import (
+    FeatureCoverage,
+    manifold_scores,
+    nearest_neighbours,
+)
 from lightning_gans.metrics.modes import ModeCoverage, nearest_modes
 from lightning_gans.metrics.names import better, meaning
+from lightning_gans.metrics.neighbours import TrainingNeighbours
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (
@@ -40,9 +48,12 @@ from lightning_gans.metrics.transport import (
 
 __all__ = [
     "ClassDiversity",
+    "ClassFrechet",
     "CriticGap",
     "DigitJudge",
     "DigitQuality",
+    "FeatureCoverage",
+    "FeatureMetric",
     "FeatureScores",
     "HistogramDivergence",
     "InceptionScores",
@@ -53,6 +64,7 @@ __all__ = [
     "ReconstructionError",
     "RecordMetric",
     "SlicedWasserstein",
+    "TrainingNeighbours",
     "Wasserstein",
     "better",
     "cross_entropy",
@@ -63,14 +75,17 @@ __all__ = [
     "held_out_bandwidth",
     "histogram_probabilities",
     "js_divergence",
+    "judge_for",
     "kantorovich_potential",
     "kernel_log_density",
     "kl_divergence",
     "largest_slope",
+    "manifold_scores",
     "meaning",
     "measured_slope",
     "mode_reader",
     "nearest_modes",
+    "nearest_neighbours",
     "range_of",
     "sliced_wasserstein_distance",
     "wasserstein_distance",

@@ -67,6 +67,8 @@ class RecordMetric(Metric):
     Attributes:
         about: what it computes.
         has_floor: whether real data can be scored in the place of generated samples.
+        in_training: whether it is computed while a model is trained, and not only when a
+            checkpoint is scored: what takes more than a second is not.
     """
 
     is_differentiable = False
@@ -74,6 +76,7 @@ class RecordMetric(Metric):
 
     about: tuple[Score, ...] = ()
     has_floor: ClassVar[bool] = True
+    in_training: ClassVar[bool] = True
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -90,6 +93,10 @@ class RecordMetric(Metric):
             model: the model, or None.
         """
         return []
+
+    def known_floors(self) -> dict[str, float]:
+        """Returns the floors that were computed with the scores, not with further real samples."""
+        return {}
 
     def observe(self, record: Mapping[str, Any], *, real: bool) -> None:
         """Adds the real or the generated samples of an evaluation record.

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from lightning_gans.metrics.base import ComparingMetric, Score, to_unit
 
-__all__ = ["INCEPTION_SHA256", "FeatureScores", "InceptionScores"]
+__all__ = ["INCEPTION_SHA256", "FeatureMetric", "FeatureScores", "InceptionScores"]
 
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of the weights of 2015-12-05 in PyTorch's form, which FID is defined with."""
@@ -38,7 +38,56 @@ class _Given(nn.Module):
         return features
 
 
-class FeatureScores(ComparingMetric):
+class FeatureMetric(ComparingMetric):
+    """Base of the metrics on the features of a network; the scores' names end in that of these.
+
+    Args:
+        feature: maps images in [0, 1], shape (N, C, H, W), to features, shape (N, F), or to
+            features and logits. It is put into evaluation mode.
+        name: of the network in the scores, "" for none.
+        value_range: of the images that the metric is given.
+    """
+
+    about: tuple[Score, ...] = ()
+
+    def __init__(
+        self, feature: nn.Module, name: str, value_range: tuple[float, float] = (-1.0, 1.0)
+    ) -> None:
+        super().__init__()
+        self.feature = feature.requires_grad_(False).eval()
+        self.value_range = value_range
+        ending = f"_{name}" if name else ""
+        self.about = tuple(replace(score, name=f"{score.name}{ending}") for score in self.about)
+
+    def features(self, samples: Tensor) -> Tensor:
+        """Returns the features of images, shape (N, F).
+
+        Args:
+            samples: in the value range, shape (N, C, H, W).
+
+        Raises:
+            ValueError: if they are no images, or the features have another shape.
+        """
+        if samples.ndim != 4:
+            raise ValueError(
+                f"{type(self).__name__}: it needs images of shape (N, C, H, W), got samples of "
+                f"shape {tuple(samples.shape)}."
+            )
+        return self.features_of_unit(to_unit(samples, self.value_range))
+
+    def features_of_unit(self, images: Tensor) -> Tensor:
+        """Returns the features of images in [0, 1]: see `features`."""
+        result = self.feature(images)
+        features: Tensor = result[0] if isinstance(result, tuple) else result
+        if features.ndim != 2 or len(features) != len(images):
+            raise ValueError(
+                f"{type(self).__name__}: its network must give features of shape "
+                f"({len(images)}, F) for {len(images)} images, got {tuple(features.shape)}."
+            )
+        return features
+
+
+class FeatureScores(FeatureMetric):
     """FID, KID and Inception Score on the features of any network.
 
     Scores: ``fid_<name>``, the squared Frechet distance of the features; ``kid_<name>``, their
@@ -75,11 +124,7 @@ class FeatureScores(ComparingMetric):
     def __init__(
         self, feature: nn.Module, name: str, value_range: tuple[float, float] = (-1.0, 1.0)
     ) -> None:
-        super().__init__()
-        self.feature = feature.requires_grad_(False).eval()
-        self.value_range = value_range
-        ending = f"_{name}" if name else ""
-        self.about = tuple(replace(score, name=f"{score.name}{ending}") for score in self.about)
+        super().__init__(feature, name, value_range)
         for state in ("real", "fake", "logits"):
             self.add_state(state, [], dist_reduce_fx="cat")
 

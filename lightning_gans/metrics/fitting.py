@@ -6,8 +6,10 @@ from lightning_gans.metrics.base import RecordMetric
 from lightning_gans.metrics.digits import DigitQuality
 from lightning_gans.metrics.divergence import HistogramDivergence
 from lightning_gans.metrics.features import InceptionScores
-from lightning_gans.metrics.labels import ClassDiversity, LabelFidelity
+from lightning_gans.metrics.labels import ClassDiversity, ClassFrechet, LabelFidelity
+from lightning_gans.metrics.manifold import FeatureCoverage
 from lightning_gans.metrics.modes import ModeCoverage
+from lightning_gans.metrics.neighbours import TrainingNeighbours
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import CriticGap, SlicedWasserstein, Wasserstein
@@ -15,8 +17,9 @@ from lightning_gans.metrics.transport import CriticGap, SlicedWasserstein, Wasse
 __all__ = ["fitting_metrics"]
 
 KINDS: tuple[type[RecordMetric], ...] = (
-    *(ModeCoverage, PatternError, DigitQuality, Wasserstein, CriticGap, SlicedWasserstein),
-    *(HistogramDivergence, LabelFidelity, ClassDiversity, ReconstructionError, InceptionScores),
+    *(ModeCoverage, PatternError, DigitQuality, FeatureCoverage, Wasserstein, CriticGap),
+    *(SlicedWasserstein, HistogramDivergence, LabelFidelity, ClassDiversity, ClassFrechet),
+    *(ReconstructionError, InceptionScores, TrainingNeighbours),
 )
 """In the order in which scores are printed."""
 

@@ -22,6 +22,7 @@ def meaning(name: str) -> str:
 
 
 def _score(name: str) -> Score:
-    """Returns a score whose name may end in that of its comparison, such as ``_a``."""
-    unknown = Score(name, "", "high" if name.startswith("is_") else "low")
-    return SCORES.get(name) or SCORES.get(name.rpartition("_")[0], unknown)
+    """Returns a score whose name may end in those of its features and comparison, as ``_x_a``."""
+    parts = name.split("_")
+    beginnings = ("_".join(parts[:number]) for number in range(len(parts), 0, -1))
+    return next((SCORES[part] for part in beginnings if part in SCORES), Score(name, ""))

@@ -125,10 +125,11 @@ def test_images_are_scored_in_two_processes_as_in_one(left_behind):
     ranks = [torch.load(left_behind / f"rank{rank}.pt") for rank in range(2)]
     assert [len(rank["fake"]) for rank in ranks] == [21, 20]
     assert not torch.equal(ranks[0]["fake"][:20], ranks[1]["fake"])
+    record = {key: torch.cat([rank[key] for rank in ranks]) for key in ("real", "fake", "labels")}
     expected = {}
     for metric in metrics():
-        for kind in ("real", "fake"):
-            metric.update(torch.cat([rank[kind] for rank in ranks]), real=kind == "real")
+        metric.observe(record, real=True)
+        metric.observe(record, real=False)
         expected.update((name, float(value)) for name, value in metric.compute().items())
     for rank in ranks:
         assert rank["scores"] == pytest.approx(expected, rel=1e-6)

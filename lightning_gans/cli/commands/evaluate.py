@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_gans.callbacks import Evaluation
+from lightning_gans.callbacks.drawing import beside_neighbours, save_picture
 from lightning_gans.cli.commands.opening import writing
 from lightning_gans.cli.commands.refining import refiner_of, say_refined
 from lightning_gans.cli.places import check_out
 from lightning_gans.cli.scores import LATEST, refuse_links, write_scores
+from lightning_gans.cli.screen import say
 from lightning_gans.cli.training import run
 from lightning_gans.finding import checkpoint_in, explained, folder_of
 
@@ -21,6 +24,7 @@ def evaluate(
     split: str = "validation",
     allow: Sequence[str] = (),
     flags: Sequence[str] = (),
+    neighbours: bool = False,
     refine: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> None:
@@ -33,6 +37,9 @@ def evaluate(
         split: "validation" or "test", the samples that are compared with.
         allow: modules with classes of the user's own.
         flags: further arguments, as for ``lightning-gans validate``.
+        neighbours: whether samples are compared with all training images, too. The picture of the
+            nearest ones goes into ``figures/neighbours.png`` of the run folder, or with ``out``
+            into ``<its name>_neighbours.png`` beside it.
         refine: how latents are chosen, see `lightning_gans.sampling`. The scores are not the
             generator's own then: they go to ``scores_<refine>.json`` alone.
         settings: of that.
@@ -50,13 +57,44 @@ def evaluate(
         out = Path(LATEST)
     if out is not None:
         check_out(out, ".json")
+    picture = _place_of_picture(out, folder) if neighbours else None
     command = "test" if split == "test" else "validate"
     imports = [part for name in allow for part in ("--import", name)]
     arguments = [command, "--ckpt_path", str(ckpt_path), *imports, *flags]
-    cli = run(arguments, keeps_scores=out is None, refiner=refiner)
+    cli = run(arguments, keeps_scores=out is None, refiner=refiner, looks_for_copies=neighbours)
     assert cli is not None
     if cli.refining is not None and cli.refining.refinement is not None:
         say_refined(cli.refining.refinement)
     if out is not None and cli.scored is not None:
         with writing(out):
             write_scores(cli.scored, out)
+    if picture is not None and cli.scored is not None:
+        _draw_neighbours(cli.evaluation, picture)
+
+
+def _place_of_picture(out: Path | None, folder: Path | None) -> Path:
+    """Returns where the picture of neighbours goes: beside the scores, or among the run's figures.
+
+    Raises:
+        InputError: if it cannot be written there.
+    """
+    if out is not None:
+        path = out.with_name(f"{out.stem}_neighbours.png")
+    else:
+        assert folder is not None
+        path = folder / "figures" / "neighbours.png"
+        refuse_links(path.parent)
+    refuse_links(path)
+    check_out(path, ".png")
+    return path
+
+
+def _draw_neighbours(evaluation: Evaluation, path: Path) -> None:
+    """Draws generated images beside the nearest training images, for each comparison."""
+    for name, metric in evaluation.training_neighbours().items():
+        if metric.shown is None:
+            say("no picture of neighbours: the generator makes values that are not finite")
+            continue
+        place = path.with_stem(f"{path.stem}_{name}") if name else path
+        with writing(place):
+            save_picture(beside_neighbours(*metric.shown), place)
