@@ -14,6 +14,7 @@ from lightning_gans.networks.minibatch import (
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.normalized import GradientNormalization, SpectralNorm
 from lightning_gans.networks.projection import ConditionalBatchNorm2d
+from lightning_gans.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gans.networks.resnet import ResNetCritic, ResNetDiscriminator, ResNetGenerator
 from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
 from lightning_gans.networks.tutorial import (
@@ -42,6 +43,8 @@ __all__ = [
     "MinibatchDiscrimination",
     "MinibatchFeatures",
     "MinibatchStdDev",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
     "ResNetCritic",
     "ResNetDiscriminator",
     "ResNetGenerator",
