@@ -844,6 +844,7 @@ class Game:
         arguments: of the variant; the loss and the regularizers if it does not have them itself.
         corrected: rounds after each of which Lookahead corrects the weights by half; 0 for none.
         falling: rounds in which the learning rates fall from 1e-2 to 0; 0 if they do not.
+        fading: real images in all processes in which they do; 0 if they do not.
     """
 
     structure: Structure
@@ -853,12 +854,17 @@ class Game:
     arguments: dict[str, Any] = field(default_factory=dict)
     corrected: int = 0
     falling: int = 0
+    fading: int = 0
 
     @property
     def callbacks(self) -> list[Callback]:
         """New ones for a training."""
         lookahead = [Lookahead(self.corrected, 0.5)] if self.corrected else []
-        falls = [Schedule("optimizer_*.lr", 1e-2, 0.0, self.falling)] if self.falling else []
+        falls = [
+            Schedule("optimizer_*.lr", 1e-2, 0.0, **{f"until_{unit}": until})
+            for unit, until in (("update", self.falling), ("images", self.fading))
+            if until
+        ]
         return [*lookahead, *falls]
 
     def d(self, real, fake, of=""):
@@ -1083,6 +1089,7 @@ GAMES = {
         replace(STRUCTURES["GAN"], optimizer=optimizing(PastExtraAdam))
     ),
     "GAN with lookahead and a schedule": Game(STRUCTURES["GAN"], corrected=2, falling=8),
+    "GAN with a schedule in images": Game(STRUCTURES["GAN"], fading=250),
     "CycleGAN": game("CycleGAN", "LeastSquares"),
     "CycleGAN with a penalty": game("CycleGAN", "Wasserstein", PENALTY),
 }
@@ -1166,6 +1173,9 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
     for update in range(1, rounds + 1):
         for optimizer in optimizers if game.falling else ():
             optimizer.param_groups[0]["lr"] = 1e-2 * (1 - (update - 1) / game.falling)
+        for optimizer in optimizers if game.fading else ():
+            shown = (update - 1) * n_critic * BATCH * ranks
+            optimizer.param_groups[0]["lr"] = 1e-2 * (1 - shown / game.fading)
         streams = Streams(update, ranks)
         batches = [
             source.training_batches(SEED, size, rank, ranks)(update - 1) for rank in range(ranks)

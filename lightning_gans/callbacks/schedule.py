@@ -33,9 +33,10 @@ SHARES = ("p", *BELOW_1)
 class Schedule(Callback):
     """Moves a scalar from one value to another while the model trains.
 
-    The value of an update is a function of the number of updates before it, so that a resumed run
-    has those of one that was not stopped. Until ``from_update`` the scalar is as it is set, and
-    after ``until_update`` it keeps its final value. Of several schedules of one scalar, the last
+    The value of an update is a function of the number of updates before it, or of the real images
+    that the discriminator was shown before it, so that a resumed run has those of one that was not
+    stopped. Until ``from_update`` the scalar is as it is set, and after ``until_update`` or
+    ``until_images`` it keeps its final value. Of several schedules of one scalar, the last
     in the list that has begun counts: a rise may be followed by a fall. Rows of the log have the
     value as ``train/<scalar>``. Checkpoints hold the learning rates and decay rates of optimizers
     as they are set.
@@ -45,8 +46,9 @@ class Schedule(Callback):
     ``augment.sd``), and the half-life or the decay of `GeneratorEMA` (``ema.half_life``).
 
     References:
-        The cosine is that of the authors' code of The GAN is dead; long live the GAN! A Modern GAN
-        Baseline (Huang et al., 2024), https://arxiv.org/abs/2501.05441
+        The cosine, and its length in images, are those of the authors' code of The GAN is dead;
+        long live the GAN! A Modern GAN Baseline (Huang et al., 2024),
+        https://arxiv.org/abs/2501.05441
 
     Args:
         target: the scalar, or a pattern for several, such as ``optimizer_*.lr``.
@@ -56,6 +58,9 @@ class Schedule(Callback):
         from_update: generator updates before the schedule begins.
         shape: of the way from one value to the other. The exponential multiplies the value by the
             same factor in each update, so both values must be above 0.
+        until_images: in place of ``until_update``, real images that the discriminator is shown
+            before the scalar has its final value: in all its updates and processes, those of the
+            run that a fork is from among them. Such a schedule begins at once.
 
     Raises:
         ValueError: if an argument is out of range, or the model has no such scalar; always before
@@ -67,9 +72,10 @@ class Schedule(Callback):
         target: str,
         initial: float,
         final: float,
-        until_update: int,
+        until_update: int | None = None,
         from_update: int = 0,
         shape: Literal["linear", "cosine", "exponential"] = "linear",
+        until_images: int | None = None,
     ) -> None:
         if shape not in SHAPES:
             raise ValueError(
@@ -80,10 +86,25 @@ class Schedule(Callback):
                 f"Schedule: from_update must be at least 0, got {from_update}. Use 0 to begin at "
                 "once."
             )
-        if until_update <= from_update:
+        if (until_update is None) is (until_images is None):
+            raise ValueError(
+                f"Schedule: it needs until_update or until_images, got {until_update} and "
+                f"{until_images}. Use one of them."
+            )
+        if until_update is not None and until_update <= from_update:
             raise ValueError(
                 f"Schedule: until_update must be above from_update, which is {from_update}, got "
                 f"{until_update}. Use the generator updates that training lasts."
+            )
+        if until_images is not None and until_images < 1:
+            raise ValueError(
+                f"Schedule: until_images must be at least 1, got {until_images}. Use the images "
+                "that training lasts."
+            )
+        if until_images is not None and from_update > 0:
+            raise ValueError(
+                f"Schedule: from_update counts updates, got {from_update} with until_images. Use "
+                "until_update."
             )
         for name, value in (("initial", initial), ("final", final)):
             if not isfinite(value) or value < 0:
@@ -100,19 +121,23 @@ class Schedule(Callback):
         self.final = final
         self.from_update = from_update
         self.until_update = until_update
+        self.until_images = until_images
         self.shape = shape
         self._setters: dict[str, Callable[[float], None]] = {}
         self._settings: list[tuple[int, int, str, float]] = []
 
-    def value(self, updates: int) -> float:
+    def value(self, done: int) -> float:
         """Returns the value for the update that comes after others.
 
         Args:
-            updates: their number, at least ``from_update``.
+            done: the number of these, at least ``from_update``; with ``until_images``, the images
+                shown in them.
         """
-        if updates >= self.until_update:
+        end = self.until_update or self.until_images
+        assert end is not None
+        if done >= end:
             return self.final
-        share = (updates - self.from_update) / (self.until_update - self.from_update)
+        share = (done - self.from_update) / (end - self.from_update)
         return SHAPES[self.shape](share, self.initial, self.final)
 
     @override
@@ -157,10 +182,10 @@ class Schedule(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, AdversarialModule)
-        updates = trainer.global_step
-        if updates < self.from_update:
+        if trainer.global_step < self.from_update:
             return
-        value = self.value(updates)
+        counts_updates = self.until_images is None
+        value = self.value(trainer.global_step if counts_updates else pl_module.images_seen)
         for name, put in self._setters.items():
             put(value)
             pl_module.scheduled[name] = value

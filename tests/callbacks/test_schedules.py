@@ -40,6 +40,14 @@ def test_values_by_their_closed_forms(shape, updates, value):
     assert schedule.value(updates) == pytest.approx(value, abs=1e-15)
 
 
+def test_values_by_images_are_those_of_the_authors_code_of_r3gan():
+    schedule = Schedule("augment.p", 2e-4, 5e-5, shape="cosine", until_images=20_000_000)
+    for shown in (0, 512, 5_000_000, 10_000_000, 19_999_744):
+        expected = 5e-5 + (1 + cos(pi * shown / 2e7)) / 2 * (2e-4 - 5e-5)
+        assert schedule.value(shown) == pytest.approx(expected, rel=1e-12)
+    assert schedule.value(20_000_000) == schedule.value(10**9) == 5e-5
+
+
 class Watch(pl.Callback):
     """Notes after each update what it was made with."""
 
@@ -81,6 +89,19 @@ def test_each_scalar_has_its_value_in_each_update():
     watches = {name: Watch(read) for name, read in SCALARS.items()}
     schedules = [Schedule(name, 0.1, 0.5, 4) for name in SCALARS]
     fitted(everything(), max_steps=6, callbacks=[AVERAGE, *schedules, *watches.values()])
+    for name, watch in watches.items():
+        assert watch.seen == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.5], abs=1e-12), name
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_images_are_those_that_the_discriminator_was_shown_before_the_update(n_critic):
+    """Slices of 8 real samples, as many as it makes updates; the last value stays."""
+    watches = {name: Watch(read) for name, read in SCALARS.items()}
+    schedules = [Schedule(name, 0.1, 0.5, until_images=32 * n_critic) for name in SCALARS]
+    model = everything()
+    model.n_critic = n_critic
+    callbacks = [AVERAGE, *schedules, *watches.values()]
+    fitted(model, small_ring(batch_size=8), max_steps=6, callbacks=callbacks)
     for name, watch in watches.items():
         assert watch.seen == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.5], abs=1e-12), name
 
@@ -128,11 +149,18 @@ def test_a_rise_may_be_followed_by_a_fall_and_before_it_counts_what_is_set():
     assert rows == pytest.approx({2: None, 4: 0.2, 6: 0.4, 8: 0.2, 10: 0.1})
 
 
-def test_a_checkpoint_holds_the_settings_and_a_resumed_run_the_scheduled_values(tmp_path):
+@pytest.mark.parametrize("unit", ["update", "images"])
+def test_a_checkpoint_holds_the_settings_and_a_resumed_run_the_scheduled_values(tmp_path, unit):
+    def until(updates):
+        return {f"until_{unit}": updates if unit == "update" else 8 * updates}
+
     def run(steps, folder, begin=None):
         torch.manual_seed(1)
         model = GAN(**SMALL, optimizer_d=partial(GANAdam, lr=0.7, beta2=0.9))
-        schedules = [Schedule("optimizer_d.*", 0.001, 0.1, 4), Schedule("ema.decay", 0, 0.9, 9)]
+        schedules = [
+            Schedule("optimizer_d.*", 0.001, 0.1, **until(4)),
+            Schedule("ema.decay", 0, 0.9, **until(9)),
+        ]
         average = GeneratorEMA(0.5)
         saver = Checkpoint(dirpath=str(folder))
         callbacks = [average, *schedules, saver]
@@ -184,7 +212,7 @@ def test_a_compiled_run_with_schedules_is_the_run_of_eager_mode():
         optimizers = {"optimizer_g": sgd, "optimizer_d": sgd}
         model = R3GAN(**SMALL, gamma=1.0, augment=InstanceNoise(), compile=compile, **optimizers)
         schedules = [
-            Schedule("regularizers.*.weight", 1.0, 0.0, 8),
+            Schedule("regularizers.*.weight", 1.0, 0.0, until_images=64),
             Schedule("augment.sd", 0.5, 0.0, 8),
             Schedule("optimizer_*.lr", 0.1, 0.0, 8),
         ]
@@ -224,6 +252,13 @@ def test_the_schedules_of_r3gan_in_the_docs_fit_the_model():
         ({"shape": "square"}, "shape must be one of linear, cosine, exponential, got 'square'"),
         ({"from_update": -1}, "from_update must be at least 0, got -1"),
         ({"until_update": 0}, "until_update must be above from_update, which is 0, got 0. Use"),
+        ({"until_update": None}, "it needs until_update or until_images, got None and None. Use"),
+        ({"until_images": 10}, "it needs until_update or until_images, got 10 and 10. Use one"),
+        ({"until_update": None, "until_images": 0}, "until_images must be at least 1, got 0. Use"),
+        (
+            {"until_update": None, "until_images": 9, "from_update": 2},
+            "from_update counts updates, got 2 with until_images. Use until_update",
+        ),
         ({"initial": -1.0}, "initial must be at least 0, got -1.0"),
         ({"final": float("nan")}, "final must be at least 0, got nan"),
         ({"initial": 0.0, "shape": "exponential"}, "initial must be above 0 with the shape exp"),
