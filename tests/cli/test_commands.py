@@ -398,6 +398,8 @@ def test_an_onnx_export_runs_without_pytorch_for_any_number_of_samples(last):
     run("export", "--ckpt_path", last, "--weights", "raw", "--out", "g.onnx")
     session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
     model = load(last, averaged=False)
+    told = session.get_modelmeta().custom_metadata_map
+    assert told == {"prior": "NormalPrior(dim=100)", "value_range": "[-1.0, 1.0]"}
     for number in (1, 7):
         latent = latents(model, number, seed=number)
         (found,) = session.run(["sample"], {"latent": latent.numpy()})

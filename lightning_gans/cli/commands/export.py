@@ -1,5 +1,6 @@
 """``lightning-gans export``: the generator as a file that other programs open."""
 
+import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -62,8 +63,9 @@ def export(
         out: the file; ``generator.<format>`` if it is not given.
         format: ``safetensors``, which `lightning_gans.load` opens, or ``onnx`` with the input
             ``latent``, for a model with classes also ``label`` (int64), and the output
-            ``sample``, of any number of samples; if it is not given, by the ending of ``out``,
-            or else ``safetensors``.
+            ``sample``, of any number of samples, and with what latents are drawn from, ``prior``,
+            and the ``value_range`` of the data, if it is known, in its metadata; if it is not
+            given, by the ending of ``out``, or else ``safetensors``.
         weights: see `opened`.
         allow: see `opened`.
 
@@ -138,7 +140,13 @@ def _onnx(model: GAN, inputs: dict[str, Tensor]) -> bytes:
             dynamic_shapes={name: {0: number} for name in inputs},
         )
     assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
+    proto = program.model_proto
+    told = {"prior": str(model.prior)}
+    if model.value_range is not None:
+        told["value_range"] = json.dumps(model.value_range)
+    for key, value in told.items():
+        proto.metadata_props.add(key=key, value=value)
+    content: bytes = proto.SerializeToString()
     return content
 
 
