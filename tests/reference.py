@@ -64,6 +64,8 @@ from lightning_gans.networks import (
     GradientNormalization,
     MinibatchDiscrimination,
     MinibatchStdDev,
+    R3GANDiscriminator,
+    R3GANGenerator,
     SpectralNorm,
 )
 from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
@@ -118,6 +120,19 @@ def two(num_classes: int) -> dict[str, nn.Module]:
     return {
         "generator": nn.Sequential(*generator),
         "discriminator": nn.Sequential(*discriminator),
+    }
+
+
+def grouped(num_classes: int) -> dict[str, nn.Module]:
+    """R3GAN's networks on images of 8 pixels, whose means over pixels are the points."""
+    sizes = {"data_shape": (2, 8, 8), "widths": [16, 8], "blocks": 1}
+    return {
+        "generator": nn.Sequential(
+            R3GANGenerator(2, **sizes), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        ),
+        "discriminator": nn.Sequential(
+            nn.Unflatten(1, (2, 1, 1)), nn.UpsamplingNearest2d(8), R3GANDiscriminator(**sizes)
+        ),
     }
 
 
@@ -1094,6 +1109,7 @@ GAMES = {
     "CycleGAN with a penalty": game("CycleGAN", "Wasserstein", PENALTY),
 }
 """One row each: what the variants are by default, and how they go together."""
+GAMES["R3GAN with its networks"] = on(grouped, GAMES["R3GAN"])
 GAMES["WGANGP with classes"] = replace(GAMES["WGANGP"], structure=of(WGANGP, "CGAN"))
 for convolutional, same in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
     GAMES[convolutional.__name__] = replace(GAMES[same], structure=of(convolutional))

@@ -16,14 +16,18 @@ __all__ = ["R3GAN"]
 class R3GAN(GAN):
     """R3GAN: the relativistic loss, with R1 and R2 of one weight, which make it converge locally.
 
-    Its penalties need a discriminator without BatchNorm.
+    Its penalties need a discriminator without BatchNorm. The paper's networks for images are
+    `R3GANGenerator` and `R3GANDiscriminator`.
 
     References:
         The GAN is dead; long live the GAN! A Modern GAN Baseline (Huang et al., 2024), section 2
         and equation 2, https://arxiv.org/abs/2501.05441. The defaults are those that its authors'
-        code begins with on CIFAR-10; there gamma, the learning rate and beta2 then follow
-        schedules (see `Schedule`), and the samples are augmented. The paper's networks are not
-        part of this class.
+        code begins with on CIFAR-10; there gamma, the learning rates, beta2, the half-life of the
+        average and the augmentation then follow a cosine in the images that the discriminator was
+        shown: see `Schedule` and the config ``r3gan_cifar10``. Their augmentation is a set of that
+        of ADA, which this package does not have; `DiffAugment` with its ``p`` stands in. Their
+        code draws real samples for the generator's update; here it compares with those of the
+        last discriminator update.
 
     Args:
         gamma: weight of R1 and of R2, each with its factor 1/2: 0.05 for CIFAR-10, up to 150 for

@@ -57,9 +57,12 @@ def trained(path, updates, *flags):
 
 def narrowed(path):
     """Flags that make residual networks small."""
-    if path.stem not in ("sngan_cifar10", "sngan_projection_cifar10", "sagan_cifar10"):
-        return []
-    return ["--model.generator.width", "8", "--model.discriminator.width", "8"]
+    if path.stem in ("sngan_cifar10", "sngan_projection_cifar10", "sagan_cifar10"):
+        return ["--model.generator.width", "8", "--model.discriminator.width", "8"]
+    if path.stem in ("r3gan_cifar10", "r3gan_cifar10_half"):
+        widths = "[8, 8, 8, 8]"
+        return ["--model.generator.widths", widths, "--model.discriminator.widths", widths]
+    return []
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

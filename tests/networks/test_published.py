@@ -18,6 +18,7 @@ from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.core import priors
 from lightning_gans.networks import SelfAttention
 from lightning_gans.networks.projection import ReadsShares
+from lightning_gans.networks.r3gan import ResidualBlock
 
 DIGIT, PHOTO, FACE, LARGE = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 128, 128)
 Linear, Conv, Deconv, BatchNorm1d, BatchNorm = (
@@ -272,7 +273,45 @@ def residual_discriminator(attention=(), classes=()):
     ]
 
 
+def grouped(channels, groups):
+    """A block of R3GAN: its chain, and the sum."""
+    inner = 2 * channels
+    return [
+        *(Conv(channels, inner, 1), LeakyReLU(0.2)),
+        *(Conv(inner, inner, 3, padding=1, groups=groups), LeakyReLU(0.2)),
+        *(Conv(inner, channels, 1, bias=False), "ResidualBlock()"),
+    ]
+
+
+def modern(*stages):
+    """R3GAN's networks of images with 32 pixels, which read classes.
+
+    Each stage, from that of 4 pixels on: its channels, the groups of its blocks, their number.
+    """
+    made = [grouped(channels, groups) * number for channels, groups, number in stages]
+    widths = [channels for channels, _, _ in stages]
+    generator = [LABELS, Linear(128, widths[0], bias=False), "Basis()", *made[0]]
+    discriminator = [Conv(3, widths[-1], 1, bias=False)]
+    for number in (1, 2, 3):
+        before, after = widths[number - 1 : number + 1]
+        change = [Conv(before, after, 1, bias=False)] * (before != after)
+        generator += [*change, "Upsample()", *made[number]]
+        before, after = widths[4 - number], widths[3 - number]
+        change = [Conv(before, after, 1, bias=False)] * (before != after)
+        discriminator += [*made[4 - number], "Downsample()", *change]
+    whole = Conv(widths[0], widths[0], 4, groups=widths[0], bias=False)
+    last = Linear(widths[0], widths[0], bias=False)
+    clamp = "ClampedInEvaluation(-1.0, 1.0)"
+    return {
+        "generator": [*generator, Conv(widths[-1], 3, 1, bias=False), clamp],
+        "discriminator": [*discriminator, *made[0], whole, Flatten(), last, SHARES, ONE_NUMBER],
+    }
+
+
 SYSTEMS = [
+    ("r3gan_cifar10", PHOTO, modern(*[(768, 96, 2)] * 4)),
+    ("r3gan_cifar10_half", PHOTO, modern(*[(384, 48, 2)] * 4)),
+    ("r3gan_cifar10_tiny", PHOTO, modern((64, 8, 1), (64, 8, 1), (32, 4, 1), (16, 2, 1))),
     ("sngan_mnist", DIGIT, PLAIN_28),
     (
         "sngan_cifar10",
@@ -371,7 +410,8 @@ def layers_in_turn(network, *inputs):
         if isinstance(part, SelfAttention) or parametrize.is_parametrized(part)
     ]
     for name, part in network.named_modules():
-        one = not any(part.children()) or f"{name}." in within or isinstance(part, ReadsShares)
+        summed = isinstance(part, ReadsShares | ResidualBlock)
+        one = not any(part.children()) or f"{name}." in within or summed
         if one and not name.startswith((*within,)):
             part.register_forward_hook(note)
     outputs = network(*inputs)
@@ -381,7 +421,7 @@ def layers_in_turn(network, *inputs):
 
 
 def described_as(layer):
-    if isinstance(layer, SelfAttention | ReadsShares):
+    if isinstance(layer, SelfAttention | ReadsShares | ResidualBlock):
         return f"{type(layer).__name__}()"
     if not parametrize.is_parametrized(layer):
         return repr(layer)
