@@ -44,6 +44,9 @@ class DownloadedImages(ImageData):
             that of the environment variable ``LIGHTNING_GANS_DATA``, or else ``data``.
         value_range: see `ImageData`.
         horizontal_flip: see `ImageData`.
+        dequantize: see `ImageData`.
+        subset: see `ImageData`.
+        subset_seed: see `ImageData`.
         batch_size: see `ImageData`.
         num_eval_samples: see `ImageData`.
 
@@ -64,10 +67,22 @@ class DownloadedImages(ImageData):
         data_dir: str | None = None,
         value_range: tuple[float, float] = (-1.0, 1.0),
         horizontal_flip: bool = False,
+        dequantize: bool = False,
+        subset: int | None = None,
+        subset_seed: int = 0,
         batch_size: int = 64,
         num_eval_samples: int = 10_000,
     ) -> None:
-        super().__init__(self.shape, value_range, horizontal_flip, batch_size, num_eval_samples)
+        super().__init__(
+            self.shape,
+            value_range,
+            horizontal_flip,
+            dequantize,
+            subset,
+            subset_seed,
+            batch_size,
+            num_eval_samples,
+        )
         given = data_dir or os.environ.get("LIGHTNING_GANS_DATA")
         self.data_dir = Path(given or DEFAULT_FOLDER)
 
@@ -126,9 +141,11 @@ class DownloadedImages(ImageData):
         missing = [str(path) for path in self.files() if not path.is_file()]
         if missing:
             raise ValueError(f"data_dir: {missing[0]} is missing.")
-        self.training, test = self.read_split(True), self.read_split(False)
+        training, test = self.read_split(True), self.read_split(False)
+        self.training = self.chosen(training)
         held_out = (test, _some(test, self.num_eval_samples, 0))
-        further = (self.training, _some(self.training, len(held_out[1]), 1))
+        # Of all of them, whatever the subset: they tell what real images score.
+        further = (training, _some(training, len(held_out[1]), 1))
         self.held_out = (held_out, further, held_out)
 
 

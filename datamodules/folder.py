@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.images import ImageBytes, ImageData, ImageSource
+from datamodules.images import ImageBytes, ImageData, ImagePart, ImageSource
 from datamodules.stream import EVALUATION_DATA, generator_for
 from lightning_gans.progress import Work
 
@@ -115,21 +115,6 @@ class ImageFiles:
             self.decode(row)
 
 
-class _Part:
-    """Some rows of a source of images."""
-
-    def __init__(self, source: ImageSource, rows: Tensor) -> None:
-        self.source = source
-        self.rows = rows
-        self.labels = None if source.labels is None else source.labels[rows]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def read(self, rows: Tensor) -> Tensor:
-        return self.source.read(self.rows[rows])
-
-
 class ImageFolder(ImageData):
     """All images below a folder; two or more folders right below it are classes.
 
@@ -150,6 +135,9 @@ class ImageFolder(ImageData):
             out, every image is decoded before training, kept or not.
         value_range: see `ImageData`.
         horizontal_flip: see `ImageData`.
+        dequantize: see `ImageData`.
+        subset: see `ImageData`.
+        subset_seed: see `ImageData`.
         batch_size: see `ImageData`.
         num_eval_samples: see `ImageData`.
 
@@ -173,6 +161,9 @@ class ImageFolder(ImageData):
         skip_broken: bool = False,
         value_range: tuple[float, float] = (-1.0, 1.0),
         horizontal_flip: bool = False,
+        dequantize: bool = False,
+        subset: int | None = None,
+        subset_seed: int = 0,
         batch_size: int = 64,
         num_eval_samples: int = 10_000,
     ) -> None:
@@ -184,7 +175,14 @@ class ImageFolder(ImageData):
         if num_workers is not None and num_workers < 0:
             raise ValueError(f"num_workers must be at least 0, got {num_workers}.")
         super().__init__(
-            (channels, *size), value_range, horizontal_flip, batch_size, num_eval_samples
+            (channels, *size),
+            value_range,
+            horizontal_flip,
+            dequantize,
+            subset,
+            subset_seed,
+            batch_size,
+            num_eval_samples,
         )
         self.path = Path(path)
         self.crop = None if crop is None else _sides("crop", crop)
@@ -213,7 +211,7 @@ class ImageFolder(ImageData):
         order = torch.randperm(len(source), generator=generator_for(0, EVALUATION_DATA, 0))
         held_out = min(self.num_eval_samples, max(2, len(source) // 20))
         validation, test, rest = order.tensor_split((held_out, 2 * held_out))
-        self.training = _Part(source, rest)
+        self.training = self.chosen(ImagePart(source, rest))
         self.held_out = ((source, validation), (source, rest[:held_out]), (source, test))
 
     def _keeps(self, files: ImageFiles) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.stream import (
+    EVALUATION_DATA,
     TRAINING_DATA,
     Batch,
     Batches,
@@ -21,7 +22,10 @@ from datamodules.stream import (
     share_of,
 )
 
-__all__ = ["ImageBytes", "ImageData", "ImageSource"]
+__all__ = ["ImageBytes", "ImageData", "ImagePart", "ImageSource"]
+
+SUBSET = 2
+"""Key of the random numbers that choose the images to train on."""
 
 
 class ImageSource(Protocol):
@@ -56,6 +60,27 @@ class ImageBytes:
         return self.images[rows]
 
 
+class ImagePart:
+    """Some rows of a source of images.
+
+    Args:
+        source: of the images.
+        rows: int64, shape (N,).
+    """
+
+    def __init__(self, source: ImageSource, rows: Tensor) -> None:
+        self.source = source
+        self.rows = rows
+        self.labels = None if source.labels is None else source.labels[rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Returns the images of some rows of this part, uint8, shape (N, C, H, W)."""
+        return self.source.read(self.rows[rows])
+
+
 @dataclass(frozen=True)
 class _TrainingBatches:
     """Gives the training batch at a position; nothing in it refers to a trainer or a model."""
@@ -63,6 +88,7 @@ class _TrainingBatches:
     source: ImageSource
     permutations: Permutations
     horizontal_flip: bool
+    dequantize: bool
     seed: int
     size: int
     rank: int
@@ -70,14 +96,17 @@ class _TrainingBatches:
 
     def __call__(self, position: int) -> Batch:
         start = (position * self.ranks + self.rank) * self.size
-        batch = _read(self.source, self.permutations.rows(self.seed, start, self.size))
+        rows = self.permutations.rows(self.seed, start, self.size)
+        images = self.source.read(rows)
         if self.horizontal_flip:
-            images = batch[0] if isinstance(batch, tuple) else batch
-            assert isinstance(images, Tensor)
-            generator = generator_for(self.seed, TRAINING_DATA, position, self.rank, 1)
-            flipped = torch.rand(self.size, generator=generator) < 0.5
+            flipped = torch.rand(self.size, generator=self._generator(position, 1)) < 0.5
             images[flipped] = images[flipped].flip(-1)
-        return batch
+        if self.dequantize:
+            images = images + torch.rand(images.shape, generator=self._generator(position, 2))
+        return images if self.source.labels is None else (images, self.source.labels[rows])
+
+    def _generator(self, position: int, purpose: int) -> torch.Generator:
+        return generator_for(self.seed, TRAINING_DATA, position, self.rank, purpose)
 
 
 class ImageData(StreamData):
@@ -96,6 +125,11 @@ class ImageData(StreamData):
         data_shape: (C, H, W).
         value_range: what the bytes 0 and 255 become, in this order.
         horizontal_flip: show each training image mirrored half of the time.
+        dequantize: spread each of the 256 levels of a training image evenly over the 256th of the
+            value range that it stands for, anew each time the image is shown.
+        subset: number of images to train on, at least 2; all if it is not given.
+        subset_seed: chooses the subset, not negative. With the same seed, a smaller subset is part
+            of a larger one.
         batch_size: images of one discriminator update and process, at least 1.
         num_eval_samples: largest number of images in each evaluation set, at least 2.
 
@@ -113,6 +147,9 @@ class ImageData(StreamData):
         data_shape: tuple[int, int, int],
         value_range: tuple[float, float] = (-1.0, 1.0),
         horizontal_flip: bool = False,
+        dequantize: bool = False,
+        subset: int | None = None,
+        subset_seed: int = 0,
         batch_size: int = 64,
         num_eval_samples: int = 10_000,
     ) -> None:
@@ -120,9 +157,32 @@ class ImageData(StreamData):
         low, high = value_range
         if not low < high:
             raise ValueError(f"value_range: the first must be below the second, got {low, high}.")
+        if subset is not None and subset < 2:
+            raise ValueError(f"subset must be at least 2, got {subset}.")
+        if subset_seed < 0:
+            raise ValueError(f"subset_seed must be at least 0, got {subset_seed}.")
         self.data_shape = data_shape
         self.value_range = (float(low), float(high))
         self.horizontal_flip = horizontal_flip
+        self.dequantize = dequantize
+        self.subset = subset
+        self.subset_seed = subset_seed
+
+    def chosen(self, images: ImageSource) -> ImageSource:
+        """Returns those of the training images that the model is trained on.
+
+        Raises:
+            ValueError: if there are fewer than ``subset``.
+        """
+        if self.subset is None:
+            return images
+        if self.subset > len(images):
+            raise ValueError(
+                f"subset: there are {len(images):,} training images, got {self.subset:,}. Use at "
+                f"most {len(images)}."
+            )
+        generator = generator_for(self.subset_seed, EVALUATION_DATA, SUBSET)
+        return ImagePart(images, torch.randperm(len(images), generator=generator)[: self.subset])
 
     @override
     def epoch_length(self, size: int, ranks: int) -> int:
@@ -132,8 +192,8 @@ class ImageData(StreamData):
     @override
     def training_batches(self, seed: int, size: int, rank: int, ranks: int) -> Draw:
         permutations = Permutations(len(self.training))
-        flip = self.horizontal_flip
-        return _TrainingBatches(self.training, permutations, flip, seed, size, rank, ranks)
+        moves = self.horizontal_flip, self.dequantize
+        return _TrainingBatches(self.training, permutations, *moves, seed, size, rank, ranks)
 
     @override
     def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
@@ -143,9 +203,10 @@ class ImageData(StreamData):
         return Batches(partial(_read_part, source, parts), len(parts), self.num_workers, first)
 
     def normalize(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Scales bytes, shape (N, C, H, W), to the value range."""
+        """Scales bytes, or levels that were spread, shape (N, C, H, W), to the value range."""
         low, high = self.value_range
-        return images.to(dtype).mul_((high - low) / 255).add_(low)
+        largest = 256 if images.is_floating_point() else 255
+        return images.to(dtype).mul((high - low) / largest).add_(low)
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -173,10 +234,7 @@ class ImageData(StreamData):
         return self.normalize(images, dtype), labels
 
 
-def _read(source: ImageSource, rows: Tensor) -> Batch:
+def _read_part(source: ImageSource, parts: Sequence[Tensor], index: int) -> Batch:
+    rows = parts[index]
     images = source.read(rows)
     return images if source.labels is None else (images, source.labels[rows])
-
-
-def _read_part(source: ImageSource, parts: Sequence[Tensor], index: int) -> Batch:
-    return _read(source, parts[index])

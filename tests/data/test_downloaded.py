@@ -45,6 +45,18 @@ def test_photos_are_read_as_they_were_written():
     assert np.array_equal(data.held_out[2][0].images.flatten(1), files[5][0])
 
 
+def test_a_subset_leaves_what_is_compared_with_as_it_is():
+    make_digits("data")
+    data, whole = MNIST(subset=20), MNIST()
+    for part in (data, whole):
+        part.setup()
+    assert len(data.training) == 20
+    draw = data.training_batches(0, 20, 0, 1)
+    assert torch.equal(draw(0)[0].sort(0).values, draw(1)[0].sort(0).values)
+    for (ours, our_rows), (theirs, their_rows) in zip(data.held_out, whole.held_out, strict=True):
+        assert torch.equal(ours.read(our_rows), theirs.read(their_rows))
+
+
 def test_fewer_evaluation_images_are_a_choice_that_no_seed_changes(monkeypatch):
     make_digits("data")
     rows = []

@@ -67,6 +67,63 @@ def test_about_half_of_the_images_are_mirrored_and_the_data_stays_as_it_is():
     assert other.shape == mirrored.shape
 
 
+@pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0)])
+def test_spread_levels_fill_their_256ths_of_the_range(value_range):
+    data, plain = MadeImages(value_range=value_range, dequantize=True), MadeImages()
+    low, high = value_range
+    draws = [d.training_batches(0, 48, 0, 1) for d in (data, plain)]
+    levels = draws[1](0)[0].double()
+    images = data.on_after_batch_transfer(draws[0](0), 0)[0]
+    assert images.dtype == torch.float32
+    places = (images.double() - low) / (high - low) * 256 - levels
+    # Evenly spread in [0, 1): mean 1/2 and variance 1/12, to 5 standard errors.
+    assert -1e-4 < places.min() < 0.01
+    assert 0.99 < places.max() < 1 + 1e-4
+    assert places.mean() == pytest.approx(0.5, abs=5 / (12 * places.numel()) ** 0.5)
+    assert places.var() == pytest.approx(1 / 12, abs=5 * (places.numel() * 180) ** -0.5)
+    again, later = draws[0](0)[0], draws[0](1)[0]
+    assert torch.equal(data.on_after_batch_transfer(again, 0), images)
+    assert not torch.equal(later, again)
+
+
+def test_levels_are_spread_in_training_only_and_beside_mirroring():
+    data = MadeImages(dequantize=True, horizontal_flip=True)
+    mirrored = MadeImages(horizontal_flip=True).training_batches(0, 48, 0, 1)(0)[0]
+    assert torch.equal(data.training_batches(0, 48, 0, 1)(0)[0].floor().byte(), mirrored)
+    assert next(iter(data.evaluation_batches(0)))[0].dtype == torch.uint8
+
+
+def test_a_subset_is_chosen_by_its_own_seed_and_part_of_a_larger_one(monkeypatch):
+    def chosen(**arguments):
+        data = MadeImages(**arguments)
+        part = data.chosen(data.training)
+        found = numbers(part.read(torch.arange(len(part))))
+        assert part.labels.tolist() == [number % 10 for number in found]
+        return found
+
+    few, more = chosen(subset=10), chosen(subset=20)
+    assert (len(set(few)), len(set(more))) == (10, 20)
+    assert more[:10] == few != sorted(few)
+    assert sorted(chosen(subset=48)) == list(range(48))
+    assert chosen(subset=10, subset_seed=1) != few
+    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
+    assert chosen(subset=10) == few
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"subset": 1}, "subset must be at least 2, got 1"),
+        ({"subset": 49}, "there are 48 training images, got 49. Use at most 48"),
+        ({"subset": 2, "subset_seed": -1}, "subset_seed must be at least 0, got -1"),
+    ],
+)
+def test_a_subset_that_is_none_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        data = MadeImages(**arguments)
+        data.chosen(data.training)
+
+
 def test_evaluation_shows_images_as_they_are_shared_among_processes():
     data = MadeImages(horizontal_flip=True)
     data.eval_batch_size = 3
