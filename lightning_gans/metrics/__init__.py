@@ -37,6 +37,7 @@ from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (
     CriticGap,
+    PatchWasserstein,
     SlicedWasserstein,
     Wasserstein,
     kantorovich_potential,
@@ -60,6 +61,7 @@ __all__ = [
     "LabelFidelity",
     "LabelMetric",
     "ModeCoverage",
+    "PatchWasserstein",
     "PatternError",
     "ReconstructionError",
     "RecordMetric",

@@ -12,14 +12,19 @@ from lightning_gans.metrics.modes import ModeCoverage
 from lightning_gans.metrics.neighbours import TrainingNeighbours
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
-from lightning_gans.metrics.transport import CriticGap, SlicedWasserstein, Wasserstein
+from lightning_gans.metrics.transport import (
+    CriticGap,
+    PatchWasserstein,
+    SlicedWasserstein,
+    Wasserstein,
+)
 
 __all__ = ["fitting_metrics"]
 
 KINDS: tuple[type[RecordMetric], ...] = (
     *(ModeCoverage, PatternError, DigitQuality, FeatureCoverage, Wasserstein, CriticGap),
-    *(SlicedWasserstein, HistogramDivergence, LabelFidelity, ClassDiversity, ClassFrechet),
-    *(ReconstructionError, InceptionScores, TrainingNeighbours),
+    *(SlicedWasserstein, PatchWasserstein, HistogramDivergence, LabelFidelity, ClassDiversity),
+    *(ClassFrechet, ReconstructionError, InceptionScores, TrainingNeighbours),
 )
 """In the order in which scores are printed."""
 

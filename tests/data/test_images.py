@@ -119,9 +119,9 @@ def test_a_subset_is_chosen_by_its_own_seed_and_part_of_a_larger_one(monkeypatch
     ],
 )
 def test_a_subset_that_is_none_is_refused(arguments, message):
+    images = MadeImages().training
     with pytest.raises(ValueError, match=message):
-        data = MadeImages(**arguments)
-        data.chosen(data.training)
+        MadeImages(**arguments).chosen(images)
 
 
 def test_evaluation_shows_images_as_they_are_shared_among_processes():

@@ -21,6 +21,7 @@ from lightning_gans.metrics import (
     DigitQuality,
     FeatureScores,
     InceptionScores,
+    PatchWasserstein,
     SlicedWasserstein,
     digit_judge,
     features,
@@ -355,6 +356,42 @@ def test_large_images_are_averaged_down_for_the_sliced_distance():
     other = torch.rand(50, 3, 16, 16)
     first, second = SlicedWasserstein(), SlicedWasserstein()
     assert scored(first, fine, other) == pytest.approx(scored(second, coarse, other), rel=1e-4)
+
+
+def test_patches_know_texture_and_neither_colour_nor_place():
+    torch.manual_seed(0)
+    tiles = torch.rand(20, 3, 2, 7, 2, 7)  # rows and columns of tiles, 7 x 7 pixels each
+    images = tiles.reshape(20, 3, 14, 14)
+    elsewhere = tiles.flip(2, 4).reshape(20, 3, 14, 14)
+    colours = torch.rand(20, 3, 1, 1)
+    assert scored(PatchWasserstein(), images, images)["sliced_w_patches"] == 0
+    assert scored(PatchWasserstein(), images, elsewhere)["sliced_w_patches"] < 1e-6
+    assert scored(PatchWasserstein(), images, images + colours)["sliced_w_patches"] < 1e-6
+    assert scored(SlicedWasserstein(), images, images + colours)["sliced_w"] > 0.1
+    assert scored(SlicedWasserstein(), images, elsewhere)["sliced_w"] > 0.1
+
+    # Each patch of the one is v and of the other 0, so that it is about ||v|| / sqrt(d).
+    pattern = torch.randn(3, 7, 7)
+    pattern -= pattern.mean((1, 2), keepdim=True)
+    textured = pattern.repeat(1, 2, 2).expand(20, -1, -1, -1)
+    found = scored(PatchWasserstein(5000), textured, torch.ones(20, 3, 14, 14))["sliced_w_patches"]
+    assert found == pytest.approx(float(pattern.norm()) / 147**0.5, rel=0.03)
+
+
+def test_patches_of_the_first_images_only_are_kept():
+    real, fake = torch.rand(2, 30, 1, 14, 21)
+    some = PatchWasserstein(max_samples=60)  # six patches an image
+    for start in range(0, 30, 8):
+        some.update(real[start : start + 8], real=True)
+        some.update(fake[start : start + 8], real=False)
+    assert sum(map(len, some.real)) == 96
+    found = {name: float(value) for name, value in some.compute().items()}
+    assert found == scored(PatchWasserstein(), real[:10], fake[:10])
+
+
+def test_images_smaller_than_a_patch_have_no_patches():
+    assert PatchWasserstein.for_data(MadeImages((1, 6, 16)), None) == []
+    assert len(PatchWasserstein.for_data(MadeImages((1, 7, 7)), None)) == 1
 
 
 # The judge of digits
