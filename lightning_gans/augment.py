@@ -88,8 +88,9 @@ class DiffAugment(Augmentation):
 
     Args:
         policy: what is done, in this order, separated by commas: ``color`` (brightness, saturation
-            and contrast), ``translation`` (up to an eighth of each side), ``cutout`` (half of each
-            side). What leaves the image or is cut out is filled with the middle of the range.
+            and contrast, of which the saturation of grey images cannot change), ``translation``
+            (up to an eighth of each side), ``cutout`` (half of each side). What leaves the image
+            or is cut out is filled with the middle of the range.
         p: probability that an image is changed at all, from 0 to 1.
 
     Attributes:
