@@ -4,7 +4,7 @@
 
 Writes the weights and a record of how they were made beside
 ``lightning_gans/metrics/objects.py``. The images that an `ImageFolder` holds out are looked at
-once, after the last epoch. It takes about 40 minutes of one core with bfloat16 instructions. If it
+once, after the last epoch. It takes about 45 minutes of one core with bfloat16 instructions. If it
 was stopped, it resumes from the file ``--state``.
 """
 

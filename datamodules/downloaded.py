@@ -257,10 +257,19 @@ class CIFAR10(DownloadedImages):
     References:
         Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009), chapter 3,
         https://www.cs.toronto.edu/~kriz/cifar.html
+
+    Attributes:
+        content: what the images show, for metrics that know about it.
+        classes: names of the classes in the order of their labels.
     """
 
     shape = (3, 32, 32)
     source = torchvision.datasets.CIFAR10
+    content = "objects"
+    classes = (
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    )
 
     @override
     def files(self) -> list[Path]:

@@ -15,7 +15,8 @@ from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.images import ImageBytes, ImageData, ImagePart, ImageSource
+from datamodules.downloaded import CIFAR10
+from datamodules.images import ImageBytes, ImageData, ImagePart
 from datamodules.stream import EVALUATION_DATA, generator_for
 from lightning_gans.progress import Work
 
@@ -195,6 +196,11 @@ class ImageFolder(ImageData):
     def num_classes(self) -> int | None:
         """How many classes there are, or None; known once the data has been set up."""
         return len(self.classes) or None
+
+    @property
+    def content(self) -> str | None:
+        """What the images show, for metrics that know about it: "objects" if it is CIFAR-10."""
+        return CIFAR10.content if tuple(self.classes) == CIFAR10.classes else None
 
     @override
     def setup(self, stage: str | None = None) -> None:

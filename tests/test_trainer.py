@@ -15,7 +15,7 @@ def test_a_run_shows_its_progress_and_scores_and_nothing_else(capfd, recwarn):
     shown = capfd.readouterr()
     assert shown.err == ""
     first, *_, last = [line for line in shown.out.splitlines() if line.strip()]
-    assert first.strip() == "Scores of 64 generated samples"
+    assert first.strip() == "Scores of 64 generated samples at update 6 (validation split)"
     assert last.startswith("update 6 of 6 (100%)")
     assert [str(warning.message) for warning in recwarn] == []
 

@@ -55,6 +55,8 @@ class Evaluation(Callback):
         scores: of the last evaluation, by name.
         floors: what real samples score, by name.
         num_samples: generated samples of the last evaluation, over all processes.
+        split: what they were compared with, "validation" or "test".
+        updates: generator updates that were made until then.
         looks_for_copies: whether `TrainingNeighbours` is computed in addition; to be set before
             a checkpoint is scored.
     """
@@ -67,6 +69,8 @@ class Evaluation(Callback):
         self.scores: dict[str, float] = {}
         self.floors: dict[str, float] = {}
         self.num_samples = 0
+        self.split = "validation"
+        self.updates = 0
         self.looks_for_copies = False
         self._active: dict[str, list[Metric]] = {}
         self._counted = 0
@@ -183,6 +187,8 @@ class Evaluation(Callback):
         self.num_samples = int(trainer.strategy.reduce(number, reduce_op="sum"))
         self.scores = self._compute()
         known = self._known_floors()
+        self.split = "test" if stage == "test" else "validation"
+        self.updates = model.updates_made
         self._scored_at = trainer.global_step
         # Any other loader may shuffle: its real samples are read anew every time.
         fixed = hasattr(trainer.datamodule, "floor_dataloader")  # type: ignore[attr-defined]
@@ -278,7 +284,10 @@ class Evaluation(Callback):
                 strict=True,
             )
         ]
-        title = f"Scores of {self.num_samples:,} generated samples"
+        title = (
+            f"Scores of {self.num_samples:,} generated samples at update {self.updates:,} "
+            f"({self.split} split)"
+        )
         tables = [_table(title, rows, columns, close=close) for columns, close in FORMS]
         endless = console.options.update_width(10_000)
         needed = [console.measure(table, options=endless).minimum for table in tables]

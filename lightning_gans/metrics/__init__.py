@@ -22,7 +22,7 @@ from lightning_gans.metrics.labels import (
     ClassFrechet,
     LabelFidelity,
     LabelMetric,
-    digit_reader,
+    judge_reader,
     mode_reader,
 )
 from lightning_gans.metrics.manifold import (
@@ -33,6 +33,7 @@ from lightning_gans.metrics.manifold import (
 from lightning_gans.metrics.modes import ModeCoverage, nearest_modes
 from lightning_gans.metrics.names import better, meaning
 from lightning_gans.metrics.neighbours import TrainingNeighbours
+from lightning_gans.metrics.objects import ObjectJudge, ObjectQuality, object_judge
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (
@@ -61,6 +62,8 @@ __all__ = [
     "LabelFidelity",
     "LabelMetric",
     "ModeCoverage",
+    "ObjectJudge",
+    "ObjectQuality",
     "PatchWasserstein",
     "PatternError",
     "ReconstructionError",
@@ -71,13 +74,13 @@ __all__ = [
     "better",
     "cross_entropy",
     "digit_judge",
-    "digit_reader",
     "fitting_metrics",
     "frechet_distance",
     "held_out_bandwidth",
     "histogram_probabilities",
     "js_divergence",
     "judge_for",
+    "judge_reader",
     "kantorovich_potential",
     "kernel_log_density",
     "kl_divergence",
@@ -88,6 +91,7 @@ __all__ = [
     "mode_reader",
     "nearest_modes",
     "nearest_neighbours",
+    "object_judge",
     "range_of",
     "sliced_wasserstein_distance",
     "wasserstein_distance",

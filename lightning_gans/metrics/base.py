@@ -18,6 +18,7 @@ __all__ = [
     "Score",
     "range_of",
     "shape_of",
+    "shows_rgb",
     "to_unit",
 ]
 
@@ -36,6 +37,12 @@ def to_unit(images: Tensor, value_range: tuple[float, float]) -> Tensor:
 def shape_of(data: Any) -> tuple[int, ...]:
     """Returns the shape of a sample of some data, () if it is not known."""
     return tuple(getattr(data, "data_shape", ()))
+
+
+def shows_rgb(data: Any) -> bool:
+    """Returns whether the samples of some data are RGB images."""
+    shape = shape_of(data)
+    return len(shape) == 3 and shape[0] == 3
 
 
 def range_of(data: Any) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from lightning_gans.metrics.labels import ClassDiversity, ClassFrechet, LabelFid
 from lightning_gans.metrics.manifold import FeatureCoverage
 from lightning_gans.metrics.modes import ModeCoverage
 from lightning_gans.metrics.neighbours import TrainingNeighbours
+from lightning_gans.metrics.objects import ObjectQuality
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.transport import (
@@ -22,9 +23,9 @@ from lightning_gans.metrics.transport import (
 __all__ = ["fitting_metrics"]
 
 KINDS: tuple[type[RecordMetric], ...] = (
-    *(ModeCoverage, PatternError, DigitQuality, FeatureCoverage, Wasserstein, CriticGap),
-    *(SlicedWasserstein, PatchWasserstein, HistogramDivergence, LabelFidelity, ClassDiversity),
-    *(ClassFrechet, ReconstructionError, InceptionScores, TrainingNeighbours),
+    *(ModeCoverage, PatternError, DigitQuality, ObjectQuality, FeatureCoverage, Wasserstein),
+    *(CriticGap, SlicedWasserstein, PatchWasserstein, HistogramDivergence, LabelFidelity),
+    *(ClassDiversity, ClassFrechet, ReconstructionError, InceptionScores, TrainingNeighbours),
 )
 """In the order in which scores are printed."""
 

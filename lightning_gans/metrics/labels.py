@@ -1,6 +1,5 @@
 """Scores of conditional samples."""
 
-import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
 from lightning_gans.metrics.base import ComparingMetric, RecordMetric, Score, range_of, to_unit
-from lightning_gans.metrics.digits import digit_judge
 from lightning_gans.metrics.features import FeatureMetric
 from lightning_gans.metrics.frechet import frechet_distance
 from lightning_gans.metrics.judges import judge_for
@@ -21,7 +19,7 @@ __all__ = [
     "ClassFrechet",
     "LabelFidelity",
     "LabelMetric",
-    "digit_reader",
+    "judge_reader",
     "mode_reader",
     "reader_for",
 ]
@@ -39,13 +37,13 @@ def mode_reader(modes: Tensor) -> Reader:
     return lambda samples: torch.cdist(samples, modes.to(samples)).argmin(1)
 
 
-def digit_reader(value_range: tuple[float, float]) -> Reader:
-    """Returns what reads a digit as `digit_judge` does.
+def judge_reader(judge: nn.Module, value_range: tuple[float, float]) -> Reader:
+    """Returns what reads an image as a judge does.
 
     Args:
+        judge: maps images in [0, 1] to features and logits; in evaluation mode.
         value_range: of the images.
     """
-    judge = copy.deepcopy(digit_judge())
 
     def read(images: Tensor) -> Tensor:
         _, logits = judge.to(images.device)(to_unit(images, value_range))
@@ -60,8 +58,9 @@ def reader_for(data: Any) -> Reader | None:
     Args:
         data: the data module.
     """
-    if getattr(data, "content", None) == "digits":
-        return digit_reader(range_of(data))
+    judge = judge_for(data)
+    if judge is not None and getattr(data, "content", None) in ("digits", "objects"):
+        return judge_reader(judge[0], range_of(data))
     return mode_reader(data.modes) if hasattr(data, "modes") else None
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.metrics.base import RecordMetric, Score, range_of, shape_of
+from lightning_gans.metrics.base import RecordMetric, Score, range_of, shows_rgb
 from lightning_gans.metrics.judged import JudgedQuality
 
 __all__ = ["OBJECT_JUDGE_FILE", "ObjectJudge", "ObjectQuality", "object_judge"]
@@ -72,6 +72,7 @@ class ObjectJudge(nn.Module):
             images = nn.functional.interpolate(
                 images, (SIDE, SIDE), mode="bilinear", antialias=True
             )
+        images = images.contiguous(memory_format=torch.channels_last)
         features = self.body(2 * images - 1).mean((2, 3))
         return features, self.head(features)
 
@@ -102,8 +103,7 @@ class ObjectQuality(JudgedQuality):
     @classmethod
     @override
     def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
-        shape = shape_of(data)
-        return [cls(range_of(data))] if len(shape) == 3 and shape[0] == 3 else []
+        return [cls(range_of(data))] if shows_rgb(data) else []
 
     def __init__(self, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
         super().__init__(object_judge(), NUM_FEATURES, 10, value_range)
@@ -124,7 +124,7 @@ class ObjectQuality(JudgedQuality):
                 f"{type(self).__name__}: it judges RGB images, shape (N, 3, H, W), got "
                 f"{tuple(samples.shape)}."
             )
-        super().update(samples.contiguous(memory_format=torch.channels_last), real=real)
+        super().update(samples, real=real)
 
     @override
     def compute(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def printed(columns, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     evaluation = Evaluation()
     evaluation.scores, evaluation.floors, evaluation.num_samples = SCORES, FLOORS, 2500
+    evaluation.updates, evaluation.split = 1000, "test"
     evaluation.print_table(pl.Trainer(accelerator="cpu", logger=False, barebones=True))
     return [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
 
@@ -34,7 +35,7 @@ def printed(columns, capsys, monkeypatch):
 def test_digits_are_aligned_and_arrows_say_what_is_better(encoding, capsys, monkeypatch):
     monkeypatch.setattr("rich.console.Console.encoding", encoding)
     shown = printed(100, capsys, monkeypatch)
-    assert shown[0].strip() == "Scores of 2,500 generated samples"
+    assert shown[0].strip() == "Scores of 2,500 generated samples at update 1,000 (test split)"
     if encoding == "utf-8":
         assert shown[1:] == TABLE.strip("\n").splitlines()
     else:

@@ -198,7 +198,7 @@ def test_each_score_says_which_way_it_is_better():
         "low": {
             *("reverse_kl", "pattern_error", "fd_digits", "digit_tv", "w1", "w2", "sliced_w"),
             *("critic_gap", "kl", "js", "cross_entropy", "reconstruction_mse", "fid", "kid"),
-            *("class_fd", "memorised", "sliced_w_patches"),
+            *("class_fd", "memorised", "sliced_w_patches", "fd_objects"),
         },
         "high": {
             *("modes", "modes_pacgan", "high_quality", "digit_entropy", "label_fidelity"),

@@ -25,7 +25,7 @@ from lightning_gans.metrics import (
     ClassDiversity,
     LabelFidelity,
     digit_judge,
-    digit_reader,
+    judge_reader,
     mode_reader,
 )
 from lightning_gans.networks import (
@@ -248,8 +248,8 @@ def test_digits_are_read_by_the_judge_whatever_their_range():
         image[0, 4:24, column : column + 4] = 1
     expected = digit_judge()(unit)[1].argmax(1)
     assert len(expected.unique()) > 1
-    assert torch.equal(digit_reader((0.0, 1.0))(unit), expected)
-    assert torch.equal(digit_reader((-1.0, 1.0))(2 * unit - 1), expected)
+    assert torch.equal(judge_reader(digit_judge(), (0.0, 1.0))(unit), expected)
+    assert torch.equal(judge_reader(digit_judge(), (-1.0, 1.0))(2 * unit - 1), expected)
 
 
 def test_diversity_is_the_ratio_of_mean_distances_within_the_classes():
