@@ -26,7 +26,7 @@ DIGITS = (
     *("gan_mnist_small", "wgan_mnist_small", "wgan_gp_mnist_small"),
     *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
     *("wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
-    *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned"),
+    *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "sngan_mnist"),
 )
 BY_CLASS = (
     *("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist"),
@@ -36,7 +36,7 @@ PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder"
 LONG = (
     *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wgan_gp_conv_mnist", "wdcgan_mnist"),
     *("dcgan_maxpool_mnist", "wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
-    *("acgan_mnist", "cvae_gan_mnist", *PHOTOS),
+    *("acgan_mnist", "cvae_gan_mnist", "sngan_mnist", *PHOTOS),
 )
 """The most expensive ones, trained in bf16-mixed, which newer CPUs do in hardware."""
 ALL = DIGITS + BY_CLASS + PHOTOS
