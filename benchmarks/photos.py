@@ -1,0 +1,114 @@
+"""Trains SNGAN by class and DCGAN on photos of CIFAR-10 for equal CPU seconds.
+
+    python benchmarks/photos.py run --photos photos --jobs 2   # three hours of CPU time
+    python benchmarks/photos.py table                          # writes docs/benchmarks.md
+
+``run`` trains what is missing with ``lightning-gans compare``, one thread each, and resumes what
+was stopped. ``table`` writes ``results/photos.json`` and, from it, the scores over CPU minutes of
+training, and others at the end; the last samples go to ``docs/images/gallery``.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from claims_runs import evaluations
+from compared import Cell, compare, write_configs
+from images import draw
+from trained import RESULTS, ROOT, filled, write_results
+
+from lightning_gans.comparison.reading import read_run
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+RUNS = ROOT / "runs"
+NAME = "photos"
+UPDATES = {"sngan_cifar10_small": 25_000, "dcgan_cifar10": 12_000}
+MINUTES = (15, 30, 60, 90)
+AT_END = {"label_fidelity": 3, "class_diversity": 3, "sliced_w": 3, "sliced_w_patches": 3}
+
+
+def cells(photos: str) -> dict[str, Cell]:
+    """Returns the cells by their names."""
+    data = {
+        "data.class_path": "ImageFolder",
+        "data.init_args.path": photos,
+        "data.init_args.image_size": 32,
+        "trainer.val_check_interval": 500,
+        "trainer.precision": "bf16-mixed",
+        "pictures.every_n_updates": 500,
+    }
+    return {
+        config: (config, {**data, "trainer.max_steps": updates})
+        for config, updates in UPDATES.items()
+    }
+
+
+def collect() -> dict[str, dict[str, Any]]:
+    """Returns what is kept of the runs that are finished, by config."""
+    found = {}
+    for folder in sorted((RUNS / NAME).glob("*/version_*")):
+        run = read_run(folder)
+        if run.status != "finished":
+            continue
+        keys = ("seed", "floors", "precision", "commit", "versions", "machine")
+        kept = {key: run.record[key] for key in keys}
+        found[run.name] = {**kept, "evaluations": evaluations(run)}
+        draw(folder, ROOT / "docs" / "images" / "gallery" / f"{run.name}.png")
+    return found
+
+
+def at(run: dict[str, Any], minutes: float) -> dict[str, float] | None:
+    """Returns the last evaluation within some CPU minutes; None if training ended long before."""
+    rows = [row for row in run["evaluations"] if row["cpu_seconds"] <= 60 * minutes]
+    ended = run["evaluations"][-1]["cpu_seconds"] < 0.95 * 60 * minutes
+    return None if ended or not rows else rows[-1]
+
+
+def table(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yields the lines of the tables in Markdown."""
+    yield "| config | " + " | ".join(f"{minutes} min" for minutes in MINUTES) + " | real photos |"
+    yield "|---|" + "---|" * (len(MINUTES) + 1)
+    for config, run in found.items():
+        rows = [at(run, minutes) for minutes in MINUTES]
+        cells = ["-" if row is None else f"{row['fd_objects']:.2f}" for row in rows]
+        yield f"| `{config}` | {' | '.join(cells)} | {run['floors']['fd_objects']:.2f} |"
+    yield ""
+    yield "| config | updates | CPU min | " + " | ".join(AT_END) + " |"
+    yield "|---|---|---|" + "---|" * len(AT_END)
+    for config, run in found.items():
+        last = run["evaluations"][-1]
+        numbers = [f"{last[s]:.{d}f}" if s in last else "-" for s, d in AT_END.items()]
+        minutes = last["cpu_seconds"] / 60
+        yield f"| `{config}` | {last['update']:,.0f} | {minutes:.0f} | {' | '.join(numbers)} |"
+    floors = found["sngan_cifar10_small"]["floors"]
+    numbers = [f"{floors[score]:.{digits}f}" for score, digits in AT_END.items()]
+    yield f"| real photos | - | - | {' | '.join(numbers)} |"
+
+
+def written() -> str:
+    """Returns the page with the tables of the results."""
+    found = json.loads((RESULTS / "photos.json").read_text())
+    return filled(PAGE.read_text(), {"photos": table(found)})
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("--photos", type=Path, help="CIFAR-10, a folder for each class")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    given = parser.parse_args()
+    if given.action == "run":
+        if given.photos is None:
+            parser.error("run needs --photos, a folder for each class of CIFAR-10")
+        files = write_configs(RUNS / NAME / "configs", cells(str(given.photos.absolute())))
+        compare(files, [0], RUNS, NAME, given.jobs, {})
+        return
+    write_results("photos", collect())
+    PAGE.write_text(written())
+
+
+if __name__ == "__main__":
+    main()
