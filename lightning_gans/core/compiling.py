@@ -8,6 +8,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 __all__ = ["Compiled"]
 
+VERSIONS = 64
+"""Of a function that are compiled, for the values of what it reads that are no tensors."""
+
 
 class Compiled:
     """A function that is compiled when it is first called, and draws the noise it would without.
@@ -22,8 +25,15 @@ class Compiled:
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name = name
         self.function = function
+
+        def alone(*arguments: Any) -> Any:
+            return function(*arguments)
+
+        # PyTorch counts the versions of a code object. With one for each function, a program that
+        # trains many models does not run out of them.
+        alone.__code__ = alone.__code__.replace()
         self._compiled: Callable[..., Any] | None = torch.compile(
-            function,
+            alone,
             fullgraph=True,
             dynamic=False,
             # Noise comes from the generator that eager mode draws from, in the same order.
@@ -44,7 +54,7 @@ class Compiled:
         from torch._dynamo import config
 
         try:
-            with config.patch(cache_size_limit=64, optimize_ddp=False):
+            with config.patch(cache_size_limit=VERSIONS, optimize_ddp=False):
                 return self._compiled(*arguments)
         except Exception as error:
             if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):

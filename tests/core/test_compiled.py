@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from lightning_gans import GAN, WGANGP
+from lightning_gans.core.compiling import Compiled
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.core.timing import MEASURED
 from lightning_gans.core.trust import known_classes
@@ -57,6 +58,24 @@ def test_compiled_losses_and_gradients_are_those_of_eager_mode():
     assert row.keys() == compiled_row.keys()
     for name, value in row.items():
         assert compiled_row[name] == pytest.approx(value, rel=1e-5, abs=1e-6)
+
+
+def test_a_function_has_as_many_versions_however_many_others_there_are(monkeypatch):
+    monkeypatch.setattr("lightning_gans.core.compiling.VERSIONS", 1)
+
+    def scaled(factor: float, x: Tensor) -> Tensor:
+        return factor * x
+
+    for factor in (2.0, 3.0):
+        function = Compiled("scaled", partial(scaled, factor))
+        assert torch.equal(function(torch.ones(3)), torch.full((3,), factor))
+        assert function.compiled
+
+    several = Compiled("scaled", scaled)
+    several(2.0, torch.ones(3))
+    with pytest.warns(match="compile: scaled cannot be compiled and runs without"):
+        assert torch.equal(several(3.0, torch.ones(3)), torch.full((3,), 3.0))
+    assert not several.compiled
 
 
 @pytest.mark.slow
