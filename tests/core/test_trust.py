@@ -55,9 +55,10 @@ CLOSED = {
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
-        *("ClassDiversity", "CriticGap", "DigitQuality", "FeatureScores"),
-        *("HistogramDivergence", "InceptionScores", "LabelFidelity", "ModeCoverage"),
-        *("PatternError", "ReconstructionError", "SlicedWasserstein", "Wasserstein"),
+        *("ClassDiversity", "ClassFrechet", "CriticGap", "DigitQuality", "FeatureCoverage"),
+        *("FeatureScores", "HistogramDivergence", "InceptionScores", "LabelFidelity"),
+        *("ModeCoverage", "ObjectQuality", "PatchWasserstein", "PatternError"),
+        *("ReconstructionError", "SlicedWasserstein", "TrainingNeighbours", "Wasserstein"),
     },
     "data": {
         *("ArrayData", "CIFAR10", "FashionMNIST", "GaussianGrid", "GaussianRing", "ImageFolder"),
