@@ -12,9 +12,6 @@ table.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -22,7 +19,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from trained import RESULTS, ROOT, RUNS, begun, filled, finished, spread, write_results
+from trained import (
+    RESULTS,
+    ROOT,
+    RUNS,
+    command_line,
+    filled,
+    finished,
+    spread,
+    trained_run,
+    write_results,
+)
 
 from datamodules import MNIST
 from lightning_gans import load
@@ -48,34 +55,16 @@ COLUMNS = {
 }
 
 
-def command(*arguments: str) -> None:
-    """Runs the command line with one thread, and shows its errors."""
-    subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-
-
 def name_of(case: str, seed: int) -> str:
     """Returns the name of a run."""
     return f"few_images_{case}_seed{seed}"
 
 
-def train(case: str, seed: int, data_dir: str, root: Path) -> Path:
-    """Returns the folder of a run, trained if it is not."""
-    name = name_of(case, seed)
-    if finished(root, name) is None:
-        checkpoint = begun(root, name)
-        new = ["--config", "sngan_mnist", "--name", name, *CASES[case]]
-        new += ["--data.data_dir", data_dir, "--seed_everything", str(seed)]
-        new += ["--trainer.max_steps", str(UPDATES), "--trainer.val_check_interval", "1000"]
-        new += ["--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(root)]
-        command("fit", *(new if checkpoint is None else ["--ckpt_path", str(checkpoint)]))
-    run = finished(root, name)
-    assert run is not None
-    return run
+def flags(case: str, seed: int, data_dir: str) -> list[str]:
+    """Returns the flags of a new run."""
+    found = ["--config", "sngan_mnist", "--data.data_dir", data_dir, *CASES[case]]
+    found += ["--trainer.max_steps", str(UPDATES), "--trainer.val_check_interval", "1000"]
+    return [*found, "--seed_everything", str(seed)]
 
 
 def mean_logits(run: Path, case: str, data_dir: str) -> dict[str, float]:
@@ -100,12 +89,12 @@ def mean_logits(run: Path, case: str, data_dir: str) -> dict[str, float]:
 
 def run_one(case: str, seed: int, data_dir: str, root: Path) -> str:
     """Trains and scores, as far as that is left to do; returns the name of the run."""
-    run = train(case, seed, data_dir, root)
+    run = trained_run(name_of(case, seed), root, flags(case, seed, data_dir))
     out = run / "few_images.json"
     if not out.is_file():
         scores = run / "few_images_scores.json"
         checkpoint = str(run / "checkpoints" / "last.ckpt")
-        command("evaluate", "--ckpt_path", checkpoint, "--neighbours", "--out", str(scores))
+        command_line("evaluate", "--ckpt_path", checkpoint, "--neighbours", "--out", str(scores))
         record = json.loads(scores.read_text())
         del record["checkpoint"]
         record["logits"] = mean_logits(run, case, data_dir)

@@ -9,14 +9,22 @@ and, from it, the table with a row for each way of sampling.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trained import RESULTS, ROOT, RUNS, begun, filled, finished, spread, told, write_results
+from trained import (
+    RESULTS,
+    ROOT,
+    RUNS,
+    command_line,
+    filled,
+    finished,
+    spread,
+    told,
+    trained_run,
+    write_results,
+)
 
 PAGE = ROOT / "docs" / "objectives.md"
 NAME = "refine_r1"
@@ -46,30 +54,8 @@ def flags(seed: int) -> list[str]:
     found += ["--model.scheduler.T_max", str(UPDATES)]
     found += ["--data", "GaussianGrid", "--data.batch_size", "256"]
     found += ["--trainer.max_steps", str(UPDATES), "--trainer.val_check_interval", str(UPDATES)]
-    found += ["--trainer.accelerator", "cpu", "--pictures.enabled", "false"]
+    found += ["--pictures.enabled", "false"]
     return [*found, "--seed_everything", str(seed)]
-
-
-def command(*arguments: str) -> None:
-    """Runs the command line with one thread, and shows its errors."""
-    subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-
-
-def train(seed: int, root: Path) -> Path:
-    """Returns the folder of a run, trained if it is not."""
-    name = f"{NAME}_seed{seed}"
-    if finished(root, name) is None:
-        checkpoint = begun(root, name)
-        new = [*flags(seed), "--name", name, "--trainer.default_root_dir", str(root)]
-        command("fit", *(new if checkpoint is None else ["--ckpt_path", str(checkpoint)]))
-    run = finished(root, name)
-    assert run is not None
-    return run
 
 
 def score(run: Path, way: str) -> None:
@@ -77,7 +63,7 @@ def score(run: Path, way: str) -> None:
     out = run / f"refine_{way}.json"
     if not out.is_file():
         checkpoint = str(run / "checkpoints" / "last.ckpt")
-        command("evaluate", "--ckpt_path", checkpoint, *WAYS[way], "--out", str(out))
+        command_line("evaluate", "--ckpt_path", checkpoint, *WAYS[way], "--out", str(out))
 
 
 def collect(root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -123,7 +109,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.action == "run":
         for seed in told(SEEDS, "seed"):
-            run = train(seed, given.root)
+            run = trained_run(f"{NAME}_seed{seed}", given.root, flags(seed))
             for way in WAYS:
                 score(run, way)
         return

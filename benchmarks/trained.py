@@ -70,6 +70,34 @@ def train(config: str, seed: int, root: Path, threads: int, flags: Iterable[str]
         print(f"{name} failed:\n{result.stderr}", file=sys.stderr, flush=True)
 
 
+def command_line(*arguments: str) -> None:
+    """Runs the command line with one thread, and shows its errors."""
+    subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def trained_run(name: str, root: Path, flags: Iterable[str]) -> Path:
+    """Returns the folder of a run, trained with one thread on the CPU if it is not finished.
+
+    Args:
+        name: of the run.
+        root: folder of all runs.
+        flags: of a new run; one that was stopped resumes with its own.
+    """
+    if finished(root, name) is None:
+        checkpoint = begun(root, name)
+        new = ["--name", name, "--trainer.default_root_dir", str(root), *flags]
+        new += ["--trainer.accelerator", "cpu"]
+        command_line("fit", *(new if checkpoint is None else ["--ckpt_path", str(checkpoint)]))
+    run = finished(root, name)
+    assert run is not None
+    return run
+
+
 def train_all(plan: Iterable[tuple[str, int, Iterable[str]]], root: Path, jobs: int) -> None:
     """Trains configurations with seeds and flags, some at a time, sharing the cores."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
