@@ -166,6 +166,7 @@ class MyGAN(GAN):
 """
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_is_found_in_the_working_folder(tmp_path):
     """With the console script, which does not look there by itself."""
     Path("my_gan.py").write_text(MY_GAN)

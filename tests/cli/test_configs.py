@@ -14,6 +14,14 @@ from lightning_gans.cli.main import main
 
 CONFIGS = sorted(path for path in configs_folder().glob("*.yaml") if path.stem != "default")
 
+ALIKE = {
+    *("cramer_gan_ring", "dragan_ring", "fgan_ring", "fisher_gan_ring", "hinge_gan_ring"),
+    *("mmd_gan_ring", "optimistic_gan_ring", "pacgan_ring", "ragan_ring", "ralsgan_ring"),
+    *("r3gan_ring", "rsgan_ring", "topk_gan_ring", "unrolled_gan_ring", "wgan_div_ring"),
+    "wgan_lp_ring",
+}
+"""Those on the ring that differ from others in their objective, which has tests of its own."""
+
 
 def test_the_configurations_of_the_founding_systems_are_there():
     assert {path.stem for path in CONFIGS} >= {
@@ -65,7 +73,11 @@ def narrowed(path):
     return []
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow) if p.stem in ALIKE else p for p in CONFIGS],
+    ids=lambda path: path.stem,
+)
 def test_it_trains_and_scores(path):
     brief = ["--data.batch_size", "2", "--model.n_critic", "1", "--pictures.enabled", "false"]
     if path.stem.endswith("_folder"):  # whose networks grow with the image

@@ -36,7 +36,7 @@ def test_attention_is_a_mean_of_the_values_at_other_places():
     # The place in the layers and the channels; the first block is at 2, and at 0.
     [
         (128, None, (6, 128), (1, 64)),
-        (128, 32, (5, 256), (2, 128)),
+        pytest.param(128, 32, (5, 256), (2, 128), marks=pytest.mark.slow),
     ],
 )
 def test_attention_is_where_it_is_asked_for(side, attention, in_generator, in_discriminator):

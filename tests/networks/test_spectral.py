@@ -56,7 +56,10 @@ def disturbed(network):
         (SNCNNGenerator, SNCNNDiscriminator, 32, None, 3_813_379, 5_860_865),
         (SNCNNGenerator, SNCNNDiscriminator, 48, None, 5_134_339, 5_871_105),
         (SAGANGenerator, SAGANDiscriminator, 32, 10, 4_386_308, 1_075_586),
-        (SAGANGenerator, SAGANDiscriminator, 128, 1000, 42_017_412, 39_448_258),
+        pytest.param(
+            *(SAGANGenerator, SAGANDiscriminator, 128, 1000, 42_017_412, 39_448_258),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_networks_have_the_published_numbers_of_parameters(

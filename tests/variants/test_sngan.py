@@ -227,7 +227,8 @@ def test_an_averaged_generator_with_spectral_norm_has_norm_1():
         assert largest.item() == pytest.approx(1, abs=0.01)
 
 
-@pytest.mark.parametrize("name", [name if name == "SAGAN" else slow(name) for name in PAIRS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAIRS)
 def test_exports_make_the_samples_of_the_checkpoint(name, capsys):
     """The command compares them itself, to 1e-5, and refuses an export that differs."""
     generator, discriminator, classes = PAIRS[name]
