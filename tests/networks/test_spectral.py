@@ -88,7 +88,7 @@ def test_images_of_every_size_are_made_and_read(name, side):
         assert discriminator(photo(side), width=8)(images).shape == (2,)
 
 
-# Initial weights
+# Initial weights: networks are made in the tests, with their seed
 
 
 def weights_of(network):
@@ -101,18 +101,19 @@ def weights_of(network):
 
 
 @pytest.mark.parametrize(
-    "network",
+    "make",
     [
-        ResNetGenerator(64, DIGIT, width=32, num_classes=10),
-        ResNetDiscriminator((3, 64, 64), width=8, num_classes=10),
-        ResNetCritic(DIGIT, width=32),
-        SAGANGenerator(64, DIGIT, width=32),
-        SAGANDiscriminator(DIGIT, width=32),
+        partial(ResNetGenerator, 64, DIGIT, width=32, num_classes=10),
+        partial(ResNetDiscriminator, (3, 64, 64), width=8, num_classes=10),
+        partial(ResNetCritic, DIGIT, width=32),
+        partial(SAGANGenerator, 64, DIGIT, width=32),
+        partial(SAGANDiscriminator, DIGIT, width=32),
     ],
-    ids=lambda network: type(network).__name__,
+    ids=lambda make: make.func.__name__,
 )
-def test_residual_networks_begin_as_glorot_draws(network):
+def test_residual_networks_begin_as_glorot_draws(make):
     """Uniform, with a gain of sqrt(2) in the main chains of blocks; not lost to spectral norm."""
+    network = make()
     main = {id(p) for part in network.modules() for p in getattr(part, "main", ())}
     assert main
     for part, weight, bias in weights_of(network):
@@ -125,11 +126,15 @@ def test_residual_networks_begin_as_glorot_draws(network):
 
 
 @pytest.mark.parametrize(
-    "network",
-    [SNCNNGenerator(64, DIGIT, width=16), SNCNNDiscriminator(DIGIT, width=16, num_classes=10)],
-    ids=lambda network: type(network).__name__,
+    "make",
+    [
+        partial(SNCNNGenerator, 64, DIGIT, width=16),
+        partial(SNCNNDiscriminator, DIGIT, width=16, num_classes=10),
+    ],
+    ids=lambda make: make.func.__name__,
 )
-def test_plain_networks_begin_with_small_normal_weights(network):
+def test_plain_networks_begin_with_small_normal_weights(make):
+    network = make()
     for _, weight, bias in weights_of(network):
         if weight.numel() > 1000:
             assert weight.std().item() == pytest.approx(0.02, rel=0.1)
@@ -148,7 +153,7 @@ def test_plain_networks_begin_with_small_normal_weights(network):
 )
 def test_every_layer_has_spectral_norm_1_at_first(make):
     """So have the vectors of the classes."""
-    network = make()  # here, so that its weights are those of the test's seed
+    network = make()
     layers = [part for part, _, _ in weights_of(network)]
     assert any(isinstance(part, nn.Embedding) for part in layers) or network.layers[0] in layers
     network.eval()
