@@ -5,7 +5,7 @@
 Writes the weights and a record of how they were made beside
 ``lightning_gans/metrics/objects.py``. The images that an `ImageFolder` holds out are looked at
 once, after the last epoch. It takes about 45 minutes of one core with bfloat16 instructions. If it
-was stopped, it resumes from the file ``--state``.
+was stopped, the same command resumes it.
 """
 
 import argparse
@@ -20,11 +20,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name everywhere
 
+from trained import ROOT
+
 from datamodules import ImageFolder
 from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.metrics.objects import OBJECT_JUDGE_FILE, ObjectJudge
 
 HELD_OUT = 5_000
+STATE = ROOT / "runs" / "object_judge.pt"
+"""Where the state of training is kept until it ends."""
 
 
 def moved(images: Tensor, margin: int = 4, hole: int = 8) -> Tensor:
@@ -58,7 +62,6 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--state", type=Path, default=Path("object_judge.state"))
     parser.add_argument("--out", type=Path, default=OBJECT_JUDGE_FILE)
     given = parser.parse_args()
     data = ImageFolder(given.photos, 32, cache=True)
@@ -78,10 +81,13 @@ def main() -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, given.lr, total_steps=given.epochs * batches, pct_start=0.2
     )
+    settings = (given.epochs, given.batch_size, given.lr, given.seed)
     parts = {"judge": judge, "optimizer": optimizer, "schedule": schedule}
     done, seconds = 0, 0.0
-    if given.state.exists():
-        state = torch.load(given.state)
+    if STATE.exists():
+        state = torch.load(STATE)
+        if state["settings"] != settings:
+            raise SystemExit(f"{STATE} has other settings: {state['settings']}. Delete it first.")
         for name, part in parts.items():
             part.load_state_dict(state[name])
         torch.set_rng_state(state["random"])
@@ -102,9 +108,10 @@ def main() -> None:
         seconds += time.process_time() - start
         print(f"epoch {epoch + 1} of {given.epochs}, last loss {float(loss):.4f}", flush=True)
         states = {name: part.state_dict() for name, part in parts.items()}
-        kept = {"done": epoch + 1, "seconds": seconds, "random": torch.get_rng_state(), **states}
-        torch.save(kept, given.state.with_suffix(".new"))
-        os.replace(given.state.with_suffix(".new"), given.state)
+        kept = {"done": epoch + 1, "seconds": seconds, "settings": settings, **states}
+        STATE.parent.mkdir(exist_ok=True)
+        torch.save({**kept, "random": torch.get_rng_state()}, STATE.with_suffix(".new"))
+        os.replace(STATE.with_suffix(".new"), STATE)
 
     save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, given.out)
     images = torch.cat([source.read(rows) for source, rows in test])
@@ -124,6 +131,7 @@ def main() -> None:
         "machine": machine(torch.device("cpu")),
     }
     given.out.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
+    STATE.unlink()
     print(f"accuracy {record['held_out_accuracy']:.4f}, {given.out.stat().st_size:,} bytes")
 
 

@@ -76,12 +76,12 @@ class DownloadedImages(ImageData):
         super().__init__(
             self.shape,
             value_range,
-            horizontal_flip,
-            dequantize,
-            subset,
-            subset_seed,
-            batch_size,
-            num_eval_samples,
+            horizontal_flip=horizontal_flip,
+            dequantize=dequantize,
+            subset=subset,
+            subset_seed=subset_seed,
+            batch_size=batch_size,
+            num_eval_samples=num_eval_samples,
         )
         given = data_dir or os.environ.get("LIGHTNING_GANS_DATA")
         self.data_dir = Path(given or DEFAULT_FOLDER)

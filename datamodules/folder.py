@@ -178,12 +178,12 @@ class ImageFolder(ImageData):
         super().__init__(
             (channels, *size),
             value_range,
-            horizontal_flip,
-            dequantize,
-            subset,
-            subset_seed,
-            batch_size,
-            num_eval_samples,
+            horizontal_flip=horizontal_flip,
+            dequantize=dequantize,
+            subset=subset,
+            subset_seed=subset_seed,
+            batch_size=batch_size,
+            num_eval_samples=num_eval_samples,
         )
         self.path = Path(path)
         self.crop = None if crop is None else _sides("crop", crop)

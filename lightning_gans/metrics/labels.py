@@ -58,9 +58,9 @@ def reader_for(data: Any) -> Reader | None:
     Args:
         data: the data module.
     """
-    judge = judge_for(data)
-    if judge is not None and getattr(data, "content", None) in ("digits", "objects"):
-        return judge_reader(judge[0], range_of(data))
+    if getattr(data, "content", None) in ("digits", "objects"):  # what the classes of judges are
+        judge = judge_for(data)
+        return None if judge is None else judge_reader(judge[0], range_of(data))
     return mode_reader(data.modes) if hasattr(data, "modes") else None
 
 
