@@ -19,7 +19,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name everywhere
-
 from trained import ROOT
 
 from datamodules import ImageFolder
