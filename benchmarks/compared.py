@@ -1,14 +1,16 @@
 """Experiments whose runs ``lightning-gans compare`` trains, one thread for each run."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 import yaml
-from trained import ROOT
+from trained import RESULTS, ROOT
 
 Cell = tuple[str, Mapping[str, Any]]
 """The name of a config of ``configs/``, and what is set in it, by key."""
@@ -37,6 +39,18 @@ def write_configs(folder: Path, cells: Mapping[str, Cell]) -> list[Path]:
     return files
 
 
+def recorded(results: str, name: str) -> set[tuple[str, int]]:
+    """Returns the cells and seeds of the runs that are in the results, from any machine.
+
+    Args:
+        results: name of the file in ``results``.
+        name: of the experiment in it.
+    """
+    path = RESULTS / f"{results}.json"
+    runs = json.loads(path.read_text()).get(name, []) if path.exists() else []
+    return {(run["cell"], run["seed"]) for run in runs}
+
+
 def compare(
     files: Iterable[Path],
     seeds: Iterable[int],
@@ -45,8 +59,11 @@ def compare(
     jobs: int,
     settings: Mapping[str, Any],
     max_hours: float | None = None,
+    done: Set[tuple[str, int]] = frozenset(),
 ) -> None:
     """Trains what is missing of an experiment, or resumes it.
+
+    Cells that lack the same seeds are trained together.
 
     Args:
         files: the configs of its cells.
@@ -56,12 +73,25 @@ def compare(
         jobs: runs at a time.
         settings: of all cells, by key.
         max_hours: after which no more is begun, and what runs is stopped.
+        done: cells and seeds that are not trained again.
     """
-    command = [sys.executable, "-m", "lightning_gans", "compare", *map(str, files)]
-    command += ["--seeds", ",".join(map(str, seeds)), "--name", name, "--jobs", str(jobs)]
+    known = (*seeds,)
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for file in files:
+        left = (*(seed for seed in known if (file.stem, seed) not in done),)
+        if left:
+            groups.setdefault(left, []).append(str(file))
     whole = {"trainer.default_root_dir": root, "trainer.accelerator": "cpu", **settings}
-    for key, value in whole.items():
-        command += ["--set", f"{key}={value}"]
-    if max_hours is not None:
-        command += ["--max-hours", str(max_hours)]
-    subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+    begin = time.monotonic()
+    for left, cells in groups.items():
+        command = [sys.executable, "-m", "lightning_gans", "compare", *cells]
+        command += ["--seeds", ",".join(map(str, left)), "--name", name, "--jobs", str(jobs)]
+        for key, value in whole.items():
+            command += ["--set", f"{key}={value}"]
+        if max_hours is not None:
+            hours = max_hours - (time.monotonic() - begin) / 3600
+            command += ["--max-hours", f"{max(hours, 0.001):.3f}"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        stopped = subprocess.run(command, env=environment, check=False).returncode
+        if not 0 <= stopped < 128:  # by a signal
+            return

@@ -23,7 +23,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import yaml
-from compared import Cell, compare, write_configs
+from compared import Cell, compare, recorded, write_configs
 from matplotlib.figure import Figure
 from trained import RESULTS, ROOT, filled, write_results
 
@@ -143,7 +143,7 @@ def cells(data: Data) -> dict[str, Cell]:
 def train(name: str, jobs: int, max_hours: float | None) -> None:
     """Trains what is missing of a table, or resumes it."""
     files = write_configs(RUNS / name / "configs", cells(DATA[name]))
-    compare(files, DATA[name].seeds, RUNS, name, jobs, {}, max_hours)
+    compare(files, DATA[name].seeds, RUNS, name, jobs, {}, max_hours, recorded("matrix", name))
 
 
 def collect(name: str) -> list[dict[str, Any]]:
