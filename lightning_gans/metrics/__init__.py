@@ -16,6 +16,7 @@ from lightning_gans.metrics.divergence import (
 from lightning_gans.metrics.features import FeatureMetric, FeatureScores, InceptionScores
 from lightning_gans.metrics.fitting import fitting_metrics
 from lightning_gans.metrics.frechet import frechet_distance
+from lightning_gans.metrics.judged import Judge
 from lightning_gans.metrics.judges import judge_for
 from lightning_gans.metrics.labels import (
     ClassDiversity,
@@ -59,6 +60,7 @@ __all__ = [
     "FeatureScores",
     "HistogramDivergence",
     "InceptionScores",
+    "Judge",
     "LabelFidelity",
     "LabelMetric",
     "ModeCoverage",

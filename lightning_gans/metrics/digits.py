@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.metrics.base import RecordMetric, Score, range_of
-from lightning_gans.metrics.judged import JudgedQuality
+from lightning_gans.metrics.judged import Judge, JudgedQuality
 
 __all__ = ["JUDGE_FILE", "DigitJudge", "DigitQuality", "digit_judge"]
 
@@ -19,7 +19,7 @@ JUDGE_FILE = Path(__file__).with_name("digit_judge.safetensors")
 NUM_FEATURES = 64
 
 
-class DigitJudge(nn.Module):
+class DigitJudge(Judge):
     """Creates the classifier of digits: three convolutions and two linear layers.
 
     Its penultimate layer, 64 features after a ReLU, is what distances are measured on.
@@ -44,7 +44,7 @@ class DigitJudge(nn.Module):
         self.head = nn.Linear(NUM_FEATURES, 10)
 
     @override
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Maps images in [0, 1], shape (N, 1, 28, 28), to features (N, 64) and logits (N, 10)."""
         features = self.body(images)
         return features, self.head(features)
@@ -52,7 +52,7 @@ class DigitJudge(nn.Module):
 
 @cache
 def digit_judge() -> DigitJudge:
-    """Returns the trained judge, in evaluation mode, on the CPU."""
+    """Returns the trained judge, in evaluation mode, one for all that read with it."""
     judge = DigitJudge()
     judge.load_state_dict(load_file(JUDGE_FILE))
     return judge.requires_grad_(False).eval()

@@ -1,6 +1,5 @@
 """Judges: networks that map images in [0, 1] to features (N, F) and logits (N, K)."""
 
-import copy
 from typing import Any
 
 from torch import nn
@@ -20,7 +19,7 @@ def judge_for(data: Any) -> tuple[nn.Module, str] | None:
             judge; all other RGB images have that of objects, whatever they show.
     """
     if getattr(data, "content", None) == "digits":
-        return copy.deepcopy(digit_judge()), "digits"
+        return digit_judge(), "digits"
     if shows_rgb(data):
-        return copy.deepcopy(object_judge()), "objects"
+        return object_judge(), "objects"
     return None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.metrics.base import RecordMetric, Score, range_of, shows_rgb
-from lightning_gans.metrics.judged import JudgedQuality
+from lightning_gans.metrics.judged import Judge, JudgedQuality
 
 __all__ = ["OBJECT_JUDGE_FILE", "ObjectJudge", "ObjectQuality", "object_judge"]
 
@@ -40,7 +40,7 @@ class _Block(nn.Module):
         return (self.second(self.first(x).relu()) + self.shortcut(x)).relu()
 
 
-class ObjectJudge(nn.Module):
+class ObjectJudge(Judge):
     """Creates the classifier of small photos: a residual network of 20 layers.
 
     Its penultimate layer, 64 features after a ReLU and the mean over all pixels, is what distances
@@ -62,7 +62,7 @@ class ObjectJudge(nn.Module):
         self.head = nn.Linear(NUM_FEATURES, 10)
 
     @override
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Maps RGB images in [0, 1] to features (N, 64) and logits (N, 10).
 
         Args:
@@ -79,7 +79,7 @@ class ObjectJudge(nn.Module):
 
 @cache
 def object_judge() -> ObjectJudge:
-    """Returns the trained judge, in evaluation mode, on the CPU."""
+    """Returns the trained judge, in evaluation mode, one for all that read with it."""
     judge = ObjectJudge()
     judge.load_state_dict(load_file(OBJECT_JUDGE_FILE))
     return judge.to(memory_format=torch.channels_last).requires_grad_(False).eval()

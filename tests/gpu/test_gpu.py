@@ -18,6 +18,7 @@ from torch.testing import assert_close
 
 from lightning_gans import CVAEGAN, DCGAN, WDCGAN, WDCGANGP, WGAN, WGANGP
 from lightning_gans.callbacks import GeneratorEMA
+from lightning_gans.core.timing import MEASURED
 from lightning_gans.networks import DCGANCritic, DCGANDiscriminator, DCGANGenerator, MLPGenerator
 
 pytestmark = pytest.mark.gpu
@@ -201,7 +202,7 @@ def test_compiled_losses_are_those_of_eager_mode(precision, tolerance):
         model, noted = WGANGP(compile=compile, **arguments), Compilations()
         trainer = {"precision": precision, "callbacks": [noted], **GPU}
         fitted(model, max_steps=3, log_every_n_steps=2, **trainer)
-        row = {name: value for name, value in model.last_logged.items() if "per_s" not in name}
+        row = {name: value for name, value in model.last_logged.items() if name not in MEASURED}
         return snapshot(model), row, noted.found
 
     weights, row, none = trained(False)
