@@ -79,8 +79,8 @@ WORDS = {
     *("ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false"),
 }
 """What a file may write in the place of a class: others make Lightning import packages."""
-INERT = r"[\w./+-]*|\d+(:\d+)+"
-"""Text that no parser reads as a list or a mapping: words, paths and times."""
+INERT = r"(?!-$)[\w./+-]*|[\w./][\w./+() -]*[\w./+)]|\d+(:\d+)+"
+"""Text that no parser reads as a list or a mapping: words, paths, also with spaces, and times."""
 PLAIN = (bool, int, float, str, NoneType, Path, timedelta)
 DEPTH = 32
 """Of settings inside settings."""

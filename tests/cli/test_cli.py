@@ -52,8 +52,8 @@ def refused(capsys, *arguments, code=2):
 
 
 def test_a_run_on_an_array_is_scored_and_resumed_without_naming_the_file(capsys):
-    np.save("points.npy", np.random.default_rng(0).normal(size=(40, 2)).astype("float32"))
-    run = ["fit", "--model", "GAN", "--data", "ArrayData", "--data.path", "points.npy"]
+    np.save("my points (1).npy", np.random.default_rng(0).normal(size=(40, 2)).astype("float32"))
+    run = ["fit", "--model", "GAN", "--data", "ArrayData", "--data.path", "my points (1).npy"]
     main([*run, "--name", "array", "--trainer.max_steps", "2", "--data.batch_size", "8"])
     main(["evaluate", "--ckpt_path", "array"])
     main(["fit", "--ckpt_path", "array", "--trainer.max_steps", "3"])

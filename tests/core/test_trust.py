@@ -4,7 +4,9 @@ import inspect
 import time
 
 import pytest
+import yaml
 from attacks import OTHERS, SETTINGS, cases, importable, passes
+from hypothesis import given, strategies
 from torch import nn
 
 from lightning_gans import augment, networks, variants
@@ -318,9 +320,24 @@ def test_an_element_of_a_list_that_only_the_user_allows_is_the_users_to_add():
     assert allowed.check([ours, theirs], HINTS["callbacks"], "setting") == [ours, theirs]
 
 
-@pytest.mark.parametrize("text", ["cpu", "a/b.png", "../x", "1e-3", "00:12:00:00", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("cpu", "a/b.png", "../x", "1e-3", "00:12:00:00", ""),
+        *("/home/jo/My data/points (1).npy", "own points.npy", "./Müller/x y.npy"),
+    ],
+)
 def test_words_paths_and_times_pass_as_text(text):
     assert Trust().check(text, HINTS["anything"], "setting") == text
+
+
+@given(strategies.text("ab1._/+-()~# :,[]{}'\"&*!|>%@`=?\n", max_size=12))
+def test_what_passes_as_text_is_no_list_and_no_mapping(text):
+    try:
+        Trust().check(text, HINTS["anything"], "setting")
+    except ValueError:
+        return
+    assert not isinstance(yaml.safe_load(text), list | dict)
 
 
 def test_the_classes_whose_arguments_are_limited_exist():
