@@ -14,6 +14,7 @@ from datamodules.array import ArrayData
 from datamodules.downloaded import CIFAR10, MNIST, FashionMNIST
 from datamodules.folder import ImageFolder
 from datamodules.pairs import UnpairedSources
+from datamodules.stacked import StackedMNIST
 from datamodules.stream import Batches, Stream
 from datamodules.synthetic import (
     GaussianGrid,
@@ -38,6 +39,7 @@ __all__ = [
     "OneZeroPattern",
     "PacGANGrid",
     "PacGANRing",
+    "StackedMNIST",
     "Stream",
     "SwissRoll",
     "SyntheticData",

@@ -37,6 +37,7 @@ from lightning_gans.metrics.neighbours import TrainingNeighbours
 from lightning_gans.metrics.objects import ObjectJudge, ObjectQuality, object_judge
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
+from lightning_gans.metrics.stacked import StackedModes
 from lightning_gans.metrics.transport import (
     CriticGap,
     PatchWasserstein,
@@ -71,6 +72,7 @@ __all__ = [
     "ReconstructionError",
     "RecordMetric",
     "SlicedWasserstein",
+    "StackedModes",
     "TrainingNeighbours",
     "Wasserstein",
     "better",

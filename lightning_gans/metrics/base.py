@@ -40,9 +40,10 @@ def shape_of(data: Any) -> tuple[int, ...]:
 
 
 def shows_rgb(data: Any) -> bool:
-    """Returns whether the samples of some data are RGB images."""
+    """Returns whether the samples of some data are RGB images, not digits in three channels."""
     shape = shape_of(data)
-    return len(shape) == 3 and shape[0] == 3
+    stacked = getattr(data, "content", None) == "stacked digits"
+    return len(shape) == 3 and shape[0] == 3 and not stacked
 
 
 def range_of(data: Any) -> tuple[float, float]:

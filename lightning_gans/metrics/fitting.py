@@ -13,6 +13,7 @@ from lightning_gans.metrics.neighbours import TrainingNeighbours
 from lightning_gans.metrics.objects import ObjectQuality
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
+from lightning_gans.metrics.stacked import StackedModes
 from lightning_gans.metrics.transport import (
     CriticGap,
     PatchWasserstein,
@@ -23,9 +24,10 @@ from lightning_gans.metrics.transport import (
 __all__ = ["fitting_metrics"]
 
 KINDS: tuple[type[RecordMetric], ...] = (
-    *(ModeCoverage, PatternError, DigitQuality, ObjectQuality, FeatureCoverage, Wasserstein),
-    *(CriticGap, SlicedWasserstein, PatchWasserstein, HistogramDivergence, LabelFidelity),
-    *(ClassDiversity, ClassFrechet, ReconstructionError, InceptionScores, TrainingNeighbours),
+    *(ModeCoverage, PatternError, StackedModes, DigitQuality, ObjectQuality, FeatureCoverage),
+    *(Wasserstein, CriticGap, SlicedWasserstein, PatchWasserstein, HistogramDivergence),
+    *(LabelFidelity, ClassDiversity, ClassFrechet, ReconstructionError, InceptionScores),
+    TrainingNeighbours,
 )
 """In the order in which scores are printed."""
 

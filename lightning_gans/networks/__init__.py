@@ -17,6 +17,7 @@ from lightning_gans.networks.projection import ConditionalBatchNorm2d
 from lightning_gans.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gans.networks.resnet import ResNetCritic, ResNetDiscriminator, ResNetGenerator
 from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
+from lightning_gans.networks.stacked import StackedDiscriminator, StackedGenerator
 from lightning_gans.networks.tutorial import (
     GlobalPoolDiscriminator,
     GlobalPoolGenerator,
@@ -54,6 +55,8 @@ __all__ = [
     "SNCNNGenerator",
     "SelfAttention",
     "SpectralNorm",
+    "StackedDiscriminator",
+    "StackedGenerator",
     "VAEEncoder",
     "VAEGenerator",
     "evaluation_mode",

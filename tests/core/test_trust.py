@@ -60,11 +60,12 @@ CLOSED = {
         *("ClassDiversity", "ClassFrechet", "CriticGap", "DigitQuality", "FeatureCoverage"),
         *("FeatureScores", "HistogramDivergence", "InceptionScores", "LabelFidelity"),
         *("ModeCoverage", "ObjectQuality", "PatchWasserstein", "PatternError"),
-        *("ReconstructionError", "SlicedWasserstein", "TrainingNeighbours", "Wasserstein"),
+        *("ReconstructionError", "SlicedWasserstein", "StackedModes", "TrainingNeighbours"),
+        "Wasserstein",
     },
     "data": {
         *("ArrayData", "CIFAR10", "FashionMNIST", "GaussianGrid", "GaussianRing", "ImageFolder"),
-        *("MNIST", "OneZeroPattern", "PacGANGrid", "PacGANRing", "SwissRoll"),
+        *("MNIST", "OneZeroPattern", "PacGANGrid", "PacGANRing", "StackedMNIST", "SwissRoll"),
         *("SyntheticData", "UniformNoise", "UnpairedSources"),  # the first is their base
     },
 }

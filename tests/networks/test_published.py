@@ -5,6 +5,7 @@ activations with their slopes, normalisation.
 """
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -52,6 +53,24 @@ def perceptrons(shape, size, num_classes=0):
             *(Linear(512, 256), LeakyReLU(0.2), Linear(256, 1), ONE_NUMBER),
         ],
     }
+
+
+def stacked(*channels, packs=1, normalised=True):
+    """The networks of Metz et al. as PacGAN's code has them; its discriminator is narrower."""
+    norm = (lambda size: [BatchNorm(size)]) if normalised else (lambda size: [])
+    made = [Linear(256, 1024), Shape((64, 4, 4)), *norm(64), ReLU()]
+    for inputs, outputs, further in ((64, 32, 0), (32, 16, 1), (16, 8, 1)):
+        made += [Deconv(inputs, outputs, 3, 2, 1, further), *norm(outputs), ReLU()]
+    read = []
+    for inputs, outputs in pairwise((3 * packs, *channels)):
+        read += [Conv(inputs, outputs, 3, 2, 1), *norm(outputs), LeakyReLU(0.3)]
+    return {
+        "generator": [*made, Conv(8, 3, 3, 1, 1), Tanh()],
+        "discriminator": [*read, Flatten(), Linear(16 * channels[-1], 1), ONE_NUMBER],
+    }
+
+
+STACKED = (3, 28, 28)
 
 
 PATTERN = {
@@ -361,6 +380,9 @@ SYSTEMS = [
     ("cgan_ring", (2,), CLASSES_RING),
     ("acgan_mnist", DIGIT, AUXILIARY),
     ("cvae_gan_mnist", DIGIT, HYBRID),
+    ("dcgan_stacked", STACKED, stacked(4, 8, 16)),
+    ("pacgan_stacked", STACKED, stacked(4, 8, 16, packs=2)),
+    ("r3gan_stacked", STACKED, stacked(4, 8, 16, normalised=False)),
 ]
 
 
@@ -439,7 +461,9 @@ def test_the_networks_have_the_layers_of_their_source(config, data_shape, expect
     model = model_of(config, data_shape)
     for player, layers in expected.items():
         network = getattr(model, player)
-        size = (model.prior.dim,) if player == "generator" else data_shape
+        packs = getattr(model, "pack_size", 1) if player == "discriminator" else 1
+        read = (packs * data_shape[0], *data_shape[1:])
+        size = (model.prior.dim,) if player == "generator" else read
         inputs = [torch.empty(2, *size, device="meta")]
         if getattr(network, "labels", None) is not None:
             inputs.append(torch.empty(2, dtype=torch.int64, device="meta"))

@@ -1,0 +1,98 @@
+"""What benchmarks train anew, and how the table of stacked digits is made of their results."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import compared
+
+    return compared
+
+
+@pytest.fixture
+def started(compared, monkeypatch):
+    """The commands that are started, each of which ends with the next of some codes."""
+    commands, codes = [], []
+
+    def run(command, **_):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, codes.pop(0) if codes else 0)
+
+    monkeypatch.setattr(compared.subprocess, "run", run)
+    return commands, codes
+
+
+def argument(command, name):
+    return command[command.index(name) + 1]
+
+
+def test_cells_that_lack_the_same_seeds_are_trained_together(compared, started):
+    files = [Path(f"{cell}.yaml") for cell in "abcd"]
+    done = {("a", 0), ("c", 0), *(("d", seed) for seed in range(3))}
+    compared.compare(files, range(3), Path("runs"), "some", 2, {"data.x": 1}, done=done)
+    commands, _ = started
+    assert [(c[4 : c.index("--seeds")], argument(c, "--seeds")) for c in commands] == [
+        (["a.yaml", "c.yaml"], "1,2"),
+        (["b.yaml"], "0,1,2"),
+    ]
+    assert all(argument(c, "--name") == "some" and "data.x=1" in c for c in commands)
+
+
+def test_what_is_stopped_begins_nothing_else(compared, started):
+    commands, codes = started
+    files, done = [Path("a.yaml"), Path("b.yaml")], {("a", 0)}
+    codes.append(1)  # some runs have failed: the others are trained
+    compared.compare(files, range(2), Path("runs"), "some", 1, {}, done=done)
+    assert len(commands) == 2
+    for code in (130, -15):
+        commands.clear()
+        codes.append(code)
+        compared.compare(files, range(2), Path("runs"), "some", 1, {}, done=done)
+        assert len(commands) == 1
+
+
+def test_results_tell_what_is_done(compared, monkeypatch, tmp_path):
+    monkeypatch.setattr(compared, "RESULTS", tmp_path)
+    assert compared.recorded("none", "ring") == set()
+    runs = [{"cell": "a", "seed": 1}, {"cell": "b", "seed": 0}]
+    (tmp_path / "found.json").write_text(json.dumps({"ring": runs}))
+    assert compared.recorded("found", "ring") == {("a", 1), ("b", 0)}
+    assert compared.recorded("found", "grid") == set()
+
+
+def test_the_table_of_stacked_digits_has_means_and_ranges(compared):
+    import stacked
+
+    floors = {"modes_1000": 1000.0, "kl_1000": 0.02359}
+    runs = [
+        {
+            "cell": config,
+            "seed": seed,
+            "updates": 30_000,
+            "scores": {"modes_1000": 100.0 * seed + place, "kl_1000": 0.5 * seed},
+            "floors": floors,
+        }
+        for place, config in enumerate(stacked.CONFIGS)
+        for seed in stacked.SEEDS
+    ]
+    rows = [*stacked.lines(runs)]
+    assert rows[3] == (
+        "| `pacgan_stacked` | non-saturating, packs of 2 | 30,000 | 101 (1 to 201) | "
+        "0.500 (0.000 to 1.000) |"
+    )
+    assert rows[-1] == "| real digits | - | - | 1000 | 0.024 |"
+    assert [*stacked.lines(runs[1:])] == ["Not measured yet: 1 of 9 runs are missing."]
+
+
+def test_the_page_shows_the_results(compared):
+    import stacked
+
+    assert stacked.PAGE.read_text() == stacked.page()
