@@ -4,8 +4,8 @@
     python benchmarks/stacked.py table                          # writes docs/objectives.md
 
 ``run`` trains what is missing with ``lightning-gans compare``, one thread for each run, and
-resumes what was stopped. ``table`` puts the runs it finds into ``results/stacked.json``, beside those that
-are there from before, and writes the table from it.
+resumes what was stopped. ``table`` puts the runs it finds into ``results/stacked.json``, beside
+those that are there from before, and writes the table from it.
 """
 
 import argparse

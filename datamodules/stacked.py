@@ -69,7 +69,7 @@ class StackedMNIST(StreamData):
     def __init__(
         self,
         data_dir: str | None = None,
-        size: int = SIDE,
+        size: int = 28,
         value_range: tuple[float, float] = (-1.0, 1.0),
         batch_size: int = 128,
         num_eval_samples: int = 25_600,
