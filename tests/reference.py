@@ -46,6 +46,7 @@ from lightning_gans import (
     CramerGAN,
     FisherGAN,
     HingeGAN,
+    InfoGAN,
     MinimaxGAN,
     PacGAN,
     RaGAN,
@@ -58,7 +59,7 @@ from lightning_gans import (
 )
 from lightning_gans.augment import InstanceNoise
 from lightning_gans.callbacks import Lookahead, Schedule
-from lightning_gans.core.priors import NormalPrior
+from lightning_gans.core.priors import CodePrior, NormalPrior
 from lightning_gans.losses import MMD, Cramer, LeastSquares, NonSaturating
 from lightning_gans.networks import (
     GradientNormalization,
@@ -66,6 +67,7 @@ from lightning_gans.networks import (
     MinibatchStdDev,
     R3GANDiscriminator,
     R3GANGenerator,
+    SeparatePosterior,
     SpectralNorm,
 )
 from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
@@ -205,6 +207,22 @@ def two_with_class_head(num_classes: int) -> dict[str, nn.Module]:
         "generator": Asked(num_classes, *layers(2 + num_classes, 2)),
         "discriminator": nn.Sequential(*layers(2, 1 + num_classes)),
     }
+
+
+def two_with_codes(num_classes: int) -> dict[str, nn.Module]:
+    """Latents have one entry of noise, codes of three and two values, and two numbers."""
+    return {
+        "generator": nn.Sequential(*layers(1 + 3 + 2 + 2, 2)),
+        "discriminator": nn.Sequential(*layers(2, 1 + 3 + 2 + 2)),
+    }
+
+
+def three(num_classes: int) -> dict[str, nn.Module]:
+    """The same with a posterior of its own, which tells deviations of the two numbers, too."""
+    networks = two_with_codes(num_classes)
+    judge, reader = (nn.Sequential(*layers(2, outputs)) for outputs in (1, 3 + 2 + 2 + 2))
+    joined = SeparatePosterior(network=judge, posterior=reader, num_outputs=1 + 9)
+    return {**networks, "discriminator": joined}
 
 
 def four(num_classes: int) -> dict[str, nn.Module]:
@@ -723,6 +741,46 @@ def with_class_head(nets, game, n_critic):
     ]
 
 
+def with_codes(nets, game, n_critic):
+    """Codes in the latents are read from the samples, by the discriminator or another network."""
+
+    def draw(real, labels):
+        number = len(real)
+        z = torch.randn(number, 1, dtype=torch.float64)
+        values = [torch.randint(most, (number,)) for most in (3, 2)]
+        numbers = 2 * torch.rand(number, 2, dtype=torch.float64) - 1
+        first, second = (torch.eye(3, dtype=torch.float64)[v] for v in values)
+        latent = torch.cat([z, first, second[:, :2], numbers], 1)
+        return real, nets["generator"](latent), *values, numbers
+
+    judge = nets["discriminator"]
+    apart = isinstance(judge, SeparatePosterior)
+
+    def logits(x, index=None):
+        return judge.network(x) if apart else judge(x)[:, 0]
+
+    def unread(fake, first, second, numbers):
+        """Minus the log of the probability of the codes."""
+        outputs = judge.posterior(fake) if apart else judge(fake)[:, 1:]
+        classes = surprise(outputs[:, :3], first) + surprise(outputs[:, 3:5], second)
+        sd = outputs[:, 7:].exp() if apart else torch.ones_like(numbers)
+        density = torch.distributions.Normal(outputs[:, 5:7], sd).log_prob(numbers)
+        return 0.6 * classes - 0.4 * density.sum() / len(numbers)
+
+    def discriminator_loss(real, fake, *codes):
+        fake = fake.detach()
+        adversarial = game.d(logits(real), logits(fake)) + unread(fake, *codes)
+        return adversarial + game.regularized(judge, logits, real, fake)
+
+    def generator_loss(real, fake, *codes):
+        return game.g(logits(fake), logits(real)) + unread(fake, *codes)
+
+    return [
+        Side(("discriminator",), draw, discriminator_loss, n_critic, at_once=True),
+        Side(("generator",), draw, generator_loss),
+    ]
+
+
 def with_encoder(nets, game, n_critic):
     """A classifier, a discriminator, and an encoder with the generator as its decoder."""
 
@@ -788,6 +846,11 @@ def between_domains(nets, game, n_critic):
 
 
 CLASS_WEIGHTS = {"class_weight_d": 0.6, "class_weight_g": 0.4}
+CODES = {
+    "prior": CodePrior(NormalPrior(1), [3, 2], 2),
+    "category_weight": 0.6,
+    "continuous_weight": 0.4,
+}
 TERM_WEIGHTS = {
     "reconstruction_weight": 0.9,
     "kl_weight": 0.3,
@@ -838,6 +901,7 @@ STRUCTURES = {
         UnrolledGAN, looking_ahead, two, 0, {"unrolling": 2, "inner_lr": 0.3}
     ),
     "PacGAN": Structure(PacGAN, with_packs, two_with_packs, 0, {"pack_size": 3}),
+    "InfoGAN": Structure(InfoGAN, with_codes, two_with_codes, 0, CODES),
     "CycleGAN": Structure(
         CycleGAN,
         between_domains,
@@ -1008,6 +1072,7 @@ OTHERS = {
         GAN, partial(with_errors, power=2, pulling=0.7), two_with_autoencoder
     ),
     "errors": Structure(GAN, with_errors, two_with_autoencoder),
+    "posterior": Structure(InfoGAN, with_codes, three, 0, {**CODES, "learned_sd": True}),
     "the best": Structure(TopKGAN, keeping_the_best, two, 0, {"decay": 0.8, "every": 2}),
 }
 """Structures for some losses only."""
@@ -1077,6 +1142,10 @@ GAMES = {
     "PacGAN": Game(STRUCTURES["PacGAN"]),
     "PacGAN with a penalty": game("PacGAN", "Wasserstein", PENALTY),
     "R3GAN x PacGAN": game("PacGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
+    "InfoGAN": Game(STRUCTURES["InfoGAN"]),
+    "InfoGAN with a posterior": Game(OTHERS["posterior"]),
+    "InfoGAN with a penalty": game("InfoGAN", "Wasserstein", PENALTY),
+    "R3GAN x InfoGAN": game("InfoGAN", "RelativisticPaired", ("R1", 0.5, 1), ("R2", 0.5, 1)),
     "UnrolledGAN": game("UnrolledGAN", "Minimax"),
     "UnrolledGAN with a penalty": game("UnrolledGAN", "NonSaturating", ("R1", 0.7, 1)),
     "TopKGAN": Game(OTHERS["the best"]),

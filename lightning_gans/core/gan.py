@@ -29,7 +29,7 @@ from lightning_gans.core.network_checks import check_augment, check_discriminato
 from lightning_gans.core.optimum import beside_the_optimum
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Player, Samples
-from lightning_gans.core.priors import NormalPrior, Prior
+from lightning_gans.core.priors import NormalPrior, Prior, draws_alone
 from lightning_gans.core.showing import Drawing
 from lightning_gans.core.turns import valued
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating, Wasserstein
@@ -39,7 +39,7 @@ from lightning_gans.networks import (
     evaluation_mode,
     outputs_with_features,
 )
-from lightning_gans.networks.independence import declares_it, treats_samples_alone
+from lightning_gans.networks.independence import treats_samples_alone
 from lightning_gans.networks.inspect import compares_samples, group_size_of
 from lightning_gans.networks.shapes import check_sizes
 from lightning_gans.optimizers import GANAdam
@@ -173,7 +173,7 @@ class GAN(LatentModule):
             self.draw,
             updates=self.n_critic,
             draws_at_once=self._is_usual("draw", "generate", "sample_latent")
-            and declares_it(self.prior)
+            and draws_alone(self.prior)
             and treats_samples_alone(self.generator, 2),
             views=self.views,
             regularizers=cast("list[Regularizer]", [*self.regularizers]),

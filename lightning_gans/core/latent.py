@@ -1,6 +1,7 @@
 """Models that generate samples from latents."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -10,12 +11,24 @@ from typing_extensions import override
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.network_checks import HALF, check_generator, check_label
 from lightning_gans.core.players import Batch, Samples
-from lightning_gans.core.priors import Prior, latents_at
+from lightning_gans.core.priors import CodePrior, Prior, latents_at
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.networks import evaluation_mode
 from lightning_gans.networks.shapes import check_sizes
 
-__all__ = ["LatentModule"]
+__all__ = ["Coded", "LatentModule"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coded(Samples):
+    """Samples of an evaluation, with the categorical codes that they are generated from.
+
+    Attributes:
+        asked: values of each code, int64, shape (N,); of real samples their labels, if they have
+            any.
+    """
+
+    asked: tuple[Tensor, ...]
 
 
 class LatentModule(AdversarialModule):
@@ -142,17 +155,23 @@ class LatentModule(AdversarialModule):
 
     @override
     def evaluation_record(self, batch: Batch, batch_idx: int) -> Samples:
-        """Returns the batch beside as many generated samples.
+        """Returns the batch beside as many generated samples, with codes if the prior has any.
 
         The latents depend on the seed and on the samples' place only: two evaluations of the same
         weights give the same scores. A GAN with classes generates one sample of each label.
         """
         latent = self._evaluation_latents(len(batch), batch_idx)
         fake = self.evaluated.sample(latent, batch.labels)
+        if isinstance(self.prior, CodePrior):
+            asked = self.prior.split(latent).categories
+            return Coded(batch.real, fake, latent, batch.labels, asked=asked)
         return Samples(batch.real, fake, latent, batch.labels)
 
     @override
     def floor_record(self, batch: Batch) -> Samples:
+        if isinstance(self.prior, CodePrior):
+            asked = () if batch.labels is None else (batch.labels,)
+            return Coded(batch.real, batch.real, labels=batch.labels, asked=asked)
         return Samples(batch.real, batch.real, labels=batch.labels)
 
     @override

@@ -1,19 +1,26 @@
 """Latent priors: what the generator's input is drawn from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import log
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 from typing_extensions import override
 
 from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.networks.independence import declares_it
 
 __all__ = [
+    "CodePrior",
+    "Codes",
     "ConstantPrior",
     "NormalPrior",
     "Prior",
     "UniformPrior",
+    "draws_alone",
     "latents_at",
     "latents_between",
     "spherical_interpolation",
@@ -55,6 +62,10 @@ class Prior(ABC):
             dtype: their floating-point type.
             generator: source of randomness, the device's default one if it is not given.
         """
+
+    def between(self, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+        """Returns latents on ways that suit the distribution: see `spherical_interpolation`."""
+        return spherical_interpolation(start, end, weight)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value}" for name, value in vars(self).items())
@@ -136,6 +147,144 @@ class ConstantPrior(Prior):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         return torch.full((n, self.dim), self.value, device=device, dtype=dtype)
+
+
+class Codes(NamedTuple):
+    """The parts of latents.
+
+    Attributes:
+        noise: shape (N, Z'), where Z' are the entries of the noise.
+        categories: the value of each categorical code, int64, shape (N,) each.
+        continuous: the continuous codes, shape (N, C).
+    """
+
+    noise: Tensor
+    categories: tuple[Tensor, ...]
+    continuous: Tensor
+
+
+class CodePrior(Prior):
+    """Noise, then categorical codes as one-hot vectors, then continuous codes, all independent.
+
+    Every value of a categorical code is equally likely. Continuous codes are uniform on [-1, 1).
+
+    References:
+        InfoGAN: Interpretable Representation Learning by Information Maximizing Generative
+        Adversarial Nets (Chen et al., 2016), section 7, https://arxiv.org/abs/1606.03657. Its code
+        for MNIST has 62 entries of noise, uniform on [-1, 1), a code of ten values and two
+        continuous ones.
+
+    Args:
+        noise: distribution of the noise, which has at least one entry.
+        categories: how many values each categorical code has, at least 2 each.
+        continuous: C, how many continuous codes there are, at least 0.
+
+    Raises:
+        ValueError: if a size is out of range, or there are no codes at all.
+
+    Example:
+        >>> prior = CodePrior(NormalPrior(1), [3], 1)
+        >>> prior.join(torch.zeros(2, 1), [torch.tensor([0, 2])], torch.tensor([[0.5], [-0.5]]))
+        tensor([[ 0.0000,  1.0000,  0.0000,  0.0000,  0.5000],
+                [ 0.0000,  0.0000,  0.0000,  1.0000, -0.5000]])
+    """
+
+    treats_samples_alone = True
+
+    def __init__(self, noise: Prior, categories: Sequence[int] = (), continuous: int = 0) -> None:
+        for number in categories:
+            if number < 2:
+                raise ValueError(f"categories: a code needs at least 2 values, got {number}.")
+        if continuous < 0:
+            raise ValueError(f"continuous must be at least 0, got {continuous}.")
+        if not categories and continuous == 0:
+            raise ValueError(
+                f"CodePrior: it has no codes. Give it categories or continuous, or use {noise}."
+            )
+        super().__init__(noise.dim + sum(categories) + continuous)
+        self.noise = noise
+        self.categories = tuple(categories)
+        self.continuous = continuous
+
+    @override
+    def sample(
+        self,
+        n: int,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        noise = self.noise.sample(n, device=device, dtype=dtype, generator=generator)
+        categories = [
+            torch.randint(number, (n,), device=device, generator=generator)
+            for number in self.categories
+        ]
+        unit = torch.rand(n, self.continuous, device=device, dtype=dtype, generator=generator)
+        return self.join(noise, categories, 2 * unit - 1)
+
+    def join(self, noise: Tensor, categories: Sequence[Tensor], continuous: Tensor) -> Tensor:
+        """Returns the latents of some parts, shape (N, Z): see `Codes`."""
+        vectors = [
+            one_hot(values, number).to(noise)
+            for values, number in zip(categories, self.categories, strict=True)
+        ]
+        return torch.cat([noise, *vectors, continuous], 1)
+
+    def split(self, latent: Tensor) -> Codes:
+        """Returns the parts of latents.
+
+        Args:
+            latent: shape (N, Z). Between two values of a categorical code, the one with the larger
+                share counts.
+
+        Raises:
+            ValueError: if latents have another size.
+        """
+        if latent.shape[1] != self.dim:
+            raise ValueError(
+                f"latent: it must have the {self.dim} entries that {self} draws, got "
+                f"{latent.shape[1]}."
+            )
+        sizes = [self.noise.dim, *self.categories, self.continuous]
+        noise, *vectors, continuous = torch.split(latent, sizes, 1)
+        return Codes(noise, tuple(vector.argmax(1) for vector in vectors), continuous)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Entries of the codes by name: ``category``, ``category_2``, ... and ``continuous``."""
+        ends = ["", *(f"_{number}" for number in range(2, len(self.categories) + 1))]
+        found = {f"category{end}": n for end, n in zip(ends, self.categories, strict=False)}
+        return {**found, "continuous": self.continuous} if self.continuous else found
+
+    @property
+    def entropies(self) -> dict[str, float]:
+        """Entropies of the codes in nats, by the same names."""
+        return {
+            name: size * log(2) if name == "continuous" else log(size)
+            for name, size in self.sizes.items()
+        }
+
+    @override
+    def between(self, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+        """Returns latents on ways that suit the noise, and that are straight for the codes.
+
+        Between two values of a categorical code a latent has a share of each, as with classes.
+        Generators have not been trained with such latents.
+        """
+        dim = self.noise.dim
+        noise = self.noise.between(start[:, :dim], end[:, :dim], weight)
+        return torch.cat([noise, torch.lerp(start[:, dim:], end[:, dim:], weight)], 1)
+
+
+def draws_alone(prior: Prior) -> bool:
+    """Tells whether it is known that no latent depends on how many are drawn along with it.
+
+    It is known of priors whose class says so, ``treats_samples_alone = True``, if it is also known
+    of the priors that they are made of.
+    """
+    parts = (part for part in vars(prior).values() if isinstance(part, Prior))
+    return declares_it(prior) and all(map(draws_alone, parts))
 
 
 def latents_at(

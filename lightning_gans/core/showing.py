@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightning_gans.core.players import Batch
-from lightning_gans.core.priors import latents_between
+from lightning_gans.core.priors import CodePrior, latents_between
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.core.turns import valued
 from lightning_gans.networks import evaluation_mode
@@ -33,6 +33,8 @@ COMPARED, POINTS = 64, 1000
 """Samples of each side that a loss on several outputs reads for level sets, and points at once."""
 CLASSES, COLUMNS = 10, 8
 """Rows and columns of a picture with a row for each class, at most."""
+REACH, VALUES = 2.0, 9
+"""Of the picture of a continuous code, which is drawn from [-1, 1]: its range and columns."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +147,10 @@ def fixed_samples(gan: "GAN", number: int) -> Tensor:
 
 
 def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
-    """Returns images on the arcs between fixed latents, row by row, each of one class.
+    """Returns images on the ways between fixed latents, row by row, each of one class.
 
-    If the model has an augmentation, there are also real images over what it makes of them.
+    If the latents have codes, there is also a picture of each code, and if the model has an
+    augmentation, real images over what it makes of them.
 
     Args:
         gan: the model.
@@ -161,14 +164,60 @@ def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
     if gan.num_classes is not None:
         labels = torch.arange(ROWS, device=gan.device) % gan.num_classes
         labels = labels.repeat_interleave(STEPS)
-    images = gan.evaluated.sample(latents_between(start, end, STEPS), labels)
+    images = gan.evaluated.sample(latents_between(start, end, STEPS, gan.prior.between), labels)
     found: dict[str, Drawing] = {"interpolation": Grid(images, STEPS)}
+    if isinstance(gan.prior, CodePrior) and gan.num_classes is None:
+        found.update(code_pictures(gan, gan.prior))
     if gan.augment is not None:
         few = real.real[:COLUMNS]
         with torch.no_grad():
             made = gan.augment(torch.cat([few] * (COLUMNS - 1)))
         found["augmented"] = Grid(torch.cat([few, made]), len(few))
     return found
+
+
+def code_pictures(gan: "GAN", prior: CodePrior) -> dict[str, Drawing]:
+    """Returns images of every value of each code, all else in a row being equal.
+
+    Those of a categorical code have a column for each value, and a row for each of some fixed
+    latents. Those of a continuous code have a column for each of some values in [-2, 2], and a row
+    for each value of the first categorical code, with one latent in all rows; or if there is no
+    such code, a row for each latent.
+
+    Args:
+        gan: the model, without classes.
+        prior: its prior.
+    """
+    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
+    latents = gan.sample_latent(COLUMNS)
+    tables: dict[str, Tensor] = {}
+    rows, first = latents, prior.noise.dim
+    for name, size in prior.sizes.items():
+        if name == "continuous":
+            steps = torch.linspace(-REACH, REACH, VALUES)[:, None]
+            for number in range(size):
+                tables[f"{name}_{number + 1}"] = _varied(rows, first + number, steps)
+        else:
+            tables[name] = _varied(latents, first, torch.eye(size)[:CLASSES])
+            rows = tables["category"][0]
+        first += size
+    return {
+        name: Grid(gan.evaluated.sample(table.flatten(0, 1)), table.shape[1])
+        for name, table in tables.items()
+    }
+
+
+def _varied(latents: Tensor, first: int, values: Tensor) -> Tensor:
+    """Returns each of some latents with each of some values in a place, shape (N, K, Z).
+
+    Args:
+        latents: shape (N, Z).
+        first: entry of the latents that the values begin at.
+        values: shape (K, d).
+    """
+    table = latents[:, None].repeat(1, len(values), 1)
+    table[:, :, first : first + values.shape[1]] = values.to(latents)
+    return table
 
 
 def _samples(gan: "GAN", real: Batch, number: int) -> tuple[Tensor, Tensor, Tensor | None]:

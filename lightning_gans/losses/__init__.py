@@ -52,6 +52,7 @@ from lightning_gans.losses.kernels import (
 )
 from lightning_gans.losses.reconstruction import (
     bernoulli_nll,
+    gaussian_nll,
     kl_standard_normal,
     squared_error,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "fisher_constraint",
     "fisher_discriminator_loss",
     "fisher_generator_loss",
+    "gaussian_nll",
     "hinge_discriminator_loss",
     "hinge_generator_loss",
     "kl_standard_normal",

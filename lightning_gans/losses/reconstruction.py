@@ -1,10 +1,12 @@
 """Losses of autoencoders as pure functions."""
 
+from math import log, pi
+
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
 
-__all__ = ["bernoulli_nll", "kl_standard_normal", "squared_error"]
+__all__ = ["bernoulli_nll", "gaussian_nll", "kl_standard_normal", "squared_error"]
 
 
 def kl_standard_normal(mean: Tensor, log_sd: Tensor) -> Tensor:
@@ -48,3 +50,15 @@ def bernoulli_nll(real: Tensor, fake: Tensor) -> Tensor:
     with torch.autocast(real.device.type, enabled=False):
         total = binary_cross_entropy(fake.to(real.dtype), real, reduction="sum")
     return total / len(real)
+
+
+def gaussian_nll(x: Tensor, mean: Tensor, log_sd: Tensor) -> Tensor:
+    """Returns -log N(x; mean, sd^2) in nats, summed over the entries, averaged over the batch.
+
+    Args:
+        x: shape (N, d).
+        mean: shape (N, d).
+        log_sd: log of the standard deviations, shape (N, d).
+    """
+    squares = ((x - mean) / log_sd.exp()).square()
+    return (squares / 2 + log_sd + log(2 * pi) / 2).sum(1).mean()

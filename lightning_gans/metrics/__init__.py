@@ -4,6 +4,7 @@ Every metric is updated with ``update(samples, real=...)`` and computes a dict o
 """
 
 from lightning_gans.metrics.base import RecordMetric, range_of
+from lightning_gans.metrics.codes import CodeInformation, matched_share, mutual_information
 from lightning_gans.metrics.density import held_out_bandwidth, kernel_log_density
 from lightning_gans.metrics.digits import DigitJudge, DigitQuality, digit_judge
 from lightning_gans.metrics.divergence import (
@@ -53,6 +54,7 @@ from lightning_gans.metrics.transport import (
 __all__ = [
     "ClassDiversity",
     "ClassFrechet",
+    "CodeInformation",
     "CriticGap",
     "DigitJudge",
     "DigitQuality",
@@ -90,9 +92,11 @@ __all__ = [
     "kl_divergence",
     "largest_slope",
     "manifold_scores",
+    "matched_share",
     "meaning",
     "measured_slope",
     "mode_reader",
+    "mutual_information",
     "nearest_modes",
     "nearest_neighbours",
     "object_judge",

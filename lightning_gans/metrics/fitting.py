@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightning_gans.metrics.base import RecordMetric
+from lightning_gans.metrics.codes import CodeInformation
 from lightning_gans.metrics.digits import DigitQuality
 from lightning_gans.metrics.divergence import HistogramDivergence
 from lightning_gans.metrics.features import InceptionScores
@@ -26,8 +27,8 @@ __all__ = ["fitting_metrics"]
 KINDS: tuple[type[RecordMetric], ...] = (
     *(ModeCoverage, PatternError, StackedModes, DigitQuality, ObjectQuality, FeatureCoverage),
     *(Wasserstein, CriticGap, SlicedWasserstein, PatchWasserstein, HistogramDivergence),
-    *(LabelFidelity, ClassDiversity, ClassFrechet, ReconstructionError, InceptionScores),
-    TrainingNeighbours,
+    *(LabelFidelity, ClassDiversity, ClassFrechet, CodeInformation, ReconstructionError),
+    *(InceptionScores, TrainingNeighbours),
 )
 """In the order in which scores are printed."""
 

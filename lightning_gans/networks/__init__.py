@@ -5,6 +5,11 @@ from lightning_gans.networks.autoencoder import Autoencoder, AutoencoderGenerato
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.networks.features import outputs_with_features
+from lightning_gans.networks.infogan import (
+    InfoGANDiscriminator,
+    InfoGANGenerator,
+    SeparatePosterior,
+)
 from lightning_gans.networks.inspect import evaluation_mode, has_batch_statistics
 from lightning_gans.networks.minibatch import (
     MinibatchDiscrimination,
@@ -36,6 +41,8 @@ __all__ = [
     "GlobalPoolDiscriminator",
     "GlobalPoolGenerator",
     "GradientNormalization",
+    "InfoGANDiscriminator",
+    "InfoGANGenerator",
     "JoinLabels",
     "MLPDiscriminator",
     "MLPGenerator",
@@ -54,6 +61,7 @@ __all__ = [
     "SNCNNDiscriminator",
     "SNCNNGenerator",
     "SelfAttention",
+    "SeparatePosterior",
     "SpectralNorm",
     "StackedDiscriminator",
     "StackedGenerator",

@@ -43,13 +43,14 @@ def _initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _activated(
+def activated(
     channels: int, normalization: Callable[[int], nn.Module] | None, activation: nn.Module
 ) -> list[nn.Module]:
+    """Returns an activation, after a layer of normalisation if there is one."""
     return [activation] if normalization is None else [normalization(channels), activation]
 
 
-def _dense(
+def dense(
     inputs: int,
     outputs: int,
     normalization: Callable[[int], nn.Module] | None,
@@ -59,7 +60,7 @@ def _dense(
     return [
         nn.Linear(inputs, outputs, bias=normalization is None),
         nn.Unflatten(1, (outputs, 1, 1)),
-        *_activated(outputs, normalization, activation),
+        *activated(outputs, normalization, activation),
         nn.Flatten(),
     ]
 
@@ -124,15 +125,15 @@ class DCGANGenerator(Conditional):
         bias = normalization is None
         layers: list[nn.Module] = []
         if hidden is not None:
-            layers += _dense(inputs, hidden, normalization, nn.ReLU())
+            layers += dense(inputs, hidden, normalization, nn.ReLU())
         layers += [
             nn.Linear(hidden or inputs, channels[0] * sides[0] * sides[1], bias=bias),
             nn.Unflatten(1, (channels[0], *sides)),
-            *_activated(channels[0], normalization, nn.ReLU()),
+            *activated(channels[0], normalization, nn.ReLU()),
         ]
         for inputs, outputs in pairwise(channels):
             layers.append(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias))
-            layers += _activated(outputs, normalization, nn.ReLU())
+            layers += activated(outputs, normalization, nn.ReLU())
         layers.append(nn.ConvTranspose2d(width, data_shape[0], 4, 2, 1))
         layers += ending(output)
         self.output_range = range_of(layers[-1])
@@ -192,11 +193,11 @@ class DCGANDiscriminator(Conditional):
         layers: list[nn.Module] = [nn.Conv2d(read, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=normalization is None))
-            layers += _activated(outputs, normalization, nn.LeakyReLU(0.2))
+            layers += activated(outputs, normalization, nn.LeakyReLU(0.2))
         layers.append(nn.Flatten())
         features = channels[-1] * (data_shape[1] >> times) * (data_shape[2] >> times)
         if hidden is not None:
-            layers += _dense(features, hidden, normalization, nn.LeakyReLU(0.2))
+            layers += dense(features, hidden, normalization, nn.LeakyReLU(0.2))
         layers.append(nn.Linear(hidden or features, num_outputs))
         self.layers = nn.Sequential(*layers, *ending(output, num_outputs))
         self.apply(_initialize)

@@ -12,6 +12,7 @@ from lightning_gans.variants.ebgan import EBGAN
 from lightning_gans.variants.fgan import FGAN
 from lightning_gans.variants.fisher_gan import FisherGAN
 from lightning_gans.variants.hinge import HingeGAN
+from lightning_gans.variants.infogan import InfoGAN
 from lightning_gans.variants.lsgan import LSGAN
 from lightning_gans.variants.minimax import MinimaxGAN
 from lightning_gans.variants.mmd_gan import MMDGAN
@@ -52,6 +53,7 @@ __all__ = [
     "CramerGAN",
     "FisherGAN",
     "HingeGAN",
+    "InfoGAN",
     "MinimaxGAN",
     "PacGAN",
     "RaGAN",

@@ -23,7 +23,7 @@ REGULARIZERS = {
 }
 CLOSED = {
     "model": {"GAN", *variants.__all__},
-    "prior": {"ConstantPrior", "NormalPrior", "UniformPrior"},
+    "prior": {"CodePrior", "ConstantPrior", "NormalPrior", "UniformPrior"},
     "loss": {
         *(
             "BoundaryEquilibrium",
@@ -57,7 +57,8 @@ CLOSED = {
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
-        *("ClassDiversity", "ClassFrechet", "CriticGap", "DigitQuality", "FeatureCoverage"),
+        *("ClassDiversity", "ClassFrechet", "CodeInformation", "CriticGap", "DigitQuality"),
+        "FeatureCoverage",
         *("FeatureScores", "HistogramDivergence", "InceptionScores", "LabelFidelity"),
         *("ModeCoverage", "ObjectQuality", "PatchWasserstein", "PatternError"),
         *("ReconstructionError", "SlicedWasserstein", "StackedModes", "TrainingNeighbours"),

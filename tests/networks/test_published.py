@@ -202,6 +202,22 @@ AUXILIARY = {  # InfoGAN's for MNIST with half the width; it has one dense layer
         *(Flatten(), Linear(1024, 11)),
     ],
 }
+FLAT = partial(nn.Linear, bias=False, device="meta")
+SLOPE = LeakyReLU(0.1)
+INFORMED = {  # InfoGAN's for MNIST
+    "generator": [
+        *(FLAT(74, 1024), Shape((1024, 1, 1)), BatchNorm(1024), ReLU(), Flatten()),
+        *(FLAT(1024, 6272), Shape((6272, 1, 1)), BatchNorm(6272), ReLU(), Flatten()),
+        *(Shape((128, 7, 7)), *up(128, 64), Deconv(64, 1, 4, stride=2, padding=1), Sigmoid()),
+    ],
+    "discriminator": [  # whether it is real; ten values of a code and two means
+        *(Conv(1, 64, 4, stride=2, padding=1), SLOPE),
+        *(Conv(64, 128, 4, stride=2, padding=1, bias=False), BatchNorm(128), SLOPE, Flatten()),
+        *(FLAT(6272, 1024), Shape((1024, 1, 1)), BatchNorm(1024), SLOPE, Flatten()),
+        *(Linear(1024, 1), FLAT(1024, 128), Shape((128, 1, 1)), BatchNorm(128), SLOPE),
+        *(Flatten(), Linear(128, 12), "_Joined()"),
+    ],
+}
 HYBRID = {
     "encoder": [
         *(Conv(1, 16, 3, stride=2, padding=1), BatchNorm(16), LeakyReLU(0.2)),
@@ -383,6 +399,7 @@ SYSTEMS = [
     ("dcgan_stacked", STACKED, stacked(4, 8, 16)),
     ("pacgan_stacked", STACKED, stacked(4, 8, 16, packs=2)),
     ("r3gan_stacked", STACKED, stacked(4, 8, 16, normalised=False)),
+    ("infogan_mnist", DIGIT, INFORMED),
 ]
 
 
@@ -390,7 +407,8 @@ def described(text):
     """What makes the network or the prior that a configuration describes."""
     if isinstance(text, dict):
         arguments = {name: described(value) for name, value in text["init_args"].items()}
-        return partial(described(text["class_path"]), **arguments)
+        made = described(text["class_path"])
+        return made(**arguments) if issubclass(made, priors.Prior) else partial(made, **arguments)
     if isinstance(text, str):
         name = text.rpartition(".")[2]
         places = (nn,) if text.startswith("torch.nn.") else (networks, priors)
@@ -404,8 +422,6 @@ def model_of(config, data_shape):
     parts = ("generator", "discriminator", "encoder", "classifier", "num_classes", "prior")
     settings = model["init_args"]
     given = {name: described(settings[name]) for name in parts if name in settings}
-    if "prior" in given:
-        given["prior"] = given["prior"]()
     with torch.device("meta"):
         return getattr(lightning_gans, model["class_path"])(data_shape=data_shape, **given)
 

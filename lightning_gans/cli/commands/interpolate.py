@@ -16,7 +16,7 @@ from lightning_gans.cli.commands.opening import (
     writing,
 )
 from lightning_gans.cli.places import check_out
-from lightning_gans.core.priors import latents_between, spherical_interpolation
+from lightning_gans.core.priors import latents_between
 from lightning_gans.errors import InputError
 from lightning_gans.progress import Work
 
@@ -44,7 +44,7 @@ def interpolate(
         n: pairs of latents, at least 1.
         steps: latents of a way with both its ends, at least 2.
         mode: "linear" or "spherical"; the latter keeps the length that a normal prior's latents
-            have, see `spherical_interpolation`.
+            have, see `spherical_interpolation`. Codes always change along straight ways.
         classes: two of them: each way leads from the one to the other, straight, and keeps its
             latent whatever the mode. If none are given, a model with classes keeps one on each
             way, in turn.
@@ -71,7 +71,7 @@ def interpolate(
         labels = torch.lerp(one_hot[0], one_hot[1], shares).repeat(n, 1)
     elif known:
         labels = torch.tensor(known).repeat(-(-n // len(known)))[:n].repeat_interleave(steps)
-    interpolation = torch.lerp if mode == "linear" else spherical_interpolation
+    interpolation = torch.lerp if mode == "linear" else model.prior.between
     try:
         rows = generated(model, latents_between(start, end, steps, interpolation), labels)
     except InputError as error:
