@@ -32,19 +32,21 @@ BY_CLASS = (
     *("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist"),
     "cvae_gan_mnist_tuned",
 )
+CODED = ("infogan_mnist", "infogan_mnist_small")
 PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder")
 LONG = (
     *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wgan_gp_conv_mnist", "wdcgan_mnist"),
     *("dcgan_maxpool_mnist", "wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
-    *("acgan_mnist", "cvae_gan_mnist", "sngan_mnist", *PHOTOS),
+    *("acgan_mnist", "cvae_gan_mnist", "infogan_mnist", "sngan_mnist", *PHOTOS),
 )
 """The most expensive ones, trained in bf16-mixed, which newer CPUs do in hardware."""
-ALL = DIGITS + BY_CLASS + PHOTOS
+ALL = DIGITS + BY_CLASS + CODED + PHOTOS
 COLUMNS = {"fd_digits": 2, "digit_tv": 3, "digit_ones": 3, "digit_confidence": 3}
 COLUMNS_BY_CLASS = {
     **{"fd_digits": 2, "label_fidelity": 3, "class_diversity": 3, "digit_confidence": 3},
     **{"reconstruction_fidelity": 3, "reconstruction_mse": 4, "mean_sample_mse": 4},
 }
+COLUMNS_OF_CODES = {"fd_digits": 2, "code_mi": 3, "code_matched": 3, "digit_confidence": 3}
 
 
 def flags(config: str, data_dir: str, photos: str | None) -> list[str]:
@@ -148,12 +150,10 @@ def main() -> None:
         elif config in before:
             found[config] = before[config]
     write_results("images", found)
-    digits, by_class = (
-        {config: run for config, run in found.items() if config in names}
-        for names in (DIGITS, BY_CLASS)
-    )
-    both = [*table(digits, COLUMNS), "", *table(by_class, COLUMNS_BY_CLASS)]
-    print("\n".join(both))
+    kinds = {DIGITS: COLUMNS, BY_CLASS: COLUMNS_BY_CLASS, CODED: COLUMNS_OF_CODES}
+    for names, columns in kinds.items():
+        some = {config: run for config, run in found.items() if config in names}
+        print("\n".join([*table(some, columns), ""]))
 
 
 if __name__ == "__main__":

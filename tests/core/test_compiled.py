@@ -79,8 +79,8 @@ def test_a_function_has_as_many_versions_however_many_others_there_are(monkeypat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*LAZY, *CURES])
-def test_every_regularizer_and_cure_is_compiled_as_it_is_in_eager_mode(name):
+@pytest.mark.parametrize("name", [*LAZY, *CURES, "InfoGAN", "InfoGAN with a posterior"])
+def test_regularizers_cures_and_codes_are_compiled_as_they_are_in_eager_mode(name):
     """On the networks of the plain loop, with a row and with updates in which it is not due."""
 
     def make(compile):

@@ -3,6 +3,8 @@
 import math
 from functools import partial
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from conftest import SMALL, MadeImages, Rows, fitted, same, small_ring, snapshot
@@ -13,6 +15,8 @@ from torch.utils.data import DataLoader
 from lightning_gans import GAN, InfoGAN, load
 from lightning_gans.augment import InstanceNoise
 from lightning_gans.callbacks import Checkpoint, Evaluation
+from lightning_gans.cli.commands.opening import latents
+from lightning_gans.cli.main import main
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Samples
 from lightning_gans.core.priors import CodePrior, NormalPrior, UniformPrior
@@ -457,6 +461,28 @@ def test_without_categories_rows_are_latents():
         "continuous_1": (8, 9)
     }
     assert len(torch.unique(shown["continuous_1"][:, 0, 0])) == 8
+
+
+def test_commands_take_models_with_codes(capsys):
+    codes = "--model.prior CodePrior --model.prior.noise UniformPrior --model.prior.noise.dim 2"
+    codes += " --model.prior.categories [8] --model.prior.continuous 1"
+    brief = "--trainer.max_steps 2 --data.num_eval_samples 64 --pictures.every_n_updates 0"
+    main(["fit", "--model", "InfoGAN", "--data", "GaussianRing", *codes.split(), *brief.split()])
+    for command in (
+        *("sample --n 9 --out s.npy", "interpolate --n 2 --steps 3 --out way.png", "evaluate"),
+        *("export --out g.safetensors", "export --out g.onnx"),
+    ):
+        name, *flags = command.split()
+        main([name, "--ckpt_path", "infogan_gaussianring", *flags])
+    assert "code_matched" in capsys.readouterr().out
+    model, exported = load("infogan_gaussianring"), load("g.safetensors")
+    assert model.prior.sizes == exported.prior.sizes == {"category": 8, "continuous": 1}
+    assert type(model.prior.noise) is UniformPrior
+    latent = latents(model, 9, 0)
+    assert np.array_equal(np.load("s.npy"), model.sample(latent).numpy())
+    assert torch.equal(exported.sample(latent), model.sample(latent))
+    session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["prior"] == repr(model.prior)
 
 
 def test_it_is_saved_with_its_codes_and_exported(tmp_path):
