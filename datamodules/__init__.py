@@ -13,6 +13,7 @@ __path__ = extend_path(__path__, __name__)
 from datamodules.array import ArrayData
 from datamodules.downloaded import CIFAR10, MNIST, FashionMNIST
 from datamodules.folder import ImageFolder
+from datamodules.mixtures import MixturePairs
 from datamodules.pairs import UnpairedSources
 from datamodules.stacked import StackedMNIST
 from datamodules.stream import Batches, Stream
@@ -26,6 +27,11 @@ from datamodules.synthetic import (
     SyntheticData,
     UniformNoise,
 )
+from datamodules.transformed import (
+    TransformedCIFAR10,
+    TransformedFashionMNIST,
+    TransformedMNIST,
+)
 
 __all__ = [
     "CIFAR10",
@@ -36,6 +42,7 @@ __all__ = [
     "GaussianGrid",
     "GaussianRing",
     "ImageFolder",
+    "MixturePairs",
     "OneZeroPattern",
     "PacGANGrid",
     "PacGANRing",
@@ -43,6 +50,9 @@ __all__ = [
     "Stream",
     "SwissRoll",
     "SyntheticData",
+    "TransformedCIFAR10",
+    "TransformedFashionMNIST",
+    "TransformedMNIST",
     "UniformNoise",
     "UnpairedSources",
 ]

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from datamodules.stream import Batch, Batches, Draw, StreamData, generator_for
 
-__all__ = ["UnpairedSources"]
+__all__ = ["UnpairedSources", "seed_of"]
 
 SOURCES = 5
 """Stream of random numbers for the seeds of the sources."""
@@ -23,6 +23,7 @@ class UnpairedSources(StreamData):
 
     Attributes:
         sources: the data modules by key, for metrics that fit them.
+        paired_truth: False: nobody knows what a sample of the one is in the other.
 
     Args:
         a: the one source.
@@ -36,6 +37,8 @@ class UnpairedSources(StreamData):
         >>> UnpairedSources(GaussianRing(batch_size=4), SwissRoll(batch_size=4)).data_shape
         (2,)
     """
+
+    paired_truth = False
 
     def __init__(self, a: StreamData, b: StreamData) -> None:
         if a.batch_size != b.batch_size:
@@ -55,6 +58,11 @@ class UnpairedSources(StreamData):
     def data_shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Shape of one sample of the first source."""
         return self.sources["a"].data_shape
+
+    @property
+    def data_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of one sample of each source."""
+        return tuple(source.data_shape for source in self.sources.values())
 
     @property
     def value_range(self) -> tuple[float, float]:  # type: ignore[override]
@@ -82,7 +90,7 @@ class UnpairedSources(StreamData):
     @override
     def training_batches(self, seed: int, size: int, rank: int, ranks: int) -> Draw:
         draws = {
-            key: source.training_batches(_seed_of(seed, index), size, rank, ranks)
+            key: source.training_batches(seed_of(seed, index), size, rank, ranks)
             for index, (key, source) in enumerate(self.sources.items())
         }
         return _Both(draws)
@@ -135,6 +143,6 @@ class _Both:
         return {key: part[:number] for key, part in samples.items()}
 
 
-def _seed_of(seed: int, index: int) -> int:
+def seed_of(seed: int, index: int) -> int:
     """Returns a seed for each source, so that their chains have nothing to do with each other."""
     return generator_for(seed, SOURCES, index).initial_seed()

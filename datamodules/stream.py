@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Batch = Tensor | tuple[Tensor, Tensor] | dict[str, Tensor]
-"""Samples, shape (N, ...), or samples and their labels, int64, shape (N,), or two sources."""
+"""Samples, shape (N, ...), or samples and their labels, int64, shape (N,), or several by key."""
 Draw = Callable[[int], Batch]
 """Gives the batch at a position."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lightning_gans.core.players import Batch as Batch
     from lightning_gans.core.players import Domains as Domains
     from lightning_gans.core.players import Pair as Pair
+    from lightning_gans.core.players import PartlyLabelled as PartlyLabelled
     from lightning_gans.core.players import Player as Player
     from lightning_gans.core.players import Record as Record
     from lightning_gans.core.players import Samples as Samples
@@ -32,6 +33,7 @@ _HOMES = {
     "DivergenceError": "lightning_gans.core.divergence",
     "Domains": "lightning_gans.core.players",
     "Pair": "lightning_gans.core.players",
+    "PartlyLabelled": "lightning_gans.core.players",
     "Player": "lightning_gans.core.players",
     "Record": "lightning_gans.core.players",
     "Samples": "lightning_gans.core.players",

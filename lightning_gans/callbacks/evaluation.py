@@ -215,7 +215,7 @@ class Evaluation(Callback):
         loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
         for batches, real in ((loader if again else (), True), (data.floor_dataloader(), False)):
             for batch in batches:
-                part = model.read_batch(trainer.strategy.batch_to_device(batch))
+                part = model.read_evaluation_batch(trainer.strategy.batch_to_device(batch))
                 whole = vars(model.floor_record(part))
                 for name, metrics in self._active.items():
                     record = vars(whole[name]) if name else whole

@@ -12,6 +12,7 @@ from typing_extensions import override
 from lightning_gans.callbacks import drawing
 from lightning_gans.callbacks.curves import curves
 from lightning_gans.callbacks.evaluation import Evaluation
+from lightning_gans.core.batch_checks import check_kind
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.players import Record
 from lightning_gans.core.showing import Beside, Comparison, Drawing, Grid, Levels
@@ -78,8 +79,8 @@ class Pictures(Callback):
         self._follows_batch = getattr(data, "value_range", None) is None
         self._real = None
         if hasattr(data, "floor_dataloader"):
-            batch = next(iter(data.val_dataloader()))
-            self._real = pl_module.read_batch(trainer.strategy.batch_to_device(batch))
+            batch = trainer.strategy.batch_to_device(next(iter(data.val_dataloader())))
+            self._real = pl_module.read_evaluation_batch(batch)
 
     @override
     def on_train_batch_start(
@@ -88,6 +89,8 @@ class Pictures(Callback):
         assert isinstance(pl_module, AdversarialModule)
         if self._real is None:
             self._real = pl_module.read_batch(batch)
+            check_kind(self._real, pl_module.trains_on, pl_module)
+            self._draws = self._draws and isinstance(self._real, pl_module.evaluates_on)
         if self._follows_batch:
             self._follow(pl_module, self._real)
         if trainer.global_step == 0 and self._drawn_at < 0 and self.every_n_updates > 0:

@@ -1,15 +1,18 @@
-"""What is refused of data: classes, rows and values that a model cannot learn from.
+"""What is refused of data: kinds, classes, rows and values that a model cannot learn from.
 
 Each function raises a ValueError that names the argument, what it is and what it should be.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from lightning_gans.core.players import Record
+from lightning_gans.core.players import Batch, Domains, Pair, PartlyLabelled, Record
 
 __all__ = [
     "check_classes",
+    "check_kind",
     "check_labels",
     "check_packs",
     "check_rows",
@@ -18,6 +21,40 @@ __all__ = [
 
 LARGEST = 1e9
 """Absolute value of data."""
+KINDS: dict[type[Record], tuple[str, str]] = {
+    Batch: ("samples, with or without labels", "data such as MNIST or ImageFolder"),
+    Domains: (
+        "a and b, whose rows do not belong together",
+        "data of unpaired samples, such as UnpairedSources or MixturePairs",
+    ),
+    Pair: (
+        "pairs, source and target",
+        "data of pairs, such as TransformedMNIST with paired: true",
+    ),
+    PartlyLabelled: (
+        "labelled and unlabelled samples side by side",
+        "FewLabels around data with labels",
+    ),
+}
+"""What batches of a kind are, and where they come from."""
+
+
+def check_kind(record: Record, kinds: Sequence[type[Record]], model: nn.Module) -> None:
+    """Refuses batches of another kind than a model reads.
+
+    Args:
+        record: the batch.
+        kinds: that the model reads.
+        model: whose name the message has.
+    """
+    if isinstance(record, tuple(kinds)):
+        return
+    given = KINDS.get(type(record), (type(record).__name__, ""))[0]
+    wanted, remedy = zip(*(KINDS[kind] for kind in kinds), strict=True)
+    raise ValueError(
+        f"data: {type(model).__name__} reads batches of {', or '.join(wanted)}, but this data "
+        f"gives {given}. Use {', or '.join(remedy)}."
+    )
 
 
 def check_classes(num_classes: int | None, data: object) -> None:

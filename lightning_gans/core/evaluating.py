@@ -3,11 +3,12 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 from typing_extensions import Self, override
 
+from lightning_gans.core.batch_checks import check_kind
 from lightning_gans.core.checkpointing import CheckpointedModule
 from lightning_gans.core.players import Record, read_batch
 from lightning_gans.core.showing import Drawing
@@ -21,16 +22,30 @@ class EvaluatedModule(CheckpointedModule, ABC):
     """A module that reads batches as records, and is evaluated with other networks if asked to.
 
     Attributes:
+        trains_on: kinds of records that the model learns from; others are refused.
+        evaluates_on: kinds that it is evaluated on, likewise.
         comparisons: names of what is compared with real data, fields of the evaluation record that
             are records with the fields ``real`` and ``fake`` themselves; "" is the whole record.
             The scores of each have its name, and those of all a mean without.
     """
 
+    trains_on: ClassVar[tuple[type[Record], ...]] = (Record,)
+    evaluates_on: ClassVar[tuple[type[Record], ...]] = (Record,)
     comparisons: tuple[str, ...] = ("",)
 
     def read_batch(self, batch: Any) -> Record:
         """Returns the record of a loader's batch: see `lightning_gans.core.players.read_batch`."""
         return read_batch(batch)
+
+    def read_evaluation_batch(self, batch: Any) -> Record:
+        """Returns the record of a batch that the model is to be evaluated on.
+
+        Raises:
+            ValueError: if it is of another kind than ``evaluates_on``.
+        """
+        record = self.read_batch(batch)
+        check_kind(record, self.evaluates_on, self)
+        return record
 
     def check(self, batch: Any) -> None:
         """Raises a ValueError if the model cannot learn from a batch.
@@ -124,7 +139,7 @@ class EvaluatedModule(CheckpointedModule, ABC):
     @override
     def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Returns the fields of `evaluation_record`."""
-        record = self.read_batch(batch)
+        record = self.read_evaluation_batch(batch)
         if self.device.type == "cpu" or batch_idx == 0:
             self.check(record)
         return vars(self.evaluation_record(record, batch_idx))

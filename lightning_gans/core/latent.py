@@ -43,6 +43,8 @@ class LatentModule(AdversarialModule):
         generator: maps latents (N, Z), and labels if there are classes, to samples (N, ...).
     """
 
+    trains_on = evaluates_on = (Batch,)
+
     data_shape: tuple[int, ...] | None
     prior: Prior
     num_classes: int | None

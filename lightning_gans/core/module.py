@@ -258,10 +258,12 @@ class AdversarialModule(TermsModule):
         """Plays one round: every player takes its turn. Only the last update is counted."""
         record = self.read_batch(batch)
         slices = self.batches_per_round
+        if not self.has_trained:
+            batch_checks.check_kind(record, self.trains_on, self)
+            batch_checks.check_rows(record, slices, self)
+        record = record.even()  # a loader of two sources may end with a smaller batch of one
         size = self.usable(len(record) // slices)
         exact = len(record) == slices * size
-        if not self.has_trained:
-            batch_checks.check_rows(record, slices, self)
         # To look at every batch on a GPU would be to wait for it.
         if self.device.type == "cpu" or not self.has_trained:
             self.check(record)

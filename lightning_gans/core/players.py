@@ -5,7 +5,7 @@ Shapes: N is the batch, Z the size of a latent, and ``...`` the shape of one sam
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +20,7 @@ __all__ = [
     "Batch",
     "Domains",
     "Pair",
+    "PartlyLabelled",
     "Player",
     "Reconstructs",
     "Record",
@@ -53,6 +54,11 @@ class Record:
     def rows(self, part: slice) -> Self:
         """Returns a record of some of the rows."""
         return replace(self, **_rows(vars(self), part))
+
+    def even(self) -> Self:
+        """Returns a record of as many rows as its shortest tensor has."""
+        lengths = set(map(len, self.tensors()))
+        return self if len(lengths) < 2 else self.rows(slice(0, min(lengths)))
 
     def split(self, size: int) -> Iterator[Self]:
         """Yields consecutive parts of ``size`` rows."""
@@ -119,10 +125,30 @@ class Pair(Record):
     Attributes:
         source: given, shape (N, ...).
         target: wanted, shape (N, ...).
+        labels: classes of the pairs, int64, shape (N,), or None; for evaluations.
     """
 
     source: Tensor
     target: Tensor
+    labels: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class PartlyLabelled(Record):
+    """Few samples with labels beside others without, as many rows of each.
+
+    Attributes:
+        labelled: samples, shape (N, ...).
+        labels: their classes, int64, shape (N,).
+        unlabelled: other samples, shape (N, ...), whose classes nobody knows.
+        further: still others of this kind, shape (N, ...), or None: for a player that is to see
+            other ones than the player before.
+    """
+
+    labelled: Tensor
+    labels: Tensor
+    unlabelled: Tensor
+    further: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -208,8 +234,9 @@ class Reconstructs(Protocol):
         """Returns the samples that the latents of samples generate, shape (N, ...)."""
 
 
-KINDS: tuple[type[Record], ...] = (Domains, Pair)
-"""Records of the batches that are dicts, each with the fields as keys."""
+KINDS: tuple[type[Record], ...] = (Domains, Pair, PartlyLabelled)
+"""Records of the batches that are dicts, each with the fields as keys; those that may be None need
+not be there."""
 
 
 def read_batch(batch: Any) -> Record:
@@ -217,7 +244,8 @@ def read_batch(batch: Any) -> Record:
 
     Args:
         batch: samples; or a list or tuple of samples and perhaps labels, int64, shape (N,); or a
-            dict of two sources, ``a`` and ``b`` or ``source`` and ``target``.
+            dict with the fields of one of `KINDS`: ``a`` and ``b``; ``source`` and ``target``;
+            ``labelled``, ``labels`` and ``unlabelled``.
 
     Raises:
         ValueError: if it is anything else.
@@ -234,11 +262,14 @@ def read_batch(batch: Any) -> Record:
             return Batch(*parts)
     if isinstance(parts, dict) and all(isinstance(part, Tensor) for part in parts.values()):
         for kind in KINDS:
-            if parts.keys() == kind.__dataclass_fields__.keys():
+            known = {field.name: field.default is None for field in fields(kind)}
+            needed = {name for name, optional in known.items() if not optional}
+            if needed <= parts.keys() <= known.keys():
                 return kind(**parts)
     given = f" with the keys {', '.join(map(str, batch))}" if isinstance(batch, dict) else ""
     given = f" of {len(batch)}" if isinstance(batch, list | tuple) else given
     raise ValueError(
-        "data: a batch must be a tensor of samples, samples and labels, or a dict of two sources "
-        f"with the keys a and b, or source and target; got a {type(batch).__name__}{given}."
+        "data: a batch must be a tensor of samples, samples and labels, or a dict with the keys a "
+        "and b, source and target, or labelled, labels and unlabelled; got a "
+        f"{type(batch).__name__}{given}."
     )

@@ -66,8 +66,10 @@ CLOSED = {
     },
     "data": {
         *("ArrayData", "CIFAR10", "FashionMNIST", "GaussianGrid", "GaussianRing", "ImageFolder"),
-        *("MNIST", "OneZeroPattern", "PacGANGrid", "PacGANRing", "StackedMNIST", "SwissRoll"),
+        *("MNIST", "MixturePairs", "OneZeroPattern", "PacGANGrid", "PacGANRing", "StackedMNIST"),
+        "SwissRoll",
         *("SyntheticData", "UniformNoise", "UnpairedSources"),  # the first is their base
+        *("TransformedCIFAR10", "TransformedFashionMNIST", "TransformedMNIST"),
     },
 }
 """What may be named, written out."""

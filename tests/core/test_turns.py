@@ -7,13 +7,16 @@ from functools import partial
 import pytest
 import torch
 from conftest import SMALL, Rows, fitted, quiet_trainer, small_ring, snapshot
+from lightning.pytorch.utilities import CombinedLoader
 from torch import nn
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_gans import ACGAN, GAN, WGAN, WGANGP, Samples
+from datamodules import MixturePairs
+from lightning_gans import ACGAN, GAN, WGAN, WGANGP, AdversarialModule, Player, Samples
 from lightning_gans.augment import Augmentation, InstanceNoise
-from lightning_gans.core.players import Batch, Domains, Pair, read_batch
+from lightning_gans.callbacks import Pictures
+from lightning_gans.core.players import Batch, Domains, Pair, PartlyLabelled, read_batch
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import AdversarialLoss, Hinge, NonSaturating, RelativisticPaired
 from lightning_gans.networks import MLPDiscriminator
@@ -111,6 +114,14 @@ def test_batches_are_read_as_what_they_are():
     assert torch.equal(domains.b, y)
     assert type(pair) is Pair
     assert torch.equal(pair.target, y)
+    assert pair.labels is None
+    true = read_batch({"source": x, "target": y, "labels": labels})
+    assert torch.equal(true.rows(slice(1, 3)).labels, labels[1:3])
+    few = read_batch({"labelled": x, "labels": labels, "unlabelled": y})
+    assert type(few) is PartlyLabelled
+    assert few.further is None
+    assert torch.equal(few.unlabelled, y)
+    assert torch.equal(read_batch({**vars(few), "further": x + 1}).further, x + 1)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +131,11 @@ def test_batches_are_read_as_what_they_are():
         ((torch.zeros(4, 2), torch.zeros(4).int()), "has dtype torch.int32 .* labels are torch"),
         ((torch.zeros(4),) * 3, "a batch must be a tensor of samples, .* got a tuple of 3"),
         ({"a": torch.zeros(4), "c": torch.zeros(4)}, "got a dict with the keys a, c"),
+        ({"a": torch.zeros(4)}, "got a dict with the keys a"),
+        (
+            {"a": torch.zeros(4), "b": torch.zeros(4), "labels": torch.zeros(4)},
+            "keys a, b, labels",
+        ),
         ({"a": torch.zeros(4), "b": 3}, "got a dict with the keys a, b"),
         ("text", "got a str"),
     ],
@@ -135,6 +151,58 @@ def test_a_second_source_is_not_taken_for_labels():
     with pytest.raises(ValueError, match="use a dict with the keys a and b, or source and target"):
         fitted(model, DataLoader(two, batch_size=8))
     assert not model.has_trained
+
+
+@pytest.mark.parametrize("draws", [False, True])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (MixturePairs(), "GAN reads batches of samples, .* this data gives a and b, whose rows"),
+        (MixturePairs(paired=True), "this data gives pairs, source and target. Use data such as"),
+    ],
+)
+def test_batches_of_another_kind_are_refused_with_both_names(data, message, draws, tmp_path):
+    model = GAN(**SMALL)
+    more = {"callbacks": [Pictures(1)], "default_root_dir": str(tmp_path)} if draws else {}
+    with pytest.raises(ValueError, match=f"data: .*{message}|data: GAN reads .* gives pairs"):
+        quiet_trainer(2, limit_val_batches=1, **more).fit(model, data)
+    assert not model.has_trained
+    with pytest.raises(ValueError, match=r"data: GAN reads .* gives pairs, source and target"):
+        quiet_trainer(2, limit_val_batches=1.0).validate(model, data, verbose=False)
+
+
+def test_sources_of_unequal_length_are_refused_at_first_and_cut_at_the_end_of_a_loader():
+    class Both(AdversarialModule):
+        trains_on = (Domains,)
+
+        def __init__(self):
+            super().__init__()
+            self.network = torch.nn.Linear(2, 1)
+            self.seen = []
+
+        def configure_players(self):
+            return [Player("generator", [self.network], self.loss, ADAM)]
+
+        def loss(self, x):
+            self.seen.append((len(x.a), len(x.b)))
+            return {"loss": self.network(x.a - x.b).square().mean()}
+
+        def evaluation_record(self, batch, batch_idx):
+            raise NotImplementedError
+
+        floor_record = evaluation_record
+
+    def loaders(size):
+        sides = {"a": torch.randn(16, 2), "b": torch.randn(12, 2)}
+        sizes = {"a": 8, "b": size}
+        made = {key: DataLoader(x, batch_size=sizes[key]) for key, x in sides.items()}
+        return CombinedLoader(made, "max_size_cycle")
+
+    model = Both()
+    quiet_trainer(2).fit(model, loaders(8))
+    assert model.seen == [(8, 8), (8, 8), (4, 4)]  # the first one rehearses
+    with pytest.raises(ValueError, match="a batch has 8 rows in one tensor and 6 in another"):
+        quiet_trainer(2).fit(Both(), loaders(6))
 
 
 # Two discriminators
