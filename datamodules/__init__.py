@@ -14,6 +14,7 @@ from datamodules.array import ArrayData
 from datamodules.downloaded import CIFAR10, MNIST, FashionMNIST
 from datamodules.folder import ImageFolder
 from datamodules.mixtures import MixturePairs
+from datamodules.paired_folder import PairedFolder, UnpairedFolders
 from datamodules.pairs import UnpairedSources
 from datamodules.stacked import StackedMNIST
 from datamodules.stream import Batches, Stream
@@ -46,6 +47,7 @@ __all__ = [
     "OneZeroPattern",
     "PacGANGrid",
     "PacGANRing",
+    "PairedFolder",
     "StackedMNIST",
     "Stream",
     "SwissRoll",
@@ -54,5 +56,6 @@ __all__ = [
     "TransformedFashionMNIST",
     "TransformedMNIST",
     "UniformNoise",
+    "UnpairedFolders",
     "UnpairedSources",
 ]

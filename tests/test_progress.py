@@ -17,7 +17,7 @@ from made import fill, make_digits
 from rich.live import Live
 
 from datamodules import MNIST, GaussianRing, ImageFolder
-from datamodules.folder import ImageFiles
+from datamodules.files import ImageFiles
 from lightning_gans import GAN, Trainer
 from lightning_gans.callbacks import Progress
 from lightning_gans.cli.screen import say

@@ -25,7 +25,7 @@ from typing_extensions import override
 
 import datamodules  # noqa: F401  so that its classes are found by name
 import lightning_gans.variants  # noqa: F401  likewise
-from datamodules.folder import UnreadableImageError
+from datamodules.files import UnreadableImageError
 from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder

@@ -15,7 +15,7 @@ SCRIPT = Path(sys.executable).with_name("lightning-gans")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
 BAD = """
 import os
-from datamodules.folder import UnreadableImageError
+from datamodules.files import UnreadableImageError
 from lightning_gans import WGAN
 
 if os.environ.get("BAD_IMPORT") and os.environ.get("RANK") == os.environ["BAD_IMPORT"]:

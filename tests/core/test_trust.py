@@ -66,8 +66,8 @@ CLOSED = {
     },
     "data": {
         *("ArrayData", "CIFAR10", "FashionMNIST", "GaussianGrid", "GaussianRing", "ImageFolder"),
-        *("MNIST", "MixturePairs", "OneZeroPattern", "PacGANGrid", "PacGANRing", "StackedMNIST"),
-        "SwissRoll",
+        *("MNIST", "MixturePairs", "OneZeroPattern", "PacGANGrid", "PacGANRing", "PairedFolder"),
+        *("StackedMNIST", "SwissRoll", "UnpairedFolders"),
         *("SyntheticData", "UniformNoise", "UnpairedSources"),  # the first is their base
         *("TransformedCIFAR10", "TransformedFashionMNIST", "TransformedMNIST"),
     },

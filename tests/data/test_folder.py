@@ -11,8 +11,8 @@ import torch
 from made import fill, noise
 from PIL import Image
 
-from datamodules import ImageFolder, folder
-from datamodules.folder import ImageFiles
+from datamodules import ImageFolder, reading
+from datamodules.files import ImageFiles
 
 
 def indices(batch):
@@ -175,7 +175,7 @@ def test_sides_may_differ_and_channels_may_be_mixed():
 
 @pytest.mark.parametrize(("free", "kept"), [(2 * 40 * 192, True), (2 * 40 * 192 - 1, False)])
 def test_what_takes_at_most_half_of_the_memory_is_kept(free, kept, monkeypatch, capsys):
-    monkeypatch.setattr(folder, "_available_memory", lambda: free)
+    monkeypatch.setattr(reading, "_available_memory", lambda: free)
     fill("images")
     data = opened(cache=None, num_workers=1)
     assert data.num_workers == (0 if kept else 1)
@@ -184,7 +184,7 @@ def test_what_takes_at_most_half_of_the_memory_is_kept(free, kept, monkeypatch, 
 
 
 def test_the_memory_that_is_free_is_found_out():
-    assert 2**20 < folder._available_memory() < 2**50
+    assert 2**20 < reading._available_memory() < 2**50
 
 
 # Bad input
