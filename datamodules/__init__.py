@@ -12,6 +12,7 @@ __path__ = extend_path(__path__, __name__)
 
 from datamodules.array import ArrayData
 from datamodules.downloaded import CIFAR10, MNIST, FashionMNIST
+from datamodules.few_labels import FewLabels
 from datamodules.folder import ImageFolder
 from datamodules.mixtures import MixturePairs
 from datamodules.paired_folder import PairedFolder, UnpairedFolders
@@ -40,6 +41,7 @@ __all__ = [
     "ArrayData",
     "Batches",
     "FashionMNIST",
+    "FewLabels",
     "GaussianGrid",
     "GaussianRing",
     "ImageFolder",

@@ -191,9 +191,13 @@ class ImageData(StreamData):
 
     @override
     def training_batches(self, seed: int, size: int, rank: int, ranks: int) -> Draw:
-        permutations = Permutations(len(self.training))
+        return self.batches_of(self.training, seed, size, rank, ranks)
+
+    def batches_of(self, images: ImageSource, seed: int, size: int, rank: int, ranks: int) -> Draw:
+        """Returns what `training_batches` does, of some of the images."""
         moves = self.horizontal_flip, self.dequantize
-        return _TrainingBatches(self.training, permutations, *moves, seed, size, rank, ranks)
+        chain = Permutations(len(images))
+        return _TrainingBatches(images, chain, *moves, seed, size, rank, ranks)
 
     @override
     def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
