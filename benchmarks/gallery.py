@@ -24,7 +24,8 @@ CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem
 PICTURES = {"wgan_gp_ring_tuned": "images/demo.gif"}
 """Those that are not in ``images/gallery``."""
 POINTS = {"modes": 1, "high_quality": 3, "w1": 3, "pattern_error": 3}
-IMAGES = {"fd_digits": 2, "label_fidelity": 3, "digit_confidence": 3, "sliced_w": 3}
+IMAGES = {"accuracy": 3, "fd_digits": 2, "label_fidelity": 3, "digit_confidence": 3}
+IMAGES |= {"sliced_w": 3}
 """Scores that the gallery shows, with their decimals; ``sliced_w`` where there is nothing else."""
 FAILED = {"cvae_gan_mnist": "[fails](benchmarks.md#by-class): its samples ignore the class"}
 INTRODUCTION = """\
@@ -50,7 +51,7 @@ GROUPS = {
         "the grid.",
     ),
     "MNIST": (
-        ("MNIST",),
+        ("MNIST", "FewLabels"),
         "One seed. `fd_digits` is a Fréchet distance on features of the digit classifier that\n"
         "comes with the package. Lower is better, real digits score {gan_mnist[fd_digits]:.2f}, "
         "and it is not\ncomparable with an FID.",

@@ -40,7 +40,8 @@ LONG = (
     *("acgan_mnist", "cvae_gan_mnist", "infogan_mnist", "sngan_mnist", *PHOTOS),
 )
 """The most expensive ones, trained in bf16-mixed, which newer CPUs do in hardware."""
-ALL = DIGITS + BY_CLASS + CODED + PHOTOS
+FEW_LABELS = ("sgan_mnist_small",)
+ALL = DIGITS + BY_CLASS + CODED + FEW_LABELS + PHOTOS
 COLUMNS = {"fd_digits": 2, "digit_tv": 3, "digit_ones": 3, "digit_confidence": 3}
 COLUMNS_BY_CLASS = {
     **{"fd_digits": 2, "label_fidelity": 3, "class_diversity": 3, "digit_confidence": 3},
@@ -53,7 +54,7 @@ def flags(config: str, data_dir: str, photos: str | None) -> list[str]:
     """Returns where a configuration finds its data, and for photos how long it is run."""
     precision = ["--trainer.precision", "bf16-mixed"] if config in LONG else []
     if config not in PHOTOS:
-        return ["--data.data_dir", data_dir, *precision]
+        return [f"{source(config)}.data_dir", data_dir, *precision]
     if photos is None:
         raise SystemExit(f"{config} needs --photos, a folder of images")
     size = ["--data.image_size", "32"] if config.endswith("cifar10") else []
@@ -61,6 +62,11 @@ def flags(config: str, data_dir: str, photos: str | None) -> list[str]:
     brief = ["--trainer.max_steps", "1000", "--trainer.val_check_interval", "1000"]
     often = ["--pictures.every_n_updates", "250"]
     return [*data, "--data.path", photos, *size, *brief, *often, *precision]
+
+
+def source(config: str) -> str:
+    """Returns what the flags of a configuration's images begin with."""
+    return "--data.source" if config in FEW_LABELS else "--data"
 
 
 def untrained(config: str, seed: int, data_dir: str) -> dict[str, float]:
@@ -73,7 +79,7 @@ def untrained(config: str, seed: int, data_dir: str) -> dict[str, float]:
         cli = GANCLI(
             [
                 *("validate", "--config", path, "--seed_everything", str(seed)),
-                *("--data.data_dir", data_dir, "--trainer.accelerator", "cpu"),
+                *(f"{source(config)}.data_dir", data_dir, "--trainer.accelerator", "cpu"),
             ]
         )
     (evaluation,) = (c for c in cli.trainer.callbacks if isinstance(c, Evaluation))

@@ -18,9 +18,9 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from torch import Tensor, nn
 
-from datamodules import GaussianRing
+from datamodules import FewLabels, GaussianRing
 from datamodules.images import ImageBytes, ImageData
-from lightning_gans import BEGAN, CVAEGAN, EBGAN, GAN, SAGAN, SNGAN
+from lightning_gans import BEGAN, CVAEGAN, EBGAN, GAN, SAGAN, SGAN, SNGAN
 from lightning_gans.networks import DCGANDiscriminator, MLPDiscriminator, MLPGenerator
 
 torch.set_num_threads(1)
@@ -153,6 +153,8 @@ def numbers(batch: Any) -> list[int]:
 def fitting_data(variant: type[GAN]) -> Any:
     """Returns data that a variant's own networks can be made for."""
     classes = inspect.signature(variant).parameters.get("num_classes")
+    if variant is SGAN:
+        return FewLabels(MadeImages(value_range=(0.0, 1.0)), num_labels=10)
     if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN):
         return MadeImages()
     if variant is SAGAN:

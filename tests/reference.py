@@ -36,6 +36,7 @@ from lightning_gans import (
     R3GAN,
     RSGAN,
     SAGAN,
+    SGAN,
     SNGAN,
     WDCGAN,
     WDCGANGP,
@@ -845,6 +846,53 @@ def between_domains(nets, game, n_critic):
     ]
 
 
+def with_few_labels(nets, game, n_critic):
+    """The discriminator tells three classes, all of them real; the generator matches means."""
+    read = nets["discriminator"]
+
+    def total(x):
+        return read(x).exp().sum(1)
+
+    def draw(labelled, labels, unlabelled, further):
+        return labelled, labels, unlabelled, nets["generator"](noise(len(unlabelled)))
+
+    def draw_others(labelled, labels, unlabelled, further):
+        return further, nets["generator"](noise(len(further)))
+
+    def discriminator_loss(labelled, labels, real, fake):
+        fake = fake.detach()
+        alike = torch.log(total(real) / (1 + total(real))).mean()
+        told_apart = torch.log(1 / (1 + total(fake))).mean()
+        penalty = game.regularized(read, lambda x, index: total(x).log(), real, fake)
+        return surprise(read(labelled), labels) - 0.7 * (alike + told_apart) / 2 + penalty
+
+    def generator_loss(real, fake):
+        first, activation, *_ = read
+        means = [activation(first(points)).mean(0) for points in (real, fake)]
+        apart = sum((means[0].detach() - means[1]) ** 2) / len(means[0])
+        fooled = -torch.log(total(fake) / (1 + total(fake))).mean()
+        return 0.8 * apart + 0.4 * fooled + game.regularized_g(read, real, fake)
+
+    return [
+        Side(("discriminator",), draw, discriminator_loss, n_critic),
+        Side(("generator",), draw_others, generator_loss),
+    ]
+
+
+class FewPoints(GaussianRing):
+    """Points of three modes, as those whose labels are told, and two that come without."""
+
+    def __init__(self) -> None:
+        super().__init__(3, batch_size=BATCH, num_eval_samples=16, labels=True)
+
+    def training_batch(self, seed, *place):
+        (labelled, labels), *others = (
+            super(FewPoints, self).training_batch(seed + part, *place) for part in range(3)
+        )
+        unlabelled = dict(zip(("unlabelled", "further"), (x for x, _ in others), strict=True))
+        return {"labelled": labelled, "labels": labels, **unlabelled}
+
+
 CLASS_WEIGHTS = {"class_weight_d": 0.6, "class_weight_g": 0.4}
 CODES = {
     "prior": CodePrior(NormalPrior(1), [3, 2], 2),
@@ -870,6 +918,7 @@ class Structure:
         num_classes: 0 without classes.
         arguments: of the variant.
         optimizer: of all players.
+        data: makes the data, if it is of another kind.
     """
 
     variant: type[GAN]
@@ -878,6 +927,7 @@ class Structure:
     num_classes: int = 0
     arguments: dict[str, Any] = field(default_factory=dict)
     optimizer: Callable[..., torch.optim.Optimizer] = OPTIMIZER
+    data: Callable[[], GaussianRing] | None = None
 
     @property
     def makes_its_own(self) -> bool:
@@ -1010,7 +1060,8 @@ class Game:
         if self.structure.makes_its_own:
             sizes = {"batch_size": BATCH, "num_eval_samples": 16}
             return UnpairedSources(GaussianRing(**sizes), SwissRoll(**sizes))
-        return data(self.num_classes)
+        own = self.structure.data
+        return data(self.num_classes) if own is None else own()
 
     def model(self, n_critic: int) -> AdversarialModule:
         networks = self.networks()
@@ -1074,6 +1125,18 @@ OTHERS = {
     "errors": Structure(GAN, with_errors, two_with_autoencoder),
     "posterior": Structure(InfoGAN, with_codes, three, 0, {**CODES, "learned_sd": True}),
     "the best": Structure(TopKGAN, keeping_the_best, two, 0, {"decay": 0.8, "every": 2}),
+    "few labels": Structure(
+        SGAN,
+        with_few_labels,
+        two_with_features,
+        arguments={
+            "num_classes": 3,
+            "unlabelled_weight": 0.7,
+            "feature_weight": 0.8,
+            "adversarial_weight": 0.4,
+        },
+        data=FewPoints,
+    ),
 }
 """Structures for some losses only."""
 
@@ -1151,6 +1214,10 @@ GAMES = {
     "TopKGAN": Game(OTHERS["the best"]),
     "TopKGAN with a penalty": replace(
         game("GAN", "NonSaturating", ("R1", 0.7, 1)), structure=OTHERS["the best"]
+    ),
+    "SGAN": Game(OTHERS["few labels"]),
+    "SGAN with a penalty": replace(
+        game("GAN", "NonSaturating", ("R1", 0.7, 1)), structure=OTHERS["few labels"]
     ),
     "GAN with minibatch deviations": on(
         two_comparing(partial(MinibatchStdDev, 8, 3)), Game(STRUCTURES["GAN"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.network_checks import HALF, check_generator, check_label
-from lightning_gans.core.players import Batch, Samples
+from lightning_gans.core.players import Batch, Record, Samples
 from lightning_gans.core.priors import CodePrior, Prior, latents_at
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.networks import evaluation_mode
@@ -43,7 +43,8 @@ class LatentModule(AdversarialModule):
         generator: maps latents (N, Z), and labels if there are classes, to samples (N, ...).
     """
 
-    trains_on = evaluates_on = (Batch,)
+    trains_on: ClassVar[tuple[type[Record], ...]] = (Batch,)
+    evaluates_on: ClassVar[tuple[type[Record], ...]] = (Batch,)
 
     data_shape: tuple[int, ...] | None
     prior: Prior

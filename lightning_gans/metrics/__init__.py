@@ -3,6 +3,7 @@
 Every metric is updated with ``update(samples, real=...)`` and computes a dict of named scores.
 """
 
+from lightning_gans.metrics.accuracy import ClassifierAccuracy
 from lightning_gans.metrics.base import RecordMetric, range_of
 from lightning_gans.metrics.codes import CodeInformation, matched_share, mutual_information
 from lightning_gans.metrics.density import held_out_bandwidth, kernel_log_density
@@ -54,6 +55,7 @@ from lightning_gans.metrics.transport import (
 __all__ = [
     "ClassDiversity",
     "ClassFrechet",
+    "ClassifierAccuracy",
     "CodeInformation",
     "CriticGap",
     "DigitJudge",

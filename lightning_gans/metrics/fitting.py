@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lightning_gans.metrics.accuracy import ClassifierAccuracy
 from lightning_gans.metrics.base import RecordMetric
 from lightning_gans.metrics.codes import CodeInformation
 from lightning_gans.metrics.digits import DigitQuality
@@ -25,9 +26,10 @@ from lightning_gans.metrics.transport import (
 __all__ = ["fitting_metrics"]
 
 KINDS: tuple[type[RecordMetric], ...] = (
-    *(ModeCoverage, PatternError, StackedModes, DigitQuality, ObjectQuality, FeatureCoverage),
-    *(Wasserstein, CriticGap, SlicedWasserstein, PatchWasserstein, HistogramDivergence),
-    *(LabelFidelity, ClassDiversity, ClassFrechet, CodeInformation, ReconstructionError),
+    *(ClassifierAccuracy, ModeCoverage, PatternError, StackedModes, DigitQuality, ObjectQuality),
+    *(FeatureCoverage, Wasserstein, CriticGap, SlicedWasserstein, PatchWasserstein),
+    *(HistogramDivergence, LabelFidelity, ClassDiversity, ClassFrechet, CodeInformation),
+    ReconstructionError,
     *(InceptionScores, TrainingNeighbours),
 )
 """In the order in which scores are printed."""

@@ -21,6 +21,7 @@ from lightning_gans.networks.normalized import GradientNormalization, SpectralNo
 from lightning_gans.networks.projection import ConditionalBatchNorm2d
 from lightning_gans.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gans.networks.resnet import ResNetCritic, ResNetDiscriminator, ResNetGenerator
+from lightning_gans.networks.sgan import GaussianNoise, SGANDiscriminator, SGANGenerator
 from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
 from lightning_gans.networks.stacked import StackedDiscriminator, StackedGenerator
 from lightning_gans.networks.tutorial import (
@@ -38,6 +39,7 @@ __all__ = [
     "DCGANCritic",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "GaussianNoise",
     "GlobalPoolDiscriminator",
     "GlobalPoolGenerator",
     "GradientNormalization",
@@ -58,6 +60,8 @@ __all__ = [
     "ResNetGenerator",
     "SAGANDiscriminator",
     "SAGANGenerator",
+    "SGANDiscriminator",
+    "SGANGenerator",
     "SNCNNDiscriminator",
     "SNCNNGenerator",
     "SelfAttention",

@@ -21,6 +21,7 @@ from lightning_gans.variants.r3gan import R3GAN
 from lightning_gans.variants.ragan import RaGAN, RaLSGAN
 from lightning_gans.variants.rsgan import RSGAN
 from lightning_gans.variants.sagan import SAGAN
+from lightning_gans.variants.sgan import SGAN
 from lightning_gans.variants.sngan import SNGAN
 from lightning_gans.variants.topk import TopKGAN
 from lightning_gans.variants.unrolled import UnrolledGAN
@@ -44,6 +45,7 @@ __all__ = [
     "R3GAN",
     "RSGAN",
     "SAGAN",
+    "SGAN",
     "SNGAN",
     "WDCGAN",
     "WDCGANGP",

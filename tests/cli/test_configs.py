@@ -58,7 +58,12 @@ def trained(path, updates, *flags):
     make_photos("data", each=20)
     fill("images")
     number = ["--trainer.max_steps", str(updates), "--trainer.val_check_interval", str(updates)]
-    main(["fit", "--config", str(path), *number, "--data.num_eval_samples", "32", *flags])
+    wrapped = yaml.safe_load(path.read_text())["data"]["class_path"] == "FewLabels"
+    data = "--data.source" if wrapped else "--data"
+    few = ["--data.num_labels", "10"] if wrapped else []
+    sizes = [f"{data}.num_eval_samples", "32", *few]
+    flags = [flag.replace("--data.batch_size", f"{data}.batch_size") for flag in flags]
+    main(["fit", "--config", str(path), *number, *sizes, *flags])
     (folder,) = Path("runs").glob("*/version_0")
     return folder
 
@@ -103,7 +108,7 @@ def test_it_trains_and_scores(path):
 def test_it_plays_whole_rounds_and_draws(path):
     """With its own number of updates of the discriminator, and its own batches of points."""
     data = yaml.safe_load(path.read_text())["data"]["class_path"]
-    images = data in ("MNIST", "CIFAR10", "ImageFolder")
+    images = data in ("MNIST", "CIFAR10", "FewLabels", "ImageFolder")
     small = ["--data.batch_size", "4", *narrowed(path)] if images else []
     folder = trained(path, 2, *small)
     record = json.loads((folder / "run.json").read_text())

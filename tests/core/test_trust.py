@@ -57,8 +57,8 @@ CLOSED = {
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
-        *("ClassDiversity", "ClassFrechet", "CodeInformation", "CriticGap", "DigitQuality"),
-        "FeatureCoverage",
+        *("ClassDiversity", "ClassFrechet", "ClassifierAccuracy", "CodeInformation", "CriticGap"),
+        *("DigitQuality", "FeatureCoverage"),
         *("FeatureScores", "HistogramDivergence", "InceptionScores", "LabelFidelity"),
         *("ModeCoverage", "ObjectQuality", "PatchWasserstein", "PatternError"),
         *("ReconstructionError", "SlicedWasserstein", "StackedModes", "TrainingNeighbours"),
@@ -67,7 +67,7 @@ CLOSED = {
     "data": {
         *("ArrayData", "CIFAR10", "FashionMNIST", "GaussianGrid", "GaussianRing", "ImageFolder"),
         *("MNIST", "MixturePairs", "OneZeroPattern", "PacGANGrid", "PacGANRing", "PairedFolder"),
-        *("StackedMNIST", "SwissRoll", "UnpairedFolders"),
+        *("FewLabels", "StackedMNIST", "SwissRoll", "UnpairedFolders"),
         *("SyntheticData", "UniformNoise", "UnpairedSources"),  # the first is their base
         *("TransformedCIFAR10", "TransformedFashionMNIST", "TransformedMNIST"),
     },

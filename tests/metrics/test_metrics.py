@@ -201,7 +201,8 @@ def test_each_score_says_which_way_it_is_better():
             *("class_fd", "memorised", "sliced_w_patches", "fd_objects", "kl_1000"),
         },
         "high": {
-            *("modes", "modes_pacgan", "high_quality", "digit_entropy", "label_fidelity"),
+            *("accuracy", "modes", "modes_pacgan", "high_quality", "digit_entropy"),
+            "label_fidelity",
             *("reconstruction_fidelity", "is", "precision", "recall", "density", "coverage"),
             *("code_mi", "code_matched", "modes_1000"),
         },
