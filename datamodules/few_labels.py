@@ -29,7 +29,7 @@ class FewLabels(StreamData):
     with 10 labels a class, the choice alone moves the accuracy by a percent or more.
 
     Args:
-        source: the data module; it has labels.
+        source: the data module, of images with labels.
         num_labels: labels that are told, a multiple of the number of classes.
         label_seed: chooses them, not negative; no part of the run's seed. With the same seed,
             fewer are some of more.
@@ -39,8 +39,13 @@ class FewLabels(StreamData):
             a class.
     """
 
-    def __init__(self, source: ImageData, num_labels: int = 100, label_seed: int = 0) -> None:
+    def __init__(self, source: StreamData, num_labels: int = 100, label_seed: int = 0) -> None:
         super().__init__(source.batch_size, source.num_eval_samples)
+        if not isinstance(source, ImageData):
+            raise ValueError(
+                f"source: it must be data of images, such as MNIST or ImageFolder, got a "
+                f"{type(source).__name__}."
+            )
         if num_labels < 1:
             raise ValueError(f"num_labels must be at least 1, got {num_labels}.")
         if label_seed < 0:

@@ -61,8 +61,8 @@ class AdversarialModule(TermsModule):
             without.
 
     Attributes:
-        averaged: names of the networks that generate, or find what to generate from: those that
-            `GeneratorEMA` averages and that are exported.
+        averaged: names of the networks that a trained model is used for, such as the generator:
+            those that `GeneratorEMA` averages and that are exported.
         players: the players in the order of their turns, while a trainer trains the model.
         has_trained: whether a first round has been played; what fails before is bad input.
         images_per_update: rows of the batch that an update sees, over all processes.

@@ -15,12 +15,8 @@ from lightning_gans.core.network_checks import check_outputs
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, PartlyLabelled, Player, Samples
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
-from lightning_gans.networks import (
-    SGANDiscriminator,
-    SGANGenerator,
-    evaluation_mode,
-    outputs_with_features,
-)
+from lightning_gans.networks import SGANDiscriminator, SGANGenerator, evaluation_mode
+from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.shapes import check_sizes
 
 __all__ = ["SGAN", "Classified", "WithLabelled"]
@@ -109,27 +105,16 @@ class SGAN(GAN):
         check_sizes(num_classes=num_classes)
         made = build_part("loss", loss, AdversarialLoss)
         if type(made) is not NonSaturating:
-            raise ValueError(
-                "loss: that of an SGAN is fixed by its softmax over the classes, got "
-                f"{type(made).__name__}. Leave it out, or use ACGAN, which takes any."
-            )
+            given = type(made).__name__
+            raise ValueError(f"loss: SGAN's is fixed by its softmax, got {given}. Leave it out.")
         classifier = build("discriminator", discriminator, data_shape, num_outputs=num_classes)
-        super().__init__(
-            data_shape=data_shape,
-            generator=generator,
-            discriminator=classifier,
-            loss=made,
-            **kwargs,
-        )
-        check_weights(
-            unlabelled_weight=unlabelled_weight,
-            feature_weight=feature_weight,
-            adversarial_weight=adversarial_weight,
-        )
+        networks: dict[str, Any] = {"generator": generator, "discriminator": classifier}
+        super().__init__(data_shape=data_shape, loss=made, **networks, **kwargs)
+        check_weights(unlabelled_weight=unlabelled_weight, feature_weight=feature_weight)
+        check_weights(adversarial_weight=adversarial_weight)
         if feature_weight == adversarial_weight == 0:
             raise ValueError(
-                "feature_weight and adversarial_weight are both 0, so the generator has nothing "
-                "to learn from. Use 1 for one of them."
+                "feature_weight and adversarial_weight are both 0. Use 1 for one of them."
             )
         self.known_classes = num_classes
         self.unlabelled_weight = unlabelled_weight
@@ -169,15 +154,10 @@ class SGAN(GAN):
         assert isinstance(samples, WithLabelled)
         told = self.outputs(samples.labelled)["class"]
         real, fake = self.outputs(samples.real)["logit"], self.outputs(samples.fake)["logit"]
-        self.note(
-            accuracy_lab=torch.eq(told.argmax(1), samples.known).to(told.dtype),
-            fake_as_real=(fake > 0).to(fake.dtype),
-        )
+        self.note(accuracy_lab=torch.eq(told.argmax(1), samples.known).to(told.dtype))
+        self.note(fake_as_real=(fake > 0).to(fake.dtype))
         adversarial = self.unlabelled_weight / 2 * self.adversarial_d(self.loss, real, fake)
-        return {
-            "class_lab": cross_entropy(told, samples.known),
-            "adversarial_d": adversarial,
-        }
+        return {"class_lab": cross_entropy(told, samples.known), "adversarial_d": adversarial}
 
     @override
     def generator_loss(self, samples: Samples) -> dict[str, Tensor]:
@@ -215,17 +195,14 @@ class SGAN(GAN):
 
     @override
     def check(self, batch: Batch | PartlyLabelled) -> None:
-        if isinstance(batch, Batch):
-            super().check(batch)
-            check_labels(batch.real, batch.labels, self.known_classes)
-            return
-        super().check(Batch(batch.unlabelled))
-        if batch.further is None:
-            raise ValueError(
-                "data: SGAN's generator needs unlabelled samples that the discriminator has not "
-                "just seen, but batches have none with the key further. Use FewLabels, or give "
-                "another batch of unlabelled samples with this key."
-            )
-        for samples in (batch.labelled, batch.further):
-            check_samples(samples, self._sample_shape)
-        check_labels(batch.labelled, batch.labels, self.known_classes)
+        if isinstance(batch, PartlyLabelled):
+            if batch.further is None:
+                raise ValueError(
+                    "data: SGAN's generator needs unlabelled samples that the discriminator has "
+                    "not just seen, with the key further. Use FewLabels, or add such samples."
+                )
+            for samples in (batch.unlabelled, batch.further):
+                check_samples(samples, self._sample_shape)
+            batch = Batch(batch.labelled, batch.labels)
+        super().check(batch)
+        check_labels(batch.real, batch.labels, self.known_classes)

@@ -6,7 +6,7 @@ import torch
 from conftest import MadeImages, numbers
 from made import fill
 
-from datamodules import MNIST, FewLabels, ImageFolder
+from datamodules import MNIST, FewLabels, GaussianRing, ImageFolder
 from datamodules.images import ImageBytes
 from lightning_gans.core.players import Batch, PartlyLabelled, read_batch
 
@@ -136,6 +136,10 @@ def test_what_is_there_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (
+            lambda: FewLabels(GaussianRing()),
+            "source: it must be data of images",
+        ),
         (lambda: FewLabels(MNIST(), 0), "num_labels must be at least 1, got 0"),
         (lambda: FewLabels(MNIST(), 10, -1), "label_seed must be at least 0, got -1"),
         (lambda: few(num_labels=25), "25 labels cannot be shared out evenly among 10 .* of 10"),

@@ -372,7 +372,7 @@ OTHER_LOSSES = sorted(
 
 @pytest.mark.parametrize("name", OTHER_LOSSES)
 def test_every_other_loss_is_refused_by_its_name(name):
-    with pytest.raises(ValueError, match=f"loss: .* fixed by its softmax .* got {name}. Leave"):
+    with pytest.raises(ValueError, match=f"loss: .* fixed by its softmax, got {name}. Leave"):
         SGAN(data_shape=(2,), loss=getattr(losses, name))
 
 
@@ -382,7 +382,7 @@ def test_every_other_loss_is_refused_by_its_name(name):
         (lambda: points(unlabelled_weight=-1), "unlabelled_weight must be at least 0, got -1"),
         (lambda: points(feature_weight=math.inf), "feature_weight must be at least 0, got inf"),
         (lambda: points(adversarial_weight=-0.1), "adversarial_weight must be at least 0"),
-        (lambda: points(feature_weight=0), "both 0, so the generator has nothing to learn from"),
+        (lambda: points(feature_weight=0), "feature_weight and adversarial_weight are both 0"),
         (lambda: SGAN(data_shape=(2,), num_classes=0), "num_classes must be at least 1, got 0"),
         (lambda: GaussianNoise(-1), "sd must be at least 0, got -1"),
         (lambda: SGANDiscriminator((2,), []), r"hidden: it needs a layer.* got \[\]"),
@@ -416,7 +416,7 @@ def loader(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"further": None}, "none with the key further. Use FewLabels"),
+        ({"further": None}, "with the key further. Use FewLabels"),
         ({"labels": torch.arange(6)}, "labels go from 0 to 5, but the model has num_classes 3"),
         ({"labels": torch.zeros(6)}, "labels must be torch.int64"),
         ({"labelled": torch.randn(6, 3)}, r"samples have shape \(3,\), but the generator makes"),
