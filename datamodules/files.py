@@ -29,7 +29,7 @@ class ImageFiles:
 
     Args:
         paths: one file an image.
-        size: (H, W) of the result.
+        size: (H, W) of the result; None leaves each image as large as it is.
         channels: 1 for grey, 3 for RGB.
         crop: (H, W) of what is cut from the centre first, or None.
         labels: int64, shape (N,), or None.
@@ -38,7 +38,7 @@ class ImageFiles:
     def __init__(
         self,
         paths: Sequence[Path],
-        size: tuple[int, int],
+        size: tuple[int, int] | None,
         channels: int,
         crop: tuple[int, int] | None = None,
         labels: Tensor | None = None,
@@ -53,7 +53,7 @@ class ImageFiles:
         return len(self.paths)
 
     def read(self, rows: Tensor) -> Tensor:
-        """Returns the images of some rows, uint8, shape (N, C, H, W).
+        """Returns the images of some rows, which have one size, uint8, shape (N, C, H, W).
 
         Raises:
             UnreadableImageError: as `decode`.
@@ -75,11 +75,28 @@ class ImageFiles:
                 f"{shown(path)} cannot be read as an image: {error}"
             ) from error
         image = self.cut(image, path)
-        height, width = self.size
         image = image.convert("L" if self.channels == 1 else "RGB")
-        image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
-        pixels = np.array(image, np.uint8).reshape(height, width, self.channels)
+        if self.size is not None:
+            height, width = self.size
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+        pixels = np.array(image, np.uint8).reshape(image.height, image.width, self.channels)
         return torch.from_numpy(pixels).movedim(-1, 0)
+
+    def shape(self, row: int) -> tuple[int, int, int]:
+        """Returns (C, H, W) of a file by its header: 1 for grey or else 3, and its sides upright.
+
+        Raises:
+            UnreadableImageError: if it is no image.
+        """
+        path = self.paths[row]
+        try:
+            with Image.open(path) as image:
+                channels = 1 if Image.getmodebase(image.mode) == "L" else 3
+                return channels, *_upright_size(image)
+        except Exception as error:  # there is no telling what a decoder stumbles over
+            raise UnreadableImageError(
+                f"{shown(path)} cannot be read as an image: {error}"
+            ) from error
 
     def glance(self, row: int) -> None:
         """Looks at the header and the end of a file, and decodes it only if they look odd.

@@ -13,7 +13,7 @@ from datamodules.images import ImageData, ImagePart
 from datamodules.reading import FolderReader
 from datamodules.stream import EVALUATION_DATA, generator_for
 
-__all__ = ["ImageFolder"]
+__all__ = ["ImageFolder", "classes_of"]
 
 
 class ImageFolder(ImageData):
@@ -104,7 +104,7 @@ class ImageFolder(ImageData):
         if hasattr(self, "training"):
             return
         paths = image_paths(self.path)
-        self.classes, labels = _classes(self.path, paths)
+        self.classes, labels = classes_of(self.path, paths)
         channels, *size = self.data_shape
         files = ImageFiles(paths, (size[0], size[1]), channels, self.crop, labels)
         (source,) = self._reader.read(str(self.path), self.trainer, files)
@@ -118,8 +118,16 @@ class ImageFolder(ImageData):
         self.held_out = ((source, validation), (source, rest[:held_out]), (source, test))
 
 
-def _classes(folder: Path, paths: Sequence[Path]) -> tuple[list[str], Tensor | None]:
-    """Returns the names of the classes and the label of each file, if there are two classes."""
+def classes_of(folder: Path, paths: Sequence[Path]) -> tuple[list[str], Tensor | None]:
+    """Returns the names of the classes and the label of each file, if there are two classes.
+
+    Args:
+        folder: whose folders are the classes, if all files are below these.
+        paths: of the files.
+
+    Returns:
+        The names, and the labels, int64, shape (N,); no names and None without classes.
+    """
     parts = [path.relative_to(folder).parts for path in paths]
     names = sorted({part[0] for part in parts})
     if len(names) < 2 or any(len(part) < 2 for part in parts):

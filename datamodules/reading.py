@@ -65,7 +65,7 @@ class FolderReader:
         keeps = self.cache
         if keeps is None:
             number = sum(map(len, sets))
-            needed = sum(len(files) * files.channels * math.prod(files.size) for files in sets)
+            needed = sum(len(files) * files.channels * math.prod(_sides(files)) for files in sets)
             free = _available_memory()
             keeps = needed * processes <= free / 2
             if trainer is not None:  # memory that one process takes is no longer free
@@ -80,7 +80,7 @@ class FolderReader:
         return [read(files, workers) for files in sets]
 
     def _kept(self, files: ImageFiles, workers: int) -> ImageBytes:
-        images = torch.empty((len(files), files.channels, *files.size), dtype=torch.uint8)
+        images = torch.empty((len(files), files.channels, *_sides(files)), dtype=torch.uint8)
 
         def keep(row: int) -> None:
             images[row] = files.decode(row)
@@ -136,6 +136,12 @@ class FolderReader:
         if bad:
             rank_zero_only(print)(f"left out {len(bad):,} of {number:,} images: {bad[0]}")
         return [row for row, text in enumerate(problems) if text is None]
+
+
+def _sides(files: ImageFiles) -> tuple[int, int]:
+    """Returns height and width that a data module scales all its images to."""
+    assert files.size is not None
+    return files.size
 
 
 def _available_cores() -> int:

@@ -2,13 +2,15 @@
 
 import csv
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from tempfile import mkdtemp
 from typing import IO, Any
 
-__all__ = ["LOGGED", "PARTIAL", "is_overgrown", "read_rows", "replacing"]
+__all__ = ["LOGGED", "PARTIAL", "filling", "is_overgrown", "read_rows", "replacing"]
 
 PARTIAL = ".part"
 """Ends the name of a file that is being written."""
@@ -38,6 +40,26 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Makes a folder, which is there once it is wholly filled, or else not at all.
+
+    It is filled beside its place, under a name that no other process uses.
+
+    Args:
+        folder: that is not there yet.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))
+    try:
+        partial.chmod(0o755)
+        yield partial
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

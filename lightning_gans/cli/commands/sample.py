@@ -1,11 +1,9 @@
 """``lightning-gans sample``: a picture, a folder of images, an array or an animation."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import isqrt
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -28,7 +26,7 @@ from lightning_gans.cli.places import check_out
 from lightning_gans.core.exports import is_export
 from lightning_gans.core.gan import GAN
 from lightning_gans.errors import InputError, printable
-from lightning_gans.files import PARTIAL, replacing
+from lightning_gans.files import filling, replacing
 from lightning_gans.progress import Work
 from lightning_gans.sampling import Refiner
 
@@ -154,15 +152,8 @@ def _save_images(images: Tensor, limits: tuple[float, float], folder: Path, work
         raise InputError(
             f"out: samples of shape {tuple(images.shape[1:])} are not images. Use a .npy file."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))
-    try:
-        partial.chmod(0o755)
-        pixels = to_bytes(images, limits).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
-        work.total, work.unit = len(pixels), "images"
+    pixels = to_bytes(images, limits).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+    work.total, work.unit = len(pixels), "images"
+    with filling(folder) as partial:
         for index, image in enumerate(work.over(pixels)):
             save_picture(image, partial / f"{index:06d}.png")
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
