@@ -3,6 +3,7 @@
 from lightning_gans.networks.attention import SAGANDiscriminator, SAGANGenerator, SelfAttention
 from lightning_gans.networks.autoencoder import Autoencoder, AutoencoderGenerator
 from lightning_gans.networks.conditioning import JoinLabels
+from lightning_gans.networks.coupled import CoupledDiscriminator, CoupledGenerator
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
 from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.infogan import (
@@ -18,24 +19,34 @@ from lightning_gans.networks.minibatch import (
 )
 from lightning_gans.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_gans.networks.normalized import GradientNormalization, SpectralNorm
+from lightning_gans.networks.patch import PatchDiscriminator
 from lightning_gans.networks.projection import ConditionalBatchNorm2d
 from lightning_gans.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gans.networks.resnet import ResNetCritic, ResNetDiscriminator, ResNetGenerator
 from lightning_gans.networks.sgan import GaussianNoise, SGANDiscriminator, SGANGenerator
 from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
 from lightning_gans.networks.stacked import StackedDiscriminator, StackedGenerator
+from lightning_gans.networks.translators import (
+    LocalTranslator,
+    MLPTranslator,
+    ResNetTranslator,
+    SmallTranslator,
+)
 from lightning_gans.networks.tutorial import (
     GlobalPoolDiscriminator,
     GlobalPoolGenerator,
     MaxPoolDiscriminator,
     MaxPoolGenerator,
 )
+from lightning_gans.networks.unet import UNetTranslator
 from lightning_gans.networks.vae import VAEEncoder, VAEGenerator
 
 __all__ = [
     "Autoencoder",
     "AutoencoderGenerator",
     "ConditionalBatchNorm2d",
+    "CoupledDiscriminator",
+    "CoupledGenerator",
     "DCGANCritic",
     "DCGANDiscriminator",
     "DCGANGenerator",
@@ -46,18 +57,22 @@ __all__ = [
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "JoinLabels",
+    "LocalTranslator",
     "MLPDiscriminator",
     "MLPGenerator",
+    "MLPTranslator",
     "MaxPoolDiscriminator",
     "MaxPoolGenerator",
     "MinibatchDiscrimination",
     "MinibatchFeatures",
     "MinibatchStdDev",
+    "PatchDiscriminator",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResNetCritic",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "ResNetTranslator",
     "SAGANDiscriminator",
     "SAGANGenerator",
     "SGANDiscriminator",
@@ -66,9 +81,11 @@ __all__ = [
     "SNCNNGenerator",
     "SelfAttention",
     "SeparatePosterior",
+    "SmallTranslator",
     "SpectralNorm",
     "StackedDiscriminator",
     "StackedGenerator",
+    "UNetTranslator",
     "VAEEncoder",
     "VAEGenerator",
     "evaluation_mode",

@@ -11,10 +11,10 @@ from lightning_gans.networks.conditioning import Conditional
 from lightning_gans.networks.endings import ending, range_of
 from lightning_gans.networks.shapes import check_sizes
 
-__all__ = ["MLPDiscriminator", "MLPGenerator"]
+__all__ = ["MLPDiscriminator", "MLPGenerator", "hidden_layers"]
 
 
-def _hidden_layers(
+def hidden_layers(
     sizes: Sequence[int],
     activation: Callable[[], nn.Module],
     normalization: Callable[[int], nn.Module] | None,
@@ -23,6 +23,14 @@ def _hidden_layers(
 
     The first one is not normalised: the usual form, since statistics of the input itself
     (a latent, a data point) carry what the network is to read.
+
+    Args:
+        sizes: of the input and of each hidden layer.
+        activation: after every layer.
+        normalization: called with the number of units, before the activation; none if it is None.
+
+    Raises:
+        ValueError: if a layer has no units.
     """
     if any(size < 1 for size in sizes):
         raise ValueError(f"hidden: every layer needs at least 1 unit, got {list(sizes[1:])}.")
@@ -79,7 +87,7 @@ class MLPGenerator(Conditional):
     ) -> None:
         super().__init__(num_classes, embedding_dim)
         sizes = [latent_dim + self.label_size, *hidden]
-        layers = _hidden_layers(sizes, activation, normalization)
+        layers = hidden_layers(sizes, activation, normalization)
         layers.append(nn.Linear(sizes[-1], prod(data_shape)))
         layers += ending(output)
         self.output_range = range_of(layers[-1])
@@ -127,7 +135,7 @@ class MLPDiscriminator(Conditional):
         super().__init__(num_classes, embedding_dim)
         check_sizes(num_outputs=num_outputs)
         sizes = [prod(data_shape) + self.label_size, *hidden]
-        layers = _hidden_layers(sizes, activation, normalization)
+        layers = hidden_layers(sizes, activation, normalization)
         layers.append(nn.Linear(sizes[-1], num_outputs))
         self.layers = nn.Sequential(nn.Flatten(), *layers, *ending(output, num_outputs))
 
