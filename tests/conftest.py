@@ -18,9 +18,21 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from torch import Tensor, nn
 
-from datamodules import FewLabels, GaussianRing
+from datamodules import FewLabels, GaussianRing, UnpairedSources
 from datamodules.images import ImageBytes, ImageData
-from lightning_gans import BEGAN, CVAEGAN, EBGAN, GAN, SAGAN, SGAN, SNGAN
+from datamodules.translation import TranslationData
+from lightning_gans import (
+    BEGAN,
+    CVAEGAN,
+    EBGAN,
+    GAN,
+    SAGAN,
+    SGAN,
+    SNGAN,
+    CoGAN,
+    CycleGAN,
+    Pix2Pix,
+)
 from lightning_gans.networks import DCGANDiscriminator, MLPDiscriminator, MLPGenerator
 
 torch.set_num_threads(1)
@@ -144,6 +156,18 @@ class MadeImages(ImageData):
         self.held_out = ((self.training, rows), (self.training, rows + 16), (self.training, rows))
 
 
+class MadePairs(TranslationData):
+    """Random images, each its own translation."""
+
+    def __init__(self, data_shape=(1, 32, 32)) -> None:
+        super().__init__(True, "a_to_b", (-1.0, 1.0), 2, 16)
+        self.describe(data_shape, data_shape)
+
+    def setup(self, stage: str | None = None) -> None:
+        images = MadeImages(self.data_shape).training
+        self.serve(*[(images, images)] * 4)
+
+
 def numbers(batch: Any) -> list[int]:
     """Returns the numbers of the made images in a batch of bytes."""
     images = batch if isinstance(batch, Tensor) else batch[0]
@@ -157,6 +181,10 @@ def fitting_data(variant: type[GAN]) -> Any:
         return FewLabels(MadeImages(value_range=(0.0, 1.0)), num_labels=10)
     if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN):
         return MadeImages()
+    if variant is Pix2Pix:
+        return MadePairs()
+    if variant in (CoGAN, CycleGAN):
+        return UnpairedSources(*(MadeImages((1, 28, 28), batch_size=4) for _ in "ab"))
     if variant is SAGAN:
         return MadeImages((1, 28, 28), batch_size=2)
     if classes is not None and classes.default is not None:

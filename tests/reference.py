@@ -13,14 +13,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import shown
 import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softmax
 from torch.nn.utils import parametrize
 
-from datamodules import GaussianRing, SwissRoll, UnpairedSources
+from datamodules import GaussianRing, MixturePairs, SwissRoll, UnpairedSources
 from lightning_gans import (
     ACGAN,
     BEGAN,
@@ -44,12 +43,15 @@ from lightning_gans import (
     WGANGP,
     WGANLP,
     AdversarialModule,
+    CoGAN,
     CramerGAN,
+    CycleGAN,
     FisherGAN,
     HingeGAN,
     InfoGAN,
     MinimaxGAN,
     PacGAN,
+    Pix2Pix,
     RaGAN,
     RaLSGAN,
     TopKGAN,
@@ -60,12 +62,15 @@ from lightning_gans import (
 )
 from lightning_gans.augment import InstanceNoise
 from lightning_gans.callbacks import Lookahead, Schedule
+from lightning_gans.core.domains import TwoDomainModule
 from lightning_gans.core.priors import CodePrior, NormalPrior
 from lightning_gans.losses import MMD, Cramer, LeastSquares, NonSaturating
 from lightning_gans.networks import (
     GradientNormalization,
     MinibatchDiscrimination,
     MinibatchStdDev,
+    MLPDiscriminator,
+    MLPTranslator,
     R3GANDiscriminator,
     R3GANGenerator,
     SeparatePosterior,
@@ -326,6 +331,10 @@ class Adaptive:
     def number(self, of: str) -> float:
         return self.numbers.setdefault(of, 0.0)
 
+    def state(self, of: str) -> dict[str, float]:
+        """What the loss of a discriminator remembers, by the names of the library."""
+        return {self.name: self.numbers[of]}
+
 
 class Fisher(Adaptive):
     name = "multiplier"
@@ -366,10 +375,16 @@ class Equilibrium(Adaptive):
         ranks = 0
         for of, energies in self.fooled.items():
             ranks = len(energies)
-            real = self.noted[of][-ranks:]  # of the discriminator's last update
+            # Of the discriminator's last update, if it has made one yet.
+            real = self.noted.get(of, [0.0] * ranks)[-ranks:]
             balance = sum(0.5 * r - f for r, f in zip(real, energies, strict=True)) / ranks
-            self.numbers[of] = min(max(self.numbers[of] + self.rate * balance, 0.0), 1.0)
+            self.numbers[of] = min(max(self.number(of) + self.rate * balance, 0.0), 1.0)
+            self.ranks = ranks
         self.fooled = {}
+
+    def state(self, of: str) -> dict[str, float]:
+        last = self.noted[of][-self.ranks :]
+        return {**super().state(of), "real": sum(last) / len(last)}
 
 
 ADAPTIVE = {
@@ -817,19 +832,55 @@ def with_encoder(nets, game, n_critic):
     ]
 
 
+class Past:
+    """Samples of the past, a list: what a discriminator sees again."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.samples: list[Tensor] = []
+
+    def exchange(self, new):
+        places = torch.randint(self.size, (len(new),)).tolist()
+        coins = torch.rand(len(new), dtype=torch.float64).tolist()
+        shown = []
+        for sample, place, coin in zip(new, places, coins, strict=True):
+            if len(self.samples) < self.size:
+                self.samples.append(sample)
+                shown.append(sample)
+            elif coin < 0.5:
+                shown.append(self.samples[place])
+                self.samples[place] = sample
+            else:
+                shown.append(sample)
+        return torch.stack(shown)
+
+
+PAST = {"a": Past(8), "b": Past(8)}
+
+
 def between_domains(nets, game, n_critic):
-    """Two generators between two domains, and a discriminator for each."""
-    ways = ("a", "to_a", "critic_a"), ("b", "to_b", "critic_b")
+    """Translators between two domains, and a discriminator for each, which plays after them."""
+    ways = ("a", "to_a", "discriminator_a"), ("b", "to_b", "discriminator_b")
+    waiting = []  # what has just been made, by the processes in turn
+    for past in PAST.values():
+        past.samples.clear()
 
     def draw(a, b):
-        return a, b, nets["to_a"](b), nets["to_b"](a)
+        made = a, b, nets["to_a"](b), nets["to_b"](a)
+        if n_critic == 1:
+            waiting.append([part.detach() for part in made])
+        return made
 
-    def critic_loss(a, b, fake_a, fake_b):
+    def draw_past(a, b):
+        a, b, fake_a, fake_b = waiting.pop(0) if n_critic == 1 else draw(a, b)
+        return a, b, PAST["a"].exchange(fake_a.detach()), PAST["b"].exchange(fake_b.detach())
+
+    def discriminator_loss(a, b, fake_a, fake_b):
         total = 0
         for real, fake, (_, _, name) in zip((a, b), (fake_a, fake_b), ways, strict=True):
-            critic, fake = nets[name], fake.detach()
-            total = total + game.d(critic(real), critic(fake), name)
-            total = total + game.regularized(critic, lambda x, index, c=critic: c(x), real, fake)
+            read = nets[name]
+            total = total + 0.6 * game.d(read(real), read(fake), name)
+            total = total + game.regularized(read, lambda x, index, c=read: c(x), real, fake)
         return total
 
     def translator_loss(a, b, fake_a, fake_b):
@@ -838,11 +889,67 @@ def between_domains(nets, game, n_critic):
             for real, fake, (_, _, name) in zip((a, b), (fake_a, fake_b), ways, strict=True)
         )
         back = (nets["to_a"](fake_b) - a).abs().mean() + (nets["to_b"](fake_a) - b).abs().mean()
-        return fooled + 10 * back
+        same = (nets["to_a"](a) - a).abs().mean() + (nets["to_b"](b) - b).abs().mean()
+        return 0.9 * fooled + 3 * back + 0.7 * same
 
     return [
-        Side(("critic_a", "critic_b"), draw, critic_loss),
         Side(("to_a", "to_b"), draw, translator_loss),
+        Side(("discriminator_a", "discriminator_b"), draw_past, discriminator_loss, n_critic),
+    ]
+
+
+def with_pairs(nets, game, n_critic):
+    """The discriminator reads what was given beside what was made of it."""
+
+    def draw(source, target):
+        return source, target, nets["generator"](source)
+
+    def critic(x, index=None):
+        return nets["discriminator"](x)
+
+    def discriminator_loss(source, target, fake):
+        real, fake = (torch.cat([source, x], 1) for x in (target, fake.detach()))
+        penalty = game.regularized(nets["discriminator"], critic, real, fake)
+        return 0.6 * game.d(critic(real), critic(fake)) + penalty
+
+    def generator_loss(source, target, fake):
+        outputs = (critic(torch.cat([source, x], 1)) for x in (fake, target))
+        return 0.9 * game.g(*outputs) + 3 * (fake - target).abs().mean()
+
+    return [
+        Side(("discriminator",), draw, discriminator_loss, n_critic),
+        Side(("generator",), draw, generator_loss),
+    ]
+
+
+def with_two_kinds(nets, game, n_critic):
+    """One latent makes a sample of each kind, each with a discriminator of its own."""
+
+    def draw(a, b):
+        pairs = nets["generator"](noise(len(a)))
+        return a, b, pairs[:, :2], pairs[:, 2:]
+
+    def judged(a, b, fake_a, fake_b):
+        return zip("ab", (a, b), (fake_a, fake_b), strict=True)
+
+    def discriminator_loss(*seen):
+        total = 0
+        for name, real, fake in judged(*seen):
+            read, fake = getattr(nets["discriminator"], name), fake.detach()
+            total = total + 0.6 * game.d(read(real), read(fake), name)
+            total = total + game.regularized(read, lambda x, index, c=read: c(x), real, fake)
+        return total
+
+    def generator_loss(*seen):
+        fooled = 0
+        for name, real, fake in judged(*seen):
+            read = getattr(nets["discriminator"], name)
+            fooled = fooled + game.g(read(fake), read(real), name)
+        return 0.9 * fooled
+
+    return [
+        Side(("discriminator",), draw, discriminator_loss, n_critic),
+        Side(("generator",), draw, generator_loss),
     ]
 
 
@@ -930,18 +1037,52 @@ class Structure:
     data: Callable[[], GaussianRing] | None = None
 
     @property
+    def has_two_kinds(self) -> bool:
+        """Whether it is about two kinds of samples."""
+        return issubclass(self.variant, TwoDomainModule)
+
+    @property
     def makes_its_own(self) -> bool:
-        """Whether the variant makes its networks itself, and has other arguments than a GAN."""
-        return not issubclass(self.variant, GAN)
+        """Whether the variant makes its networks itself."""
+        return self.variant is CycleGAN
+
+
+TWO_WEIGHTS = {"adversarial_weight": 0.9, "discriminator_weight": 0.6}
+CYCLE = {
+    "translator": partial(MLPTranslator, hidden=[8], activation=nn.Tanh),
+    "discriminator": partial(MLPDiscriminator, hidden=[8], activation=nn.Tanh),
+    "cycle_weight": 3.0,
+    "identity_weight": 0.7,
+    "history_size": PAST["a"].size,
+    **TWO_WEIGHTS,
+}
 
 
 def translators(num_classes: int) -> dict[str, nn.Module]:
     """The networks that CycleGAN makes."""
-    model = CycleGAN(data_shape=(2,))
-    return {name: getattr(model, name) for name in ("to_a", "to_b", "critic_a", "critic_b")}
+    model = CycleGAN(data_shape=(2,), **CYCLE)
+    names = "to_a", "to_b", "discriminator_a", "discriminator_b"
+    return {name: getattr(model, name) for name in names}
 
 
-CycleGAN = shown.module("cyclegan").CycleGAN
+def two_for_pairs(num_classes: int) -> dict[str, nn.Module]:
+    return {
+        "generator": nn.Sequential(*layers(2, 2)),
+        "discriminator": nn.Sequential(*layers(4, 1)),
+    }
+
+
+def coupled(num_classes: int) -> dict[str, nn.Module]:
+    """A generator of pairs, and discriminators with their last layer in common."""
+    first, second, activation, *last = nn.Linear(2, 8), *layers(2, 1)
+    judges = {"a": nn.Sequential(first, activation, *last)}
+    judges["b"] = nn.Sequential(second, activation, *last)
+    return {
+        "generator": nn.Sequential(*layers(2, 4)),
+        "discriminator": nn.ModuleDict(judges),
+    }
+
+
 STRUCTURES = {
     "GAN": Structure(GAN, plain),
     "CGAN": Structure(CGAN, plain, num_classes=3),
@@ -952,11 +1093,10 @@ STRUCTURES = {
     ),
     "PacGAN": Structure(PacGAN, with_packs, two_with_packs, 0, {"pack_size": 3}),
     "InfoGAN": Structure(InfoGAN, with_codes, two_with_codes, 0, CODES),
-    "CycleGAN": Structure(
-        CycleGAN,
-        between_domains,
-        translators,
-        optimizer=partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999)),
+    "CycleGAN": Structure(CycleGAN, between_domains, translators, 0, CYCLE),
+    "Pix2Pix": Structure(Pix2Pix, with_pairs, two_for_pairs, 0, {"l1_weight": 3.0, **TWO_WEIGHTS}),
+    "CoGAN": Structure(
+        CoGAN, with_two_kinds, coupled, 0, {"prior": NormalPrior(2), **TWO_WEIGHTS}
     ),
 }
 
@@ -1011,13 +1151,13 @@ class Game:
         """Those of the loss, by their names in the model."""
         if self.loss not in ADAPTIVE:
             return {}
-        loss = ADAPTIVE[self.loss]
-        found = [
-            torch.tensor(loss.numbers[of], dtype=torch.float64) for of in sorted(loss.numbers)
-        ]
-        if self.structure.makes_its_own:
-            return {f"losses.{index}.{loss.name}": value for index, value in enumerate(found)}
-        return {f"loss.{loss.name}": value for value in found}
+        loss, several = ADAPTIVE[self.loss], self.structure.has_two_kinds
+        found = {}
+        for index, of in enumerate(sorted(loss.numbers)):
+            prefix = f"losses.{index}" if several else "loss"
+            for name, value in loss.state(of).items():
+                found[f"{prefix}.{name}"] = torch.tensor(value, dtype=torch.float64)
+        return found
 
     @property
     def num_classes(self) -> int:
@@ -1054,11 +1194,13 @@ class Game:
     @property
     def most_updates(self) -> int:
         """n_critic at most."""
-        return 1 if self.structure.makes_its_own else 3
+        return 3
 
     def data(self):
-        if self.structure.makes_its_own:
-            sizes = {"batch_size": BATCH, "num_eval_samples": 16}
+        sizes = {"batch_size": BATCH, "num_eval_samples": 16}
+        if self.structure.variant is Pix2Pix:
+            return MixturePairs(paired=True, **sizes)
+        if self.structure.has_two_kinds:
             return UnpairedSources(GaussianRing(**sizes), SwissRoll(**sizes))
         own = self.structure.data
         return data(self.num_classes) if own is None else own()
@@ -1067,7 +1209,7 @@ class Game:
         networks = self.networks()
         if self.structure.makes_its_own:
             torch.manual_seed(SEED)
-            return self.structure.variant(data_shape=(2,), **deepcopy(self.arguments))
+            networks = {}
         others = {} if "classifier" not in networks else {"optimizer_c": OPTIMIZER}
         classes = {"num_classes": self.num_classes} if self.num_classes else {}
         return self.structure.variant(
@@ -1097,6 +1239,12 @@ class Game:
 
     def state(self) -> dict[str, Tensor]:
         """What the checkpoint has beside the weights of the networks."""
+        if self.structure.makes_its_own:
+            found = {}
+            for index, past in enumerate(PAST.values()):
+                found[f"history.{index}.samples"] = torch.stack(past.samples)
+                found[f"history.{index}.number"] = torch.tensor(len(past.samples))
+            return found
         if not self.remembers:
             return {}
         averages, updates = self.memory.averages, torch.tensor(self.memory.updates)
@@ -1243,6 +1391,10 @@ GAMES = {
     "GAN with a schedule in images": Game(STRUCTURES["GAN"], fading=250),
     "CycleGAN": game("CycleGAN", "LeastSquares"),
     "CycleGAN with a penalty": game("CycleGAN", "Wasserstein", PENALTY),
+    "Pix2Pix": game("Pix2Pix", "NonSaturating"),
+    "Pix2Pix with a penalty": game("Pix2Pix", "Wasserstein", PENALTY),
+    "CoGAN": game("CoGAN", "NonSaturating"),
+    "CoGAN with a penalty": game("CoGAN", "Wasserstein", PENALTY),
 }
 """One row each: what the variants are by default, and how they go together."""
 GAMES["R3GAN with its networks"] = on(grouped, GAMES["R3GAN"])
@@ -1406,5 +1558,5 @@ def tolerance(game: Game, name: str, usual: float) -> float:
     rounding error, which Adam scales up.
     """
     relative = game.loss in RELATIVE
-    last = name.startswith(("discriminator", "critic")) and name.endswith(("2.bias", "5.bias"))
+    last = name.startswith("discriminator") and name.endswith(("2.bias", "3.bias"))
     return 1e-8 if relative and last else usual

@@ -195,14 +195,6 @@ def test_what_is_shown_trains_and_is_opened_again(capsys):
     assert "resuming from" in capsys.readouterr().out
 
 
-LENGTHS = {"cyclegan": 70}
-
-
-@pytest.mark.parametrize("name", LENGTHS)
-def test_structures_that_are_shown_are_short(name):
-    assert len([line for line in shown.sources()[name].splitlines() if line]) <= LENGTHS[name]
-
-
 @pytest.mark.parametrize("name", ["start", "tutorials"])
 def test_both_languages_say_the_same(name):
     """As far as can be told: the same commands, headings, tables, code and links."""

@@ -5,6 +5,7 @@ that the same value always gets the same colour and the same place.
 """
 
 from collections.abc import Callable, Sequence
+from math import pi
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "beside_neighbours",
     "image_grid",
     "level_sets",
+    "moved",
     "overview",
     "points",
     "profiles",
@@ -164,6 +166,40 @@ def beside(
     axes.tick_params(labelleft=False)
     figure.colorbar(filled, cax=figure.add_axes((0.9, 0.075, 0.02, 0.835)))
     return rendered(figure)
+
+
+def moved(
+    source: Tensor,
+    made: Tensor,
+    real: Tensor,
+    value_range: tuple[float, float],
+    *,
+    title: str = "",
+) -> Picture:
+    """Returns points on the left, and on the right where each has been moved to, in its colour.
+
+    The colour tells in which direction from the middle of all of them a point lies.
+
+    Args:
+        source: shape (N, 2).
+        made: shape (N, 2).
+        real: in grey behind those that were moved, shape (M, 2).
+        value_range: of both axes.
+        title: above the right one.
+    """
+    low, high = value_range
+    x, y = (source - (low + high) / 2).float().cpu().unbind(1)
+    colours = torch.atan2(y, x)
+    halves = []
+    for where, behind, name in ((source, real[:0], "before"), (made, real, title)):
+        figure, axes = _square(value_range, name)
+        axes.scatter(*behind.float().cpu().unbind(1), s=4, c=REAL, linewidths=0)
+        axes.scatter(
+            *where.float().cpu().unbind(1),
+            **{"s": 4, "c": colours, "cmap": "hsv", "vmin": -pi, "vmax": pi, "linewidths": 0},
+        )
+        halves.append(rendered(figure))
+    return side_by_side(*halves)
 
 
 def overview(

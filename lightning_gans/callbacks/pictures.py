@@ -15,7 +15,7 @@ from lightning_gans.callbacks.evaluation import Evaluation
 from lightning_gans.core.batch_checks import check_kind
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.players import Record
-from lightning_gans.core.showing import Beside, Comparison, Drawing, Grid, Levels
+from lightning_gans.core.showing import Beside, Comparison, Drawing, Grid, Levels, Moved
 from lightning_gans.files import LOGGED, read_rows
 from lightning_gans.metrics import range_of
 
@@ -206,6 +206,8 @@ def draw(what: Drawing, value_range: tuple[float, float], *, title: str = "") ->
     if isinstance(what, Beside):
         pair = [(part.score, part.fake, part.real, part.note) for part in (what.left, what.right)]
         return drawing.beside(pair, value_range, what.limits)
+    if isinstance(what, Moved):
+        return drawing.moved(what.source, what.made, what.real, value_range, title=title)
     return drawing.overview(what.fake, what.real, value_range, title=title)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "check_packs",
     "check_rows",
     "check_samples",
+    "check_sides",
 ]
 
 LARGEST = 1e9
@@ -125,6 +126,25 @@ def check_samples(real: Tensor, shape: tuple[int, ...]) -> None:
             f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes samples "
             f"of shape {shape}."
         )
+
+
+def check_sides(record: Record, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Refuses samples of two kinds of other shapes than a model was made for.
+
+    Args:
+        record: with the samples of the one and of the other kind first.
+        shapes: of one sample of each kind.
+    """
+    for (name, samples), shape in zip(vars(record).items(), shapes, strict=False):
+        if not samples.is_floating_point():
+            raise ValueError(
+                f"data: samples must be floating-point numbers, but {name} is {samples.dtype}."
+            )
+        if tuple(samples.shape[1:]) != shape:
+            raise ValueError(
+                f"data: samples of {name} have shape {tuple(samples.shape[1:])}, but the model "
+                f"was made for shape {shape} (data_shapes)."
+            )
 
 
 def check_packs(number: int, pack_size: int, group_size: int) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "build",
     "build_part",
     "check_makes",
+    "check_makes_two",
     "check_sources",
     "check_updates",
     "check_weights",
@@ -101,6 +102,24 @@ def check_makes(**makes: object) -> None:
     for name, make in makes.items():
         if not callable(make):
             raise ValueError(f"{name} must make an optimizer from parameters, got {make}.")
+
+
+def check_makes_two(model: str, **sources: object) -> None:
+    """Refuses a network where a model makes two of a kind, each with weights of its own.
+
+    Args:
+        model: its name.
+        sources: what makes the networks, by argument.
+
+    Raises:
+        ValueError: if one is a network.
+    """
+    for name, source in sources.items():
+        if isinstance(source, nn.Module):
+            raise ValueError(
+                f"{name}: a {model} makes two of them, got a {type(source).__name__}. Use what "
+                "makes one, such as its class."
+            )
 
 
 def check_sources(

@@ -145,8 +145,10 @@ class CheckpointedModule(LightningModule):
         given = inspect.signature(type(self).__init__).bind(self, *arguments, **keywords)
         chosen = _by_name(given)
         given.apply_defaults()
-        values = given_hyperparameters.get() or _by_name(given)
-        values = {k: v for k, v in values.items() if not k.startswith("_")}  # Lightning's own
+        taken = _by_name(given)
+        values = given_hyperparameters.get() or taken
+        # Lightning adds names of its own, and what the data tells to models that do not ask.
+        values = {k: v for k, v in values.items() if k in taken}
         set_hyperparameters(self, {k: v for k, v in values.items() if _is_plain(v)})
         self._objects = [
             name

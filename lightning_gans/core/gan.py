@@ -37,7 +37,6 @@ from lightning_gans.networks import (
     MLPDiscriminator,
     MLPGenerator,
     evaluation_mode,
-    outputs_with_features,
 )
 from lightning_gans.networks.independence import treats_samples_alone
 from lightning_gans.networks.inspect import compares_samples, group_size_of
@@ -214,13 +213,9 @@ class GAN(LatentModule):
         """
         x = packed(self.augmented(x), self.pack_size)
         conditional = self.num_classes is not None and self.label_conditioning
-        arguments: Any = (x, labels) if conditional else (x,)
-        if not self._reads_features:
-            return Outputs.split(self.discriminator(*arguments), len(x), self._sizes)
-        outputs, features = outputs_with_features(self.discriminator, *arguments)
-        named = Outputs.split(outputs, len(x), self._sizes)
-        named["features"] = features
-        return named
+        read = (labels,) if conditional else ()
+        network, sizes = self.discriminator, self._sizes
+        return Outputs.of(network, x, *read, sizes=sizes, features=self._reads_features)
 
     def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Maps samples, shape (N, ...), to logits: see `outputs`."""

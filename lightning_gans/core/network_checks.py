@@ -21,6 +21,7 @@ __all__ = [
     "check_logits",
     "check_outputs",
     "check_range",
+    "check_translator",
 ]
 
 HALF = (torch.float16, torch.bfloat16)
@@ -56,6 +57,31 @@ def check_generator(
             f"{data_shape}."
         )
     return fake
+
+
+def check_translator(
+    name: str, translate: Callable[[Tensor], Tensor], x: Tensor, shape: tuple[int, ...]
+) -> Tensor:
+    """Refuses a translator that cannot read samples or makes others than wanted; returns some.
+
+    Args:
+        name: of the network.
+        translate: the network.
+        x: some samples that it has to read.
+        shape: of one sample that it has to make.
+    """
+    try:
+        made = translate(x)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{name}: it cannot read samples of shape {tuple(x.shape[1:])}: {error}"
+        ) from error
+    if tuple(made.shape[1:]) != shape:
+        raise ValueError(
+            f"{name}: it makes samples of shape {tuple(made.shape[1:])}, but those of the data "
+            f"have shape {shape}."
+        )
+    return made
 
 
 def check_discriminator(

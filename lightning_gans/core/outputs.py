@@ -1,17 +1,49 @@
 """The outputs of a discriminator, by name."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_gans.core.network_checks import check_outputs
+from lightning_gans.networks import outputs_with_features
 
 __all__ = ["Outputs"]
 
 
 class Outputs(dict[str, Tensor]):
     """The outputs of a discriminator by name: ``logit`` and those of its heads."""
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        x: Tensor,
+        *labels: Tensor | None,
+        sizes: Mapping[str, int],
+        features: bool,
+    ) -> "Outputs":
+        """Returns what a discriminator says of samples, in one pass.
+
+        Args:
+            network: the discriminator.
+            x: samples, shape (N, ...).
+            labels: their classes, if it reads any.
+            sizes: as for `split`.
+            features: whether there are also ``features``, shape (N, F): see
+                `outputs_with_features`.
+
+        Raises:
+            ValueError: as by `split` and `outputs_with_features`.
+        """
+        if not features:
+            return cls.split(network(x, *labels), len(x), sizes)
+        given: Any = labels
+        outputs, read = outputs_with_features(network, x, *given)
+        named = cls.split(outputs, len(x), sizes)
+        named["features"] = read
+        return named
 
     @classmethod
     def split(cls, outputs: Tensor, number: int, sizes: Mapping[str, int]) -> "Outputs":

@@ -4,7 +4,7 @@ Shapes: N is the batch, Z the size of a latent, and ``...`` the shape of one sam
 (C, H, W) for images with C channels, H rows and W columns.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
@@ -25,6 +25,8 @@ __all__ = [
     "Reconstructs",
     "Record",
     "Samples",
+    "Translated",
+    "Translates",
     "read_batch",
 ]
 
@@ -169,6 +171,21 @@ class Samples(Record):
     labels: Tensor | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Translated(Samples):
+    """Samples whose fakes are translations of others.
+
+    Attributes:
+        source: what the fakes were made from, shape (N, ...).
+        truth: what they should be, row by row, shape (N, ...), or None if nobody knows.
+        back: the sources, translated there and back, shape (N, ...), or None.
+    """
+
+    source: Tensor
+    truth: Tensor | None = None
+    back: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Player:
     """One side of the game.
@@ -232,6 +249,20 @@ class Reconstructs(Protocol):
 
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the samples that the latents of samples generate, shape (N, ...)."""
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """A model that turns samples of one kind into samples of another.
+
+    Attributes:
+        translators: names of its networks that do so, by direction: ``a_to_b`` or ``b_to_a``.
+    """
+
+    translators: Mapping[str, str]
+
+    def translate(self, x: Tensor, direction: str = "a_to_b") -> Tensor:
+        """Returns what becomes of samples, shape (N, ...)."""
 
 
 KINDS: tuple[type[Record], ...] = (Domains, Pair, PartlyLabelled)

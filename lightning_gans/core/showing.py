@@ -19,10 +19,11 @@ from lightning_gans.regularizers import View
 
 if TYPE_CHECKING:
     from lightning_gans.core.gan import GAN
+    from lightning_gans.core.latent import LatentModule
 
 __all__ = [
-    *("Beside", "Comparison", "Drawing", "Grid", "Levels"),
-    *("final_pictures", "fixed_samples", "like", "pictures", "scores_on_plane"),
+    *("Beside", "Comparison", "Drawing", "Grid", "Levels", "Moved"),
+    *("final_pictures", "fixed_latents", "fixed_samples", "like", "pictures", "scores_on_plane"),
 ]
 
 LATENTS = 2**32 - 1
@@ -95,7 +96,22 @@ class Beside:
     limits: tuple[float, float]
 
 
-Drawing = Beside | Comparison | Grid | Levels
+@dataclass(frozen=True)
+class Moved:
+    """Points in the plane and where each of them has been moved to, in one colour.
+
+    Attributes:
+        source: shape (N, 2).
+        made: of each of them, shape (N, 2).
+        real: where they should be, as a whole, shape (M, 2).
+    """
+
+    source: Tensor
+    made: Tensor
+    real: Tensor
+
+
+Drawing = Beside | Comparison | Grid | Levels | Moved
 
 
 def pictures(gan: "GAN", real: Batch, number: int) -> dict[str, Drawing]:
@@ -140,10 +156,15 @@ def scores_on_plane(gan: "GAN", real: Tensor, fake: Tensor) -> Callable[[Tensor]
     return score
 
 
+def fixed_latents(model: "LatentModule", number: int) -> Tensor:
+    """Returns the latents of all pictures of a model, shape (number, Z)."""
+    reseed(model.device, model.seed, EVALUATION, LATENTS)
+    return model.sample_latent(number)
+
+
 def fixed_samples(gan: "GAN", number: int) -> Tensor:
     """Returns generated samples of the fixed latents of a model without classes."""
-    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
-    return gan.evaluated.sample(gan.sample_latent(number))
+    return gan.evaluated.sample(fixed_latents(gan, number))
 
 
 def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:

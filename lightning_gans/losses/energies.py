@@ -147,7 +147,7 @@ class BoundaryEquilibrium(AdversarialLoss):
     """
 
     k: Tensor
-    _real: Tensor
+    real: Tensor
 
     def __init__(self, gamma: float = 0.5, k_rate: float = 0.001) -> None:
         super().__init__()
@@ -158,8 +158,8 @@ class BoundaryEquilibrium(AdversarialLoss):
         self.gamma = gamma
         self.k_rate = k_rate
         self.register_buffer("k", torch.zeros(()))
-        # Each round sets it before it is read.
-        self.register_buffer("_real", torch.zeros(()), persistent=False)
+        # E(x), which outlasts a round where the generator plays before the discriminator.
+        self.register_buffer("real", torch.zeros(()))
 
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -184,9 +184,9 @@ class BoundaryEquilibrium(AdversarialLoss):
         mean: Callable[[Tensor], Tensor],
     ) -> None:
         if real is not None:  # the discriminator's
-            self._real.copy_(real.mean())
+            self.real.copy_(mean(real.mean()))
         else:
-            balance = mean(self.gamma * self._real - fake.mean())
+            balance = self.gamma * self.real - mean(fake.mean())
             self.k.add_(self.k_rate * balance).clamp_(0, 1)
 
 

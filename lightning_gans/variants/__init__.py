@@ -4,8 +4,10 @@ from lightning_gans.core.gan import GAN
 from lightning_gans.variants.acgan import ACGAN
 from lightning_gans.variants.began import BEGAN
 from lightning_gans.variants.cgan import CGAN
+from lightning_gans.variants.cogan import CoGAN
 from lightning_gans.variants.cramer_gan import CramerGAN
 from lightning_gans.variants.cvae_gan import CVAEGAN
+from lightning_gans.variants.cyclegan import CycleGAN
 from lightning_gans.variants.dcgan import DCGAN, WDCGAN, WDCGANGP
 from lightning_gans.variants.dragan import DRAGAN
 from lightning_gans.variants.ebgan import EBGAN
@@ -17,6 +19,7 @@ from lightning_gans.variants.lsgan import LSGAN
 from lightning_gans.variants.minimax import MinimaxGAN
 from lightning_gans.variants.mmd_gan import MMDGAN
 from lightning_gans.variants.pacgan import PacGAN
+from lightning_gans.variants.pix2pix import Pix2Pix
 from lightning_gans.variants.r3gan import R3GAN
 from lightning_gans.variants.ragan import RaGAN, RaLSGAN
 from lightning_gans.variants.rsgan import RSGAN
@@ -52,12 +55,15 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "WGANLP",
+    "CoGAN",
     "CramerGAN",
+    "CycleGAN",
     "FisherGAN",
     "HingeGAN",
     "InfoGAN",
     "MinimaxGAN",
     "PacGAN",
+    "Pix2Pix",
     "RaGAN",
     "RaLSGAN",
     "TopKGAN",

@@ -105,6 +105,22 @@ def test_regularizers_cures_codes_and_labels_are_compiled_as_they_are_in_eager_m
         assert compiled_row[key] == pytest.approx(value, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["CoGAN", "CycleGAN", "Pix2Pix"])
+def test_games_of_two_kinds_are_compiled_as_they_are_in_eager_mode(name):
+    def make(compile):
+        played = GAMES[f"{name} with a penalty"]
+        plain = replace(played, arguments={**played.arguments, "compile": compile})
+        return lambda: plain.model(1)
+
+    weights, row = trained(make(False), data=GAMES[name].data())
+    players = {"discriminator": True, "generator": True}
+    compiled, compiled_row = trained(make(True), compiled=players, data=GAMES[name].data())
+    for one, other in zip(compiled, weights, strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert compiled_row == pytest.approx(row, rel=1e-4, abs=1e-5)
+
+
 KINDS = sorted(known_classes(AdversarialLoss), key=lambda kind: kind.__name__)
 QUICK = {Fisher}  # with a state, which is changed outside of what is compiled
 SOME_FEATURES = {kind: {"num_outputs": 3} for kind in (Cramer, MMD)}

@@ -22,7 +22,8 @@ REGULARIZERS = {
     *("R2", "WGANDivPenalty", "ZeroCenteredPenalty"),
 }
 CLOSED = {
-    "model": {"GAN", *variants.__all__},
+    # The setting asks for a GAN, which games of two kinds of samples are not.
+    "model": {n for n in variants.__all__ if issubclass(getattr(variants, n), variants.GAN)},
     "prior": {"CodePrior", "ConstantPrior", "NormalPrior", "UniformPrior"},
     "loss": {
         *(
@@ -57,8 +58,9 @@ CLOSED = {
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
-        *("ClassDiversity", "ClassFrechet", "ClassifierAccuracy", "CodeInformation", "CriticGap"),
-        *("DigitQuality", "FeatureCoverage"),
+        *("ClassAgreement", "ClassDiversity", "ClassFrechet", "ClassifierAccuracy"),
+        *("CodeInformation", "CriticGap", "CycleError", "DigitQuality", "FeatureCoverage"),
+        "PairedError",
         *("FeatureScores", "HistogramDivergence", "InceptionScores", "LabelFidelity"),
         *("ModeCoverage", "ObjectQuality", "PatchWasserstein", "PatternError"),
         *("ReconstructionError", "SlicedWasserstein", "StackedModes", "TrainingNeighbours"),
