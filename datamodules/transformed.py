@@ -10,7 +10,7 @@ from typing_extensions import override
 from datamodules.downloaded import CIFAR10, MNIST, DownloadedImages, FashionMNIST
 from datamodules.images import ImagePart, ImageSource
 from datamodules.stream import EVALUATION_DATA, generator_for
-from datamodules.transforms import TRANSFORMS
+from datamodules.transforms import TRANSFORMS, undoing
 from datamodules.translation import Direction, TranslationData
 
 __all__ = ["TransformedCIFAR10", "TransformedFashionMNIST", "TransformedMNIST"]
@@ -76,7 +76,9 @@ class TransformedImages(TranslationData):
         self.images = self.dataset(data_dir, num_eval_samples=num_eval_samples)
         self._transform = TRANSFORMS[transform]
         made = self._transform(torch.zeros(1, *shape, dtype=torch.uint8))
-        self.describe(shape, tuple(made.shape[1:]), getattr(self.dataset, "content", None))
+        content = getattr(self.dataset, "content", None)
+        undo = undoing(transform, self.value_range)
+        self.describe(shape, tuple(made.shape[1:]), content, undo=undo)
 
     @override
     def prepare_data(self) -> None:

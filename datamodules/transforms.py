@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, max_pool2d, pad
 
 __all__ = [
     *("TRANSFORMS", "blur", "colour", "edges", "invert", "mirror", "right_half", "rotate"),
-    "thumbnail",
+    *("thumbnail", "undoing"),
 ]
 
 BLOCK = 4
@@ -93,3 +93,20 @@ TRANSFORMS: Mapping[str, Callable[[Tensor], Tensor]] = {
     for function in (invert, edges, rotate, mirror, colour, right_half, thumbnail, blur)
 }
 """The functions by name."""
+
+
+def undoing(name: str, value_range: tuple[float, float]) -> Callable[[Tensor], Tensor] | None:
+    """Returns what maps transformed images back to the images, None if nothing can.
+
+    Args:
+        name: of the transform, one of `TRANSFORMS`.
+        value_range: of the transformed images, shape (N, C, H, W), which are no bytes any more.
+    """
+    total = sum(value_range)
+    known: dict[str, Callable[[Tensor], Tensor]] = {
+        "invert": lambda images: total - images,
+        "rotate": lambda images: images.rot90(-1, (-2, -1)),
+        "mirror": mirror,
+        "colour": lambda images: images.amax(1, keepdim=True),
+    }
+    return known.get(name)

@@ -39,11 +39,16 @@ class Kind:
         data_shape: shape of one sample.
         value_range: least and greatest value that a picture of it should show.
         content: what the images show, for metrics that know about it.
+        undo: maps samples, shape (N, ...), to the samples of the other kind that they were made
+            of, if that is known.
+        original: the other kind then.
     """
 
     data_shape: tuple[int, ...]
     value_range: tuple[float, float]
     content: str | None = None
+    undo: Callable[[Tensor], Tensor] | None = None
+    original: "Kind | None" = None
 
 
 class TranslationData(StreamData):
@@ -115,13 +120,12 @@ class TranslationData(StreamData):
         shape_b: tuple[int, ...],
         content_a: str | None = None,
         content_b: str | None = None,
+        undo: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Says what the images are like; called in the constructor."""
-        kinds = (
-            Kind(shape_a, self.value_range, content_a),
-            Kind(shape_b, self.value_range, content_b),
-        )
-        self.sources = self._keyed(kinds, self.paired)
+        a = Kind(shape_a, self.value_range, content_a)
+        b = Kind(shape_b, self.value_range, content_b, undo, None if undo is None else a)
+        self.sources = self._keyed((a, b), self.paired)
         self.data_shapes = tuple(kind.data_shape for kind in self.sources.values())
         generated = self.sources["target" if self.paired else "a"]
         self.data_shape = generated.data_shape

@@ -40,6 +40,7 @@ from lightning_gans.metrics.objects import ObjectJudge, ObjectQuality, object_ju
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.stacked import StackedModes
+from lightning_gans.metrics.translation import ClassAgreement, CycleError, PairedError
 from lightning_gans.metrics.transport import (
     CriticGap,
     PatchWasserstein,
@@ -53,11 +54,13 @@ from lightning_gans.metrics.transport import (
 )
 
 __all__ = [
+    "ClassAgreement",
     "ClassDiversity",
     "ClassFrechet",
     "ClassifierAccuracy",
     "CodeInformation",
     "CriticGap",
+    "CycleError",
     "DigitJudge",
     "DigitQuality",
     "FeatureCoverage",
@@ -71,6 +74,7 @@ __all__ = [
     "ModeCoverage",
     "ObjectJudge",
     "ObjectQuality",
+    "PairedError",
     "PatchWasserstein",
     "PatternError",
     "ReconstructionError",

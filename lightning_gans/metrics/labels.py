@@ -56,8 +56,13 @@ def reader_for(data: Any) -> Reader | None:
     """Returns what reads the classes of some data's samples, if anything can.
 
     Args:
-        data: the data module.
+        data: the data module. Samples that it can ``undo``, to those of its ``original``, are read
+            as these.
     """
+    undo = getattr(data, "undo", None)
+    if undo is not None:
+        read = reader_for(data.original)
+        return None if read is None else lambda samples: read(undo(samples))
     if getattr(data, "content", None) in ("digits", "objects"):  # what the classes of judges are
         judge = judge_for(data)
         return None if judge is None else judge_reader(judge[0], range_of(data))
@@ -90,7 +95,8 @@ class LabelMetric(ComparingMetric):
 class LabelFidelity(LabelMetric):
     """How many generated samples are of the class that was requested.
 
-    Scores: ``label_fidelity``, the share of generated samples that are read as their label.
+    Scores: ``label_fidelity``, the share of generated samples that are read as their label. The
+    label of a translation is that of its source.
 
     Args:
         read: reads the classes; never the classifier that the model itself was trained with.
@@ -104,7 +110,8 @@ class LabelFidelity(LabelMetric):
     @classmethod
     @override
     def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
-        read = None if getattr(model, "num_classes", None) is None else reader_for(data)
+        known = getattr(model, "num_classes", None) is not None or hasattr(model, "translate")
+        read = reader_for(data) if known else None
         return [] if read is None else [cls(read)]
 
     def __init__(self, read: Reader) -> None:
@@ -114,16 +121,23 @@ class LabelFidelity(LabelMetric):
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
 
     @override
+    def observe(self, record: Mapping[str, Any], *, real: bool) -> None:
+        if record.get("labels") is None and "source" in record:
+            self.update(record["real" if real else "fake"], None, real=real)
+        else:
+            super().observe(record, real=real)
+
+    @override
     @torch.no_grad()
-    def update(self, samples: Tensor, labels: Tensor, *, real: bool) -> None:
-        if not real:
+    def update(self, samples: Tensor, labels: Tensor | None, *, real: bool) -> None:
+        if not real and labels is not None:
             self.right += (self.read(samples) == labels).sum()
             self.total += len(samples)
 
     @override
     def compute(self) -> dict[str, Tensor]:
-        """Returns the named scores."""
-        return {"label_fidelity": self.right.double() / self.total}
+        """Returns the named scores; none of translations whose classes are not known."""
+        return {"label_fidelity": self.right.double() / self.total} if self.total else {}
 
 
 class ClassDiversity(LabelMetric):
