@@ -45,13 +45,13 @@ This page is written by `python benchmarks/gallery.py`.
 """
 GROUPS = {
     "Points": (
-        ("GaussianRing", "GaussianGrid", "PacGANGrid", "OneZeroPattern"),
+        ("GaussianRing", "GaussianGrid", "PacGANGrid", "OneZeroPattern", "MixturePairs"),
         "Scores are means over the seeds. The ring has 8 modes and the grid has 25. Real\n"
         "data has a `w1` of {gan_ring[w1]:.3f} on the ring and {wgan_gp_grid_tuned[w1]:.3f} on "
         "the grid.",
     ),
     "MNIST": (
-        ("MNIST", "FewLabels"),
+        ("MNIST", "FewLabels", "TransformedMNIST"),
         "One seed. `fd_digits` is a Fréchet distance on features of the digit classifier that\n"
         "comes with the package. Lower is better, real digits score {gan_mnist[fd_digits]:.2f}, "
         "and it is not\ncomparable with an FID.",
@@ -64,7 +64,7 @@ GROUPS = {
         "1,000 and `kl_1000` is 0.024.",
     ),
     "Photographs": (
-        ("CIFAR10", "ImageFolder"),
+        ("CIFAR10", "ImageFolder", "PairedFolder", "UnpairedFolders"),
         "One seed, trained on 50,000 photographs of CIFAR-10 saved as JPEG files. Every run was\n"
         "stopped after 1,000 updates, which is far too early for good pictures. Real photographs\n"
         "have a `sliced_w` of {dcgan_cifar10[sliced_w]:.3f} at 32 pixels.",

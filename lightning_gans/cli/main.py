@@ -38,7 +38,7 @@ TRAINING = {
 }
 """Commands that know their own arguments; to ask them takes seconds."""
 SHORT = (
-    *("compare", "diff", "sample", "interpolate", "evaluate", "export"),
+    *("compare", "diff", "sample", "interpolate", "translate", "evaluate", "export"),
     *("list", "completion"),
 )
 """Commands whose arguments are known here."""
@@ -119,6 +119,19 @@ def _parser() -> _Parser:
     _add_latents(interpolate)
     _add_out(interpolate, "interpolation.png", ".png, .jpg or .gif")
 
+    text = "turn your own images into those of the other kind"
+    translate = add("translate", text, "--ckpt_path PATH --in FOLDER [--FLAG VALUE ...]")
+    _add_checkpoint(translate, "the model, such as a CycleGAN or a Pix2Pix")
+    _add_folder(translate, "of the images, of any size; they get the model's channels")
+    translate.add_argument(
+        "--direction",
+        choices=("a_to_b", "b_to_a"),
+        default="a_to_b",
+        help="from which kind of images to which; a pair's source is a and its target is b",
+    )
+    _add_weights(translate)
+    _add_out(translate, "translations", "a new folder, for images of the same names")
+
     evaluate = add("evaluate", "score a checkpoint with all that fits its data, into a file too")
     evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
     _add_checkpoint(evaluate, "what to score")
@@ -140,6 +153,11 @@ def _parser() -> _Parser:
     _add_checkpoint(export, "what to export")
     export.add_argument(
         "--format", choices=catalogue.FORMATS, help="by the ending of --out, or else safetensors"
+    )
+    export.add_argument(
+        "--network",
+        metavar="NAME",
+        help="of a model that translates both ways, the one to write as ONNX: to_b, or to_a",
     )
     _add_weights(export)
     _add_out(export, argparse.SUPPRESS, "the file; generator.<format> if it is not given")
@@ -240,6 +258,12 @@ def _add_checkpoint(parser: _Parser, text: str, *, several: bool = False) -> Non
         help=f"{text}: a checkpoint, or a run's folder or name (its best.ckpt, or else last.ckpt)",
     )
     _add_modules(parser, "the checkpoint names")
+
+
+def _add_folder(parser: _Parser, text: str) -> None:
+    parser.add_argument(
+        "--in", dest="folder", type=Path, required=True, metavar="FOLDER", help=text
+    )
 
 
 def _add_classes(parser: _Parser, text: str) -> None:

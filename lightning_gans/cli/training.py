@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -164,12 +165,13 @@ class GANCLI(CommandLine):
         for key, callback in SECTIONS.items():
             parser.add_lightning_class_args(callback, key)
         (parser.groups or {})["data"].title = DATA_HEADING
-        parser.link_arguments(
-            "data",
-            "model.init_args.data_shape",
-            compute_fn=lambda data: getattr(data, "data_shape", None),
-            apply_on="instantiate",
-        )
+        for name in ("data_shape", "data_shapes"):
+            parser.link_arguments(
+                "data",
+                f"model.init_args.{name}",
+                compute_fn=partial(_told, name),
+                apply_on="instantiate",
+            )
 
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -569,6 +571,11 @@ def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:
             raise ValueError(f"the file has an unknown section {printable(str(key))!r}.")
     check_name(checked.get("name"))
     return checked
+
+
+def _told(name: str, data: object) -> Any:
+    """Returns what data tells of itself under a name, None if it does not."""
+    return getattr(data, name, None)
 
 
 def _default_name(config: Any) -> str:

@@ -71,7 +71,7 @@ def test_help_names_every_command(capsys):
     main([])
     printed = capsys.readouterr().out
     first = ("fit", "validate", "test", "predict", "prepare", "compare", "sample", "interpolate")
-    for name in (*first, "fork", "evaluate", "export", "diff", "list", "completion"):
+    for name in (*first, "translate", "fork", "evaluate", "export", "diff", "list", "completion"):
         assert f"    {name} " in printed or f"    {name}\n" in printed
 
 

@@ -56,7 +56,8 @@ def trained(path, updates, *flags):
     """Trains on a few made samples; returns the folder of the run."""
     make_digits("data")
     make_photos("data", each=20)
-    fill("images")
+    for folder in ("images", "pairs", "a", "b"):
+        fill(folder)
     number = ["--trainer.max_steps", str(updates), "--trainer.val_check_interval", str(updates)]
     wrapped = yaml.safe_load(path.read_text())["data"]["class_path"] == "FewLabels"
     data = "--data.source" if wrapped else "--data"
@@ -75,6 +76,11 @@ def narrowed(path):
     if path.stem in ("r3gan_cifar10", "r3gan_cifar10_half"):
         widths = "[8, 8, 8, 8]"
         return ["--model.generator.widths", widths, "--model.discriminator.widths", widths]
+    if path.stem in ("pix2pix_folder", "dualgan_folder"):
+        of = "generator" if path.stem == "pix2pix_folder" else "translator"
+        return [f"--model.{of}.width", "4", "--model.discriminator.width", "4"]
+    if path.stem == "cyclegan_folder":
+        return ["--model.translator.width", "4", "--model.translator.blocks", "1"]
     return []
 
 
@@ -86,7 +92,7 @@ def narrowed(path):
 def test_it_trains_and_scores(path):
     brief = ["--data.batch_size", "2", "--model.n_critic", "1", "--pictures.enabled", "false"]
     if path.stem.endswith("_folder"):  # whose networks grow with the image
-        brief += ["--data.image_size", "16"]
+        brief += ["--data.image_size", "16" if "ImageFolder" in path.read_text() else "32"]
     brief += narrowed(path)
     folder = trained(path, 1, *brief)
     assert folder.parent.name == path.stem
@@ -95,11 +101,15 @@ def test_it_trains_and_scores(path):
     assert record["updates"] == 1
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["checkpoint"]["monitor"].removeprefix("val/") in record["scores"]
-    for player in ("generator", "discriminator"):
-        assert_defaults(
-            config["model"]["init_args"][player],
-            yaml.safe_load(path.read_text())["model"]["init_args"][player],
-        )
+    asked = yaml.safe_load(path.read_text())["model"]["init_args"]
+    given = config["model"]["init_args"]
+    players = [name for name in ("generator", "translator", "discriminator") if name in asked]
+    assert len(players) == 2
+    for player in players:
+        used = given[player]["init_args"]
+        narrow = {key: used[key] for key in ("width", "widths", "blocks") if key in used}
+        named = asked[player] if isinstance(asked[player], dict) else {}
+        assert_defaults(given[player], {"init_args": {**named.get("init_args", {}), **narrow}})
     assert (folder / "checkpoints" / "best.ckpt").is_file()
 
 
@@ -108,7 +118,7 @@ def test_it_trains_and_scores(path):
 def test_it_plays_whole_rounds_and_draws(path):
     """With its own number of updates of the discriminator, and its own batches of points."""
     data = yaml.safe_load(path.read_text())["data"]["class_path"]
-    images = data in ("MNIST", "CIFAR10", "FewLabels", "ImageFolder")
+    images = data in ("MNIST", "CIFAR10", "FewLabels", "ImageFolder", "TransformedMNIST")
     small = ["--data.batch_size", "4", *narrowed(path)] if images else []
     folder = trained(path, 2, *small)
     record = json.loads((folder / "run.json").read_text())

@@ -21,6 +21,7 @@ from lightning_gans.loading import load_trusting
 from lightning_gans.progress import Work
 
 __all__ = [
+    "check_generates",
     "check_number",
     "checked_classes",
     "generated",
@@ -93,11 +94,19 @@ def generating(path: Path, weights: str | None = None, allow: Sequence[str] = ()
     Raises:
         InputError: if it does not, or as `opened`.
     """
-    model = opened(path, weights, allow)
+    return check_generates(opened(path, weights, allow))
+
+
+def check_generates(model: AdversarialModule) -> GAN:
+    """Returns a model if it generates samples of one kind from latents.
+
+    Raises:
+        InputError: if it does not.
+    """
     if not isinstance(model, GAN):
         raise InputError(
-            f"ckpt_path: a {type(model).__name__} does not generate samples from latents. Use "
-            "evaluate, or load it in Python."
+            f"ckpt_path: a {type(model).__name__} does not generate samples of one kind from "
+            "latents. Use evaluate, or load it in Python."
         )
     return model
 
