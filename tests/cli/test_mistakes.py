@@ -377,7 +377,8 @@ def test_no_other_class_could_be_chosen_by_its_name():
 
 OF_NO_USE = {
     *("LightningDataModule", "StreamData", "VectorData", "SyntheticData", "GaussianMixture"),
-    *("ImageData", "DownloadedImages", "IDXImages"),
+    *("ImageData", "DownloadedImages", "IDXImages", "TranslationData", "TransformedImages"),
+    "_Folders",
 }
 """Bases of data modules: they have no data, or need tensors."""
 
