@@ -195,12 +195,23 @@ class GAN(LatentModule):
         )
         return [discriminator, generator]
 
+    def inputs(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor | None, ...]:
+        """Returns what the discriminator reads: samples, augmented, in packs, and perhaps labels.
+
+        Args:
+            x: samples, shape (N, ...).
+            labels: classes, int64, shape (N,); read if ``label_conditioning``.
+        """
+        x = packed(self.augmented(x), self.pack_size)
+        conditional = self.num_classes is not None and self.label_conditioning
+        return (x, labels) if conditional else (x,)
+
     def outputs(self, x: Tensor, labels: Tensor | None = None) -> Outputs:
         """Returns what the discriminator says of samples. Nothing else calls it.
 
         Args:
             x: samples, shape (N, ...).
-            labels: classes, int64, shape (N,); read if ``label_conditioning``.
+            labels: see `inputs`.
 
         Returns:
             ``logit``, shape (N,) or (N, 1, h, w), and each of the `heads`, shape (N, size), all in
@@ -211,11 +222,9 @@ class GAN(LatentModule):
         Raises:
             ValueError: if the discriminator's output has another shape.
         """
-        x = packed(self.augmented(x), self.pack_size)
-        conditional = self.num_classes is not None and self.label_conditioning
-        read = (labels,) if conditional else ()
-        network, sizes = self.discriminator, self._sizes
-        return Outputs.of(network, x, *read, sizes=sizes, features=self._reads_features)
+        read: Any = self.inputs(x, labels)
+        sizes, features = self._sizes, self._reads_features
+        return Outputs.of(self.discriminator, *read, sizes=sizes, features=features)
 
     def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Maps samples, shape (N, ...), to logits: see `outputs`."""
@@ -261,6 +270,10 @@ class GAN(LatentModule):
         """Returns further terms of the generator's loss; the arguments are as in `auxiliary_d`."""
         return {}
 
+    def shown(self, samples: Samples) -> Tensor:
+        """Returns what the discriminator reads of generated samples, to try it on."""
+        return samples.fake
+
     @override
     def check_networks(self) -> None:
         data = getattr(self.trainer, "datamodule", None)
@@ -269,7 +282,7 @@ class GAN(LatentModule):
         self._sample_shape = tuple(samples.fake.shape[1:])
         check_range(self.generator, samples.fake, getattr(data, "value_range", None))
         check_augment(self.augment, samples.fake)
-        check_discriminator(self.discriminate, samples.fake, samples.labels)
+        check_discriminator(self.discriminate, self.shown(samples), samples.labels)
 
     @override
     def check(self, batch: Batch) -> None:

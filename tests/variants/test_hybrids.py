@@ -28,7 +28,7 @@ from lightning_gans.networks import (
     VAEEncoder,
     VAEGenerator,
 )
-from lightning_gans.variants.cvae_gan import Reconstructed
+from lightning_gans.variants.encoding import Reconstructed
 
 SHAPE = (1, 16, 16)
 
@@ -343,7 +343,7 @@ def one_class():
             "discriminator: it has num_outputs 4, but needs num_outputs 11 in this model",
         ),
         (lambda: points(kl_weight=-0.1), "kl_weight must be at least 0, got -0.1"),
-        (lambda: points(reconstruction="l1"), "must be squared_error or bernoulli, got l1"),
+        (lambda: points(reconstruction="l1"), "must be one of squared_error, bernoulli, got 'l1'"),
         (lambda: points(prior=UniformPrior(2)), "prior must be a NormalPrior"),
         (
             lambda: points(classifier=partial(MLPDiscriminator, num_classes=3)),
@@ -400,9 +400,7 @@ def test_probabilities_of_data_beyond_0_and_1_are_refused():
     generator = MLPGenerator(2, (2,), hidden=[8], output=nn.Sigmoid, num_classes=3)
     model = points(generator=generator, reconstruction="bernoulli").float()
     before = snapshot(model)
-    with pytest.raises(
-        ValueError, match="bernoulli needs data from 0 to 1, but a batch goes from"
-    ):
+    with pytest.raises(ValueError, match="bernoulli needs data from 0 to 1, but samples go from"):
         fitted(model, small_ring(num_modes=3, labels=True))
     assert same(before, snapshot(model))
     above = TensorDataset(torch.rand(8, 2) + 0.5, torch.arange(8) % 3)
