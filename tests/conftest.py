@@ -29,6 +29,7 @@ from lightning_gans import (
     SAGAN,
     SGAN,
     SNGAN,
+    VAEGAN,
     CoGAN,
     CycleGAN,
     Pix2Pix,
@@ -179,7 +180,7 @@ def fitting_data(variant: type[GAN]) -> Any:
     classes = inspect.signature(variant).parameters.get("num_classes")
     if variant is SGAN:
         return FewLabels(MadeImages(value_range=(0.0, 1.0)), num_labels=10)
-    if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN):
+    if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN, VAEGAN):
         return MadeImages()
     if variant is Pix2Pix:
         return MadePairs()

@@ -21,6 +21,7 @@ from torch.nn.utils import parametrize
 
 from datamodules import GaussianRing, MixturePairs, SwissRoll, UnpairedSources
 from lightning_gans import (
+    AAE,
     ACGAN,
     BEGAN,
     CGAN,
@@ -37,12 +38,14 @@ from lightning_gans import (
     SAGAN,
     SGAN,
     SNGAN,
+    VAEGAN,
     WDCGAN,
     WDCGANGP,
     WGAN,
     WGANGP,
     WGANLP,
     AdversarialModule,
+    BiGAN,
     CoGAN,
     CramerGAN,
     CycleGAN,
@@ -109,6 +112,23 @@ class Locates(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.hidden(x).tanh()
         return self.mean(hidden), self.log_sd(hidden)
+
+
+class Pairs(nn.Module):
+    """A discriminator of pairs of a point and a latent."""
+
+    treats_samples_alone = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers(4, 1))
+
+    def forward(self, x: Tensor, latent: Tensor) -> Tensor:
+        return self.layers(torch.cat([x, latent], 1))
+
+    def with_features(self, x: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        first, activation, *_ = self.layers
+        return self(x, latent), activation(first(torch.cat([x, latent], 1)))
 
 
 def layers(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
@@ -240,6 +260,22 @@ def four(num_classes: int) -> dict[str, nn.Module]:
     }
 
 
+def autoencoding(num_classes: int) -> dict[str, nn.Module]:
+    return {
+        "generator": nn.Sequential(*layers(2, 2)),
+        "discriminator": nn.Sequential(*layers(2, 1)),
+        "encoder": nn.Sequential(*layers(2, 2)),
+    }
+
+
+def autoencoding_pairs(num_classes: int) -> dict[str, nn.Module]:
+    return {**autoencoding(num_classes), "discriminator": Pairs()}
+
+
+def autoencoding_with_spread(num_classes: int) -> dict[str, nn.Module]:
+    return {**autoencoding(num_classes), "encoder": Locates()}
+
+
 # Losses: of the outputs of real and of fake samples, for the discriminator and the generator
 
 
@@ -351,6 +387,9 @@ class Fisher(Adaptive):
     def g(self, fake, real, of):
         return -fake.mean()
 
+    def e(self, real):
+        return real.mean()
+
     def after(self) -> None:
         for of, moments in self.noted.items():
             self.numbers[of] += self.rho * (sum(moments) / len(moments) - 1)
@@ -370,6 +409,9 @@ class Equilibrium(Adaptive):
     def g(self, fake, real, of):
         self.fooled.setdefault(of, []).append(fake.mean().item())
         return fake.mean()
+
+    def e(self, real):
+        return -real.mean()
 
     def after(self) -> None:
         ranks = 0
@@ -858,6 +900,100 @@ class Past:
 PAST = {"a": Past(8), "b": Past(8)}
 
 
+def judging_pairs(nets, game, n_critic):
+    """A discriminator of pairs, and generator and encoder as one player with all terms."""
+    generator, encoder = nets["generator"], nets["encoder"]
+
+    def draw(real, labels):
+        z = noise(len(real))
+        return torch.cat([real, encoder(real)], 1), torch.cat([generator(z), z], 1)
+
+    def critic(x, index=None):
+        return nets["discriminator"](x[:, :2], x[:, 2:])
+
+    def discriminator_loss(real, fake):
+        real, fake = real.detach(), fake.detach()
+        penalty = game.regularized(nets["discriminator"].layers, critic, real, fake)
+        return game.d(critic(real), critic(fake)) + penalty
+
+    def generator_loss(real, fake):
+        at_real, at_fake = critic(real), critic(fake)
+        adversarial = game.g(at_fake, at_real) + game.e(at_real, at_fake)
+        (x, code), (made, z) = (pairs.split(2, 1) for pairs in (real, fake))
+        again = (generator(code) - x).abs().mean()
+        found, alone = (((encoder(y) - z) ** 2).mean() for y in (made, made.detach()))
+        penalty = game.regularized_g(nets["discriminator"].layers, real, fake)
+        return adversarial + 0.9 * again + 0.3 * found + 0.7 * alone + penalty
+
+    return [
+        Side(("discriminator",), draw, discriminator_loss, n_critic),
+        Side(("encoder", "generator"), draw, generator_loss),
+    ]
+
+
+def judging_codes(nets, game, n_critic):
+    """An autoencoder whose codes a discriminator tells from latents of the prior."""
+
+    def draw(real, labels):
+        return noise(len(real)), nets["encoder"](real)
+
+    def autoencoder_loss(real, labels):
+        return ((nets["generator"](nets["encoder"](real)) - real) ** 2).mean()
+
+    def discriminator_loss(latent, code):
+        code, critic = code.detach(), nets["discriminator"]
+        penalty = game.regularized(critic, lambda x, index: critic(x), latent, code)
+        return game.d(critic(latent), critic(code)) + penalty
+
+    def encoder_loss(latent, code):
+        critic = nets["discriminator"]
+        return game.g(critic(code), critic(latent)) + game.regularized_g(critic, latent, code)
+
+    return [
+        Side(("encoder", "generator"), lambda real, labels: (real, labels), autoencoder_loss),
+        Side(("discriminator",), draw, discriminator_loss, n_critic),
+        Side(("encoder",), draw, encoder_loss),
+    ]
+
+
+def with_feature_distance(nets, game, n_critic):
+    """A variational autoencoder that compares by the features of its discriminator."""
+    critic = nets["discriminator"]
+
+    def from_encoder(real, labels):
+        mean, log_sd = nets["encoder"](real)
+        return real, nets["generator"](mean + noise(len(real)) * log_sd.exp()), mean, log_sd
+
+    def from_both(real, labels):
+        again = from_encoder(real, labels)[1]
+        return torch.cat([real, real]), torch.cat([again, nets["generator"](noise(len(real)))])
+
+    def apart(real, fake):
+        first, activation, *_ = critic
+        features = [activation(first(x)) for x in (real, fake)]
+        return ((features[0] - features[1]) ** 2).sum() / (2 * len(real))
+
+    def discriminator_loss(real, fake):
+        fake = fake.detach()
+        penalty = game.regularized(critic, lambda x, index: critic(x), real, fake)
+        return game.d(critic(real), critic(fake)) + penalty
+
+    def encoder_loss(real, fake, mean, log_sd):
+        kl = 0.5 * (mean**2 + torch.exp(2 * log_sd) - 1 - 2 * log_sd).sum() / len(real)
+        return 0.3 * kl + apart(real, fake)
+
+    def generator_loss(real, fake):
+        number = len(real) // 2
+        adversarial = game.g(critic(fake), critic(real)) + game.regularized_g(critic, real, fake)
+        return adversarial + 0.7 * apart(real[:number], fake[:number])
+
+    return [
+        Side(("discriminator",), from_both, discriminator_loss, n_critic),
+        Side(("encoder",), from_encoder, encoder_loss),
+        Side(("generator",), from_both, generator_loss),
+    ]
+
+
 def between_domains(nets, game, n_critic):
     """Translators between two domains, and a discriminator for each, which plays after them."""
     ways = ("a", "to_a", "discriminator_a"), ("b", "to_b", "discriminator_b")
@@ -1000,6 +1136,12 @@ class FewPoints(GaussianRing):
         return {"labelled": labelled, "labels": labels, **unlabelled}
 
 
+PAIR_WEIGHTS = {
+    "reconstruction_weight": 0.9,
+    "latent_weight": 0.3,
+    "regressor_weight": 0.7,
+    "prior": NormalPrior(2),
+}
 CLASS_WEIGHTS = {"class_weight_d": 0.6, "class_weight_g": 0.4}
 CODES = {
     "prior": CodePrior(NormalPrior(1), [3, 2], 2),
@@ -1088,6 +1230,15 @@ STRUCTURES = {
     "CGAN": Structure(CGAN, plain, num_classes=3),
     "ACGAN": Structure(ACGAN, with_class_head, two_with_class_head, 3, CLASS_WEIGHTS),
     "CVAEGAN": Structure(CVAEGAN, with_encoder, four, 3, TERM_WEIGHTS),
+    "BiGAN": Structure(BiGAN, judging_pairs, autoencoding_pairs, 0, PAIR_WEIGHTS),
+    "AAE": Structure(AAE, judging_codes, autoencoding, 0, {"optimizer_e": OPTIMIZER}),
+    "VAEGAN": Structure(
+        VAEGAN,
+        with_feature_distance,
+        autoencoding_with_spread,
+        0,
+        {"kl_weight": 0.3, "feature_weight": 0.7, "optimizer_e": OPTIMIZER},
+    ),
     "UnrolledGAN": Structure(
         UnrolledGAN, looking_ahead, two, 0, {"unrolling": 2, "inner_lr": 0.3}
     ),
@@ -1141,6 +1292,14 @@ class Game:
 
     def g(self, fake, real, of=""):
         return LOSSES[self.loss][1](fake, real, *self._whose(of))
+
+    def e(self, real, fake):
+        """The encoder's loss: the generator's in the mirrored game."""
+        if self.loss in ADAPTIVE:
+            return ADAPTIVE[self.loss].e(real)
+        if self.loss == "LeastSquares":  # whose targets are 1 and 0
+            return (real**2).mean() / 2
+        return LOSSES[self.loss][1](-real, -fake)
 
     def _whose(self, of: str) -> tuple[str, ...]:
         """The name of the discriminator, for a loss with a number for each."""
@@ -1376,6 +1535,12 @@ GAMES = {
     "CGAN": Game(STRUCTURES["CGAN"]),
     "ACGAN": Game(STRUCTURES["ACGAN"]),
     "CVAEGAN": Game(STRUCTURES["CVAEGAN"]),
+    "BiGAN": game("BiGAN", "NonSaturating"),
+    "BiGAN with a penalty": game("BiGAN", "Wasserstein", PENALTY),
+    "AAE": game("AAE", "NonSaturating"),
+    "AAE with a penalty": game("AAE", "Wasserstein", PENALTY),
+    "VAEGAN": game("VAEGAN", "Minimax"),
+    "VAEGAN with a penalty": game("VAEGAN", "Wasserstein", PENALTY),
     "GAN with smooth labels": Game(
         STRUCTURES["GAN"], "smooth", arguments={"loss": NonSaturating(0.8)}
     ),
@@ -1548,7 +1713,8 @@ CASES = [
 
 
 RELATIVE = {"RelativisticPaired", "RelativisticAverage", "average squares", "MMD", "Cramer"}
-"""Losses of differences, at least where the outputs are far apart."""
+RELATIVE |= {"Fisher"}
+"""Losses of differences, at least where the outputs are far apart or the multiplier is small."""
 
 
 def tolerance(game: Game, name: str, usual: float) -> float:

@@ -154,6 +154,10 @@ class LeastSquares(AdversarialLoss):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return self.weight * least_squares_generator_loss(fake, target=self.generator_target)
 
+    @override
+    def encoder(self, real: Tensor, fake: Tensor | None = None) -> Tensor:
+        return self.generator(self.real_target + self.fake_target - real)  # the targets mirrored
+
     def _noisy(self, target: float, like: Tensor) -> float | Tensor:
         if self.label_noise == 0:
             return target

@@ -48,6 +48,20 @@ class AdversarialLoss(nn.Module, ABC):
                 ``needs_real``.
         """
 
+    def encoder(self, real: Tensor, fake: Tensor | None = None) -> Tensor:
+        """Returns the loss of an encoder, which wants real samples to be taken for generated ones.
+
+        A discriminator of pairs of samples and latents reads real samples with their codes. The
+        encoder is the generator of the mirrored game then, in which these pairs are the generated
+        ones and the outputs have the other sign.
+
+        Args:
+            real: outputs of real samples with their codes.
+            fake: outputs of generated samples with their latents, the same shape, without a graph;
+                given to a loss that ``needs_real``.
+        """
+        return self.generator(-real, None if fake is None else -fake)
+
     def critic(self, outputs: Tensor, real: Tensor, fake: Tensor) -> Tensor:
         """Returns the values that a discriminator gives to samples, the output itself by default.
 

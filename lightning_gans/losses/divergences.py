@@ -144,6 +144,12 @@ class FDivergence(AdversarialLoss):
         return f_divergence_generator_loss(fake, kind=self.kind, saturating=self.saturating)
 
     @override
+    def encoder(self, real: Tensor, fake: Tensor | None = None) -> Tensor:
+        if not self.saturating:
+            return super().encoder(real, fake)
+        return DIVERGENCES[self.kind].activation(real).mean()  # its part of the bound
+
+    @override
     def log_ratio(self, outputs: Tensor) -> Tensor:
         if self.kind not in LOG_RATIOS:
             raise ValueError(

@@ -15,6 +15,7 @@ from lightning_gans.metrics.divergence import (
     js_divergence,
     kl_divergence,
 )
+from lightning_gans.metrics.encoded import CodeMatch, CodeNeighbours
 from lightning_gans.metrics.features import FeatureMetric, FeatureScores, InceptionScores
 from lightning_gans.metrics.fitting import fitting_metrics
 from lightning_gans.metrics.frechet import frechet_distance
@@ -59,6 +60,8 @@ __all__ = [
     "ClassFrechet",
     "ClassifierAccuracy",
     "CodeInformation",
+    "CodeMatch",
+    "CodeNeighbours",
     "CriticGap",
     "CycleError",
     "DigitJudge",

@@ -7,6 +7,7 @@ from lightning_gans.metrics.base import RecordMetric
 from lightning_gans.metrics.codes import CodeInformation
 from lightning_gans.metrics.digits import DigitQuality
 from lightning_gans.metrics.divergence import HistogramDivergence
+from lightning_gans.metrics.encoded import CodeMatch, CodeNeighbours
 from lightning_gans.metrics.features import InceptionScores
 from lightning_gans.metrics.labels import ClassDiversity, ClassFrechet, LabelFidelity
 from lightning_gans.metrics.manifold import FeatureCoverage
@@ -30,7 +31,7 @@ KINDS: tuple[type[RecordMetric], ...] = (
     *(ClassifierAccuracy, ModeCoverage, PatternError, StackedModes, DigitQuality, ObjectQuality),
     *(FeatureCoverage, Wasserstein, CriticGap, SlicedWasserstein, PatchWasserstein),
     *(HistogramDivergence, LabelFidelity, ClassDiversity, ClassFrechet, CodeInformation),
-    *(ReconstructionError, PairedError, CycleError, ClassAgreement),
+    *(ReconstructionError, CodeMatch, CodeNeighbours, PairedError, CycleError, ClassAgreement),
     *(InceptionScores, TrainingNeighbours),
 )
 """In the order in which scores are printed."""

@@ -14,7 +14,7 @@ from lightning_gans.metrics.judges import judge_for
 from lightning_gans.metrics.manifold import nearest_neighbours
 from lightning_gans.progress import Work
 
-__all__ = ["TrainingImages", "TrainingNeighbours"]
+__all__ = ["Pixels", "TrainingImages", "TrainingNeighbours"]
 
 BLOCK = 1000
 """Training images that are read at a time."""
@@ -32,11 +32,16 @@ class TrainingImages(Protocol):
         ...
 
 
-class _Pixels(nn.Module):
+class Pixels(nn.Module):
     """Gives the pixels of images, which are averaged down if they are large."""
 
     @override
     def forward(self, images: Tensor) -> Tensor:
+        """Returns the pixels, shape (N, F).
+
+        Args:
+            images: shape (N, C, H, W).
+        """
         height, width = (min(PIXELS, side) for side in images.shape[2:])
         return nn.functional.adaptive_avg_pool2d(images, (height, width)).flatten(1)
 
@@ -91,7 +96,7 @@ class TrainingNeighbours(FeatureMetric):
                 f"neighbours: {type(data).__name__} has no training images to look through. Use "
                 "data of images, such as MNIST or ImageFolder."
             )
-        feature, name = judge_for(data) or (_Pixels(), "pixels")
+        feature, name = judge_for(data) or (Pixels(), "pixels")
         return cls(images, feature, name, range_of(data))
 
     def __init__(

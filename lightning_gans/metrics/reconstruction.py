@@ -43,7 +43,7 @@ class ReconstructionError(RecordMetric):
     def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
         if not (hasattr(model, "reconstruct") and shape_of(data)):
             return []
-        read = None if getattr(model, "num_classes", None) is None else reader_for(data)
+        read = None if getattr(data, "num_classes", None) is None else reader_for(data)
         return [cls(shape_of(data), read)]
 
     def __init__(self, data_shape: tuple[int, ...], read: Reader | None = None) -> None:

@@ -5,6 +5,12 @@ from lightning_gans.networks.autoencoder import Autoencoder, AutoencoderGenerato
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.coupled import CoupledDiscriminator, CoupledGenerator
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
+from lightning_gans.networks.encoders import (
+    DCGANEncoder,
+    DCGANJointDiscriminator,
+    MLPEncoder,
+    MLPJointDiscriminator,
+)
 from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.infogan import (
     InfoGANDiscriminator,
@@ -49,7 +55,9 @@ __all__ = [
     "CoupledGenerator",
     "DCGANCritic",
     "DCGANDiscriminator",
+    "DCGANEncoder",
     "DCGANGenerator",
+    "DCGANJointDiscriminator",
     "GaussianNoise",
     "GlobalPoolDiscriminator",
     "GlobalPoolGenerator",
@@ -59,7 +67,9 @@ __all__ = [
     "JoinLabels",
     "LocalTranslator",
     "MLPDiscriminator",
+    "MLPEncoder",
     "MLPGenerator",
+    "MLPJointDiscriminator",
     "MLPTranslator",
     "MaxPoolDiscriminator",
     "MaxPoolGenerator",

@@ -52,6 +52,11 @@ def check_judge(model: LatentModule) -> None:
             "model: its discriminator compares the samples of a batch, so it has no ratio of one. "
             "Use a model without such a layer."
         )
+    if not model.judges_alone:
+        raise ValueError(
+            f"model: the discriminator of a {type(model).__name__} judges no samples by "
+            "themselves. Use a model whose discriminator reads samples alone."
+        )
     model.loss.log_ratio(torch.zeros(1))  # which raises if there is none
 
 

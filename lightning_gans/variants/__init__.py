@@ -1,8 +1,10 @@
 """GAN variants: one paper, one file, one class."""
 
 from lightning_gans.core.gan import GAN
+from lightning_gans.variants.aae import AAE
 from lightning_gans.variants.acgan import ACGAN
 from lightning_gans.variants.began import BEGAN
+from lightning_gans.variants.bigan import BiGAN
 from lightning_gans.variants.cgan import CGAN
 from lightning_gans.variants.cogan import CoGAN
 from lightning_gans.variants.cramer_gan import CramerGAN
@@ -28,12 +30,14 @@ from lightning_gans.variants.sgan import SGAN
 from lightning_gans.variants.sngan import SNGAN
 from lightning_gans.variants.topk import TopKGAN
 from lightning_gans.variants.unrolled import UnrolledGAN
+from lightning_gans.variants.vae_gan import VAEGAN
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_div import WGANDiv
 from lightning_gans.variants.wgan_gp import WGANGP
 from lightning_gans.variants.wgan_lp import WGANLP
 
 __all__ = [
+    "AAE",
     "ACGAN",
     "BEGAN",
     "CGAN",
@@ -50,11 +54,13 @@ __all__ = [
     "SAGAN",
     "SGAN",
     "SNGAN",
+    "VAEGAN",
     "WDCGAN",
     "WDCGANGP",
     "WGAN",
     "WGANGP",
     "WGANLP",
+    "BiGAN",
     "CoGAN",
     "CramerGAN",
     "CycleGAN",

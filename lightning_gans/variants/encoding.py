@@ -1,12 +1,14 @@
 """What GANs with an encoder have in common: codes, reconstructions, scores and pictures."""
 
+import copy
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
+from typing_extensions import Self, override
 
 from lightning_gans.core.building import build
 from lightning_gans.core.gan import GAN
@@ -83,6 +85,7 @@ class EncodingGAN(GAN):
 
     def __init__(self, *, encoder: EncoderSource, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._makes_encoder = None if isinstance(encoder, nn.Module) else encoder
         self.encoder = build("encoder", encoder, self.prior.dim, self.data_shape)
 
     @override
@@ -90,6 +93,11 @@ class EncodingGAN(GAN):
         """Returns the discriminator, and encoder and generator as one player."""
         discriminator, generator = super().configure_players()
         return [discriminator, replace(generator, networks=[self.encoder, self.generator])]
+
+    @abstractmethod
+    @override
+    def draw(self, batch: Batch) -> Samples:
+        """Returns what the discriminator is shown of a batch, where the models differ."""
 
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns mean and log of the standard deviation of samples' codes, both (N, Z).
@@ -116,7 +124,7 @@ class EncodingGAN(GAN):
     def encode(self, x: Tensor) -> Tensor:
         """Returns the code of each sample or its mean, shape (N, Z), in evaluation mode."""
         with evaluation_mode(self.encoder), torch.autocast(x.device.type, enabled=False):
-            return self.locate(x)[0].to(self.dtype)
+            return self.locate(x.to(self.dtype))[0].to(self.dtype)
 
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the samples that the codes generate, shape (N, ...).
@@ -126,6 +134,21 @@ class EncodingGAN(GAN):
             labels: the classes that they get, int64, shape (N,).
         """
         return self.sample(self.encode(x), labels)
+
+    def untrained(self) -> Self | None:
+        """Returns a view of this model with a new encoder, always the same, to compare with.
+
+        There is none, but None, if the encoder was given as a module, whose initial weights are
+        not known.
+        """
+        if self._makes_encoder is None:
+            return None
+        view, like = copy.copy(self), next(self.encoder.parameters())
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            encoder = build("encoder", self._makes_encoder, self.prior.dim, self.data_shape)
+        view._modules = {**self._modules, "encoder": encoder.to(like.device, like.dtype)}
+        return view
 
     @override
     def evaluation_record(self, batch: Batch, batch_idx: int) -> Encoded:

@@ -504,7 +504,7 @@ LONG = "x" * 5000
         (["--model", "WGANPG"], "there is no class WGANPG: did you mean WGANGP?"),
         (["--model", "torch.nn.Nothing"], "has no attribute 'Nothing'"),
         (["--model.generator", "MLPGenertor"], "MLPGenertor: did you mean MLPGenerator?"),
-        (["--model", "Adam"], "model: there is no class Adam; there are ACGAN, BEGAN, CGAN,"),
+        (["--model", "Adam"], "model: there is no class Adam; there are AAE, ACGAN, BEGAN,"),
         (
             ["--model.optimizer_g.lrr", "1"],
             "GANAdam has no setting lrr: did you mean lr?",

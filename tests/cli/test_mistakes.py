@@ -27,7 +27,7 @@ MISTAKES = [
     ),
     (["fit", "--model", "WGAN_GP"], "model: there is no class WGAN_GP: did you mean WGANGP?"),
     (["fit", "--config", "old.yaml"], "model: there is no class WGANPG: did you mean WGANGP?"),
-    (["fit", "--model", "Adam"], "model: there is no class Adam; there are ACGAN, BEGAN, CGAN,"),
+    (["fit", "--model", "Adam"], "model: there is no class Adam; there are AAE, ACGAN, BEGAN,"),
     (
         ["fit", "--model", "GAN", "--data", "gaussian_ring"],
         "data: there is no class gaussian_ring: did you mean GaussianRing?",

@@ -18,6 +18,7 @@ from lightning_gans.losses import (
     NonSaturating,
     RelativisticAverage,
     RelativisticPaired,
+    Wasserstein,
     minimax_discriminator_loss,
     relativistic_average_loss,
     relativistic_paired_loss,
@@ -205,3 +206,35 @@ def test_an_unknown_kind_is_refused(loss):
 def test_a_penalty_below_zero_is_refused_by_its_name():
     with pytest.raises(ValueError, match="gamma must be at least 0, got -1"):
         R3GAN(data_shape=(2,), gamma=-1)
+
+
+@pytest.mark.parametrize("loss", [NonSaturating(), NonSaturating(0.9), LeastSquares()], ids=str)
+def test_an_encoder_wants_its_pairs_to_have_the_other_label(loss):
+    """Both labels are flipped: with the generator's it is the discriminator's loss, exchanged."""
+    plain = type(loss)()
+    found = loss.generator(FAKE) + loss.encoder(REAL)
+    assert found.item() == close(plain.discriminator(FAKE, REAL).item())
+
+
+def test_an_encoder_is_the_generator_of_the_mirrored_game():
+    """The value of the non-saturating one with both terms; without the encoder's 0.917143."""
+    loss = NonSaturating()
+    assert (loss.generator(FAKE) + loss.encoder(REAL)).item() == close(2.2218987883)
+    assert Wasserstein().encoder(REAL).item() == close(REAL.mean().item())
+    targets = LeastSquares(real_target=2.0, fake_target=-1.0, generator_target=0.5)
+    expected = ((2.0 - 1.0 - REAL - 0.5) ** 2).mean().item() / 2
+    assert targets.encoder(REAL).item() == close(expected)
+    zero_sum = Minimax()
+    both = zero_sum.generator(FAKE) + zero_sum.encoder(REAL)
+    assert both.item() == close(-zero_sum.discriminator(REAL, FAKE).item())
+    bound = FDivergence("kl", saturating=True)
+    both = bound.generator(FAKE) + bound.encoder(REAL)
+    assert both.item() == close(-bound.discriminator(REAL, FAKE).item())
+
+
+@pytest.mark.parametrize("make", LOGISTIC.values(), ids=LOGISTIC)
+def test_an_encoder_wants_real_samples_to_score_low(make):
+    real = REAL.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(make().encoder(real, FAKE), real)
+    assert (slope > 0).any()
+    assert (slope >= 0).all()

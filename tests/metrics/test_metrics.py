@@ -199,11 +199,11 @@ def test_each_score_says_which_way_it_is_better():
             *("reverse_kl", "pattern_error", "fd_digits", "digit_tv", "w1", "w2", "sliced_w"),
             *("critic_gap", "kl", "js", "cross_entropy", "reconstruction_mse", "fid", "kid"),
             *("class_fd", "memorised", "sliced_w_patches", "fd_objects", "kl_1000", "paired_l1"),
-            "cycle_l1",
+            *("cycle_l1", "code_sliced_w"),
         },
         "high": {
             *("accuracy", "modes", "modes_pacgan", "high_quality", "digit_entropy"),
-            "label_fidelity",
+            *("label_fidelity", "neighbour_accuracy"),
             *("reconstruction_fidelity", "is", "precision", "recall", "density", "coverage"),
             *("code_mi", "code_matched", "modes_1000"),
             *("paired_psnr", "paired_ssim", "class_agreement"),
@@ -211,6 +211,7 @@ def test_each_score_says_which_way_it_is_better():
         "same": {
             *("digit_ones", "digit_confidence", "class_diversity", "mean_sample_mse"),
             *("identity_l1", "identity_psnr", "identity_ssim"),
+            *("neighbour_accuracy_untrained", "neighbour_accuracy_pixels"),
         },
     }
     assert all(map(meaning, SCORES))
