@@ -38,8 +38,8 @@ TRAINING = {
 }
 """Commands that know their own arguments; to ask them takes seconds."""
 SHORT = (
-    *("compare", "diff", "sample", "interpolate", "translate", "evaluate", "export"),
-    *("list", "completion"),
+    *("compare", "diff", "sample", "interpolate", "translate", "encode", "reconstruct"),
+    *("evaluate", "export", "list", "completion"),
 )
 """Commands whose arguments are known here."""
 WITHOUT_DATA = ("sample", "interpolate", "export", "diff")
@@ -131,6 +131,20 @@ def _parser() -> _Parser:
     )
     _add_weights(translate)
     _add_out(translate, "translations", "a new folder, for images of the same names")
+    usage = "--ckpt_path PATH --in FOLDER [--FLAG VALUE ...]"
+    text = "of the images; they get the model's size and channels"
+    encode = add("encode", "find the codes of your own images, with a model's encoder", usage)
+    _add_checkpoint(encode, "the model, such as a BiGAN or an AAE")
+    _add_folder(encode, text)
+    _add_weights(encode)
+    _add_out(encode, "codes.npy", ".npy or .csv, of the codes with the names of the files")
+
+    about = "write your own images as a model makes them from their codes"
+    reconstruct = add("reconstruct", about, usage)
+    _add_checkpoint(reconstruct, "the model, such as a BiGAN or an AAE")
+    _add_folder(reconstruct, text)
+    _add_weights(reconstruct)
+    _add_out(reconstruct, "reconstructions", "a new folder, for images of the same names")
 
     evaluate = add("evaluate", "score a checkpoint with all that fits its data, into a file too")
     evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
@@ -156,11 +170,11 @@ def _parser() -> _Parser:
     )
     export.add_argument(
         "--network",
-        metavar="NAME",
-        help="of a model that translates both ways, the one to write as ONNX: to_b, or to_a",
+        choices=("encoder", "to_b", "to_a"),
+        help="to write alone, as ONNX: an encoder, or one of two translators",
     )
     _add_weights(export)
-    _add_out(export, argparse.SUPPRESS, "the file; generator.<format> if it is not given")
+    _add_out(export, argparse.SUPPRESS, "the file; <network>.<format> if it is not given")
 
     text = "show what differs between two runs, and the first update at which they part"
     compared = add("diff", text, "RUN RUN")

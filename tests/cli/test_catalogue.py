@@ -71,7 +71,8 @@ def test_help_names_every_command(capsys):
     main([])
     printed = capsys.readouterr().out
     first = ("fit", "validate", "test", "predict", "prepare", "compare", "sample", "interpolate")
-    for name in (*first, "translate", "fork", "evaluate", "export", "diff", "list", "completion"):
+    others = ("translate", "encode", "reconstruct", "fork", "evaluate", "export", "diff", "list")
+    for name in (*first, *others, "completion"):
         assert f"    {name} " in printed or f"    {name}\n" in printed
 
 

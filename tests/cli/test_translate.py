@@ -163,8 +163,11 @@ def test_translators_are_exported_to_both_forms(capsys):
         assert torch.equal(loaded.translate(x, direction), expected)
     capsys.readouterr()
     for flags, message in (
-        (["--network", "encoder"], "a CycleGAN as onnx has to_b and to_a, got encoder"),
-        (["--network", "to_b", "--format", "safetensors"], "as safetensors has no parts"),
+        (["--network", "encoder"], "network: a CycleGAN has no encoder. It has to_b and to_a."),
+        (
+            ["--network", "to_b", "--format", "safetensors"],
+            "format: safetensors hold all networks",
+        ),
     ):
         with pytest.raises(SystemExit):
             main(["export", "--ckpt_path", run, "--format", "onnx", *flags])

@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from lightning_gans.core.translating import TranslationModule
 from lightning_gans.errors import InputError, RunError
 from lightning_gans.files import replacing
 from lightning_gans.loading import load
+from lightning_gans.variants.encoding import EncodingGAN
 
 __all__ = ["export"]
 
@@ -60,6 +61,19 @@ class _Sampler(nn.Module):
         return self.model.generate(latent, label)
 
 
+class _Finder(nn.Module):
+    """The way from samples to their codes, as a network."""
+
+    def __init__(self, model: EncodingGAN) -> None:
+        super().__init__()
+        self.model = model
+
+    @override
+    def forward(self, sample: Tensor) -> Tensor:
+        outputs = self.model.encoder(sample)  # the checks of locate() would fix the number
+        return cast("Tensor", outputs if isinstance(outputs, Tensor) else outputs[0])
+
+
 def export(
     ckpt_path: Path,
     out: Path | None = None,
@@ -71,20 +85,23 @@ def export(
 ) -> None:
     """Writes the generator of a checkpoint, and says how what is written compares with it.
 
-    Compared are the entries of 16 samples, or the weights in safetensors of a model that does not
-    generate samples from latents.
+    Compared are the entries of 16 samples or codes, or the weights in safetensors of a model that
+    does not generate samples from latents.
 
     Args:
         ckpt_path: file or run folder.
-        out: the file; ``generator.<format>`` if it is not given.
+        out: the file; ``<network>.<format>`` if it is not given.
         format: ``safetensors``, which `lightning_gans.load` opens, or ``onnx`` with the input
             ``latent``, for a model with classes also ``label`` (int64), and the output
             ``sample``, of any number of samples, and with what latents are drawn from, ``prior``,
             and the ``value_range`` of the data, if it is known, in its metadata; if it is not
-            given, by the ending of ``out``, or else ``safetensors``.
-        network: of a model that translates both ways, the one to write as ONNX: its input is
-            ``source``, as many images of the size that it was made for as there are, and its
-            output ``sample``. The one from a to b if it is not given.
+            given, by the ending of ``out``, or else ``onnx`` for a ``network`` that is named, and
+            ``safetensors``, which hold all networks, for none.
+        network: to write alone, as ONNX. The ``encoder``, whose input is ``sample`` and whose
+            output is ``latent``, the code or its mean; or of a model that translates ``to_b`` or
+            ``to_a``, whose input is ``source``, as many images of the size that it was made for as
+            there are, and whose output is ``sample``. If it is not given, ONNX has the generator,
+            or the translator from a to b.
         weights: see `opened`.
         allow: see `opened`.
 
@@ -94,17 +111,18 @@ def export(
     """
     if format is None:
         ending = out.suffix[1:] if out else ""
-        format = ending if ending in FORMATS else FORMATS[0]
-    out = out or Path(f"generator.{format}")
+        format = ending if ending in FORMATS else FORMATS[network is not None]
+    out = out or Path(f"{network or 'generator'}.{format}")
     check_out(out, f".{format}")
     model = opened(ckpt_path, weights, allow)
-    translates = isinstance(model, TranslationModule)
-    direction = _direction(model, network, format) if translates or network else ""
-    if format == "onnx" and not translates:
+    alone = _alone(model, network, format)
+    if format == "onnx" and not alone:
         check_generates(model)
     with writing(out), replacing(out) as file:
-        if direction:
-            difference = _write_translator(model, direction, file)
+        if alone == "encoder":
+            difference = _write_encoder(model, file)
+        elif alone:
+            difference = _write_translator(model, alone, file)
         elif isinstance(model, GAN):
             difference = _write_generator(model, Path(file.name), file, format, allow)
         else:
@@ -116,36 +134,42 @@ def export(
                 f"The export was not kept: it differs by {difference:.1e} from the checkpoint, "
                 f"more than {TOLERANCE:.0e}."
             )
-        say(f"its samples differ from the checkpoint's by {difference:.1e} at most")
+        made = "codes" if alone == "encoder" else "samples"
+        say(f"its {made} differ from the checkpoint's by {difference:.1e} at most")
 
 
-def _direction(model: AdversarialModule, network: str | None, format: str) -> str:
-    """Returns the direction in which a network translates that is to be written alone.
-
-    That is none in safetensors, which hold all of them.
+def _alone(model: AdversarialModule, network: str | None, format: str) -> str:
+    """Returns the name of the network that is written alone, "" if it is the generator, or all.
 
     Raises:
-        InputError: if the model has no such network.
+        InputError: if the model has no such network, or the format holds all of them.
     """
-    found = model.translators if isinstance(model, TranslationModule) else {}
-    names = {name: direction for direction, name in found.items()}
-    if network is not None and (format != "onnx" or network not in names):
-        where = f"a {type(model).__name__} as {format}"
-        there = f" has {' and '.join(names)}" if names and format == "onnx" else " has no parts"
-        raise InputError(f"network: {where}{there}, got {network}. Leave --network out.")
+    translators = [*model.translators.values()] if isinstance(model, TranslationModule) else []
+    names = ["encoder"] if isinstance(model, EncodingGAN) else translators
+    if network is None:
+        return translators[0] if translators and format == "onnx" else ""
+    if network not in names:
+        known = f" It has {' and '.join(names)}." if names else ""
+        raise InputError(
+            f"network: a {type(model).__name__} has no {network}.{known} Leave --network out."
+        )
     if format != "onnx":
-        return ""
-    return next(iter(found)) if network is None else names[network]
+        raise InputError(
+            f"format: {format} hold all networks of a model. Leave --network out, or use --format "
+            f"onnx for {network} alone."
+        )
+    return network
 
 
-def _write_translator(model: AdversarialModule, direction: str, file: IO[bytes]) -> float:
+def _write_translator(model: AdversarialModule, name: str, file: IO[bytes]) -> float:
     """Writes a translator and returns the largest difference of an entry of 16 translations."""
     assert isinstance(model, TranslationModule)
+    direction = next(key for key, value in model.translators.items() if value == name)
     shape = model.shapes[direction == "b_to_a"]
     source = torch.rand(16, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    content = _onnx(_Translator(model, direction), {"source": source}, {})
+    content = _onnx(_Translator(model, direction), {"source": source}, "sample", {})
     file.write(content)
-    made = _run_onnx(content, {"source": source})
+    made = _run_onnx(content, {"source": source}, "sample")
     return (made - model.translate(source, direction)).abs().max().item()
 
 
@@ -157,14 +181,25 @@ def _write_generator(
     labels = None if model.num_classes is None else torch.arange(16) % model.num_classes
     if format == "onnx":
         inputs = {"latent": latent} if labels is None else {"latent": latent, "label": labels}
-        content = _onnx(_Sampler(model), inputs, {"prior": str(model.prior)})
+        content = _onnx(_Sampler(model), inputs, "sample", {"prior": str(model.prior)})
         file.write(content)
-        made = _run_onnx(content, inputs)
+        made = _run_onnx(content, inputs, "sample")
     else:
         file.write(model.export(*model.averaged))
         file.flush()
         made = generated(load(path, allow=allow), latent, labels)
     return (made - generated(model, latent, labels)).abs().max().item()
+
+
+def _write_encoder(model: AdversarialModule, file: IO[bytes]) -> float:
+    """Writes an encoder and returns the largest difference of an entry of 16 codes."""
+    assert isinstance(model, EncodingGAN)
+    labels = None if model.num_classes is None else torch.arange(16) % model.num_classes
+    samples = generated(model, latents(model, 16, seed=0), labels)
+    content = _onnx(_Finder(model), {"sample": samples}, "latent", {})
+    file.write(content)
+    made = _run_onnx(content, {"sample": samples}, "latent")
+    return (made - model.encode(samples)).abs().max().item()
 
 
 def _largest_difference(model: AdversarialModule, again: AdversarialModule) -> float:
@@ -177,7 +212,10 @@ def _largest_difference(model: AdversarialModule, again: AdversarialModule) -> f
 
 
 def _onnx(
-    network: _Sampler | _Translator, inputs: dict[str, Tensor], told: dict[str, str]
+    network: _Sampler | _Translator | _Finder,
+    inputs: dict[str, Tensor],
+    output: str,
+    told: dict[str, str],
 ) -> bytes:
     """Returns a network as ONNX, with what is told of it and the range of its data."""
     try:
@@ -194,7 +232,7 @@ def _onnx(
             dynamo=True,
             verbose=False,
             input_names=list(inputs),
-            output_names=["sample"],
+            output_names=[output],
             dynamic_shapes={name: {0: number} for name in inputs},
         )
     assert program is not None
@@ -207,13 +245,13 @@ def _onnx(
     return content
 
 
-def _run_onnx(content: bytes, inputs: dict[str, Tensor]) -> Tensor:
+def _run_onnx(content: bytes, inputs: dict[str, Tensor], output: str) -> Tensor:
     try:
         import onnxruntime
     except ImportError as error:
         raise _missing(error) from error
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(["sample"], {k: v.numpy() for k, v in inputs.items()})[0])
+    return torch.from_numpy(session.run([output], {k: v.numpy() for k, v in inputs.items()})[0])
 
 
 def _missing(error: ImportError) -> InputError:

@@ -11,12 +11,14 @@ from torch import Tensor
 from datamodules.files import ImageFiles, UnreadableImageError, image_paths
 from datamodules.folder import classes_of
 from lightning_gans.callbacks.drawing import save_picture, to_bytes
+from lightning_gans.cli.commands.opening import computing, saved_data, value_range
 from lightning_gans.cli.places import check_out
 from lightning_gans.cli.screen import say
+from lightning_gans.core.gan import GAN
 from lightning_gans.errors import InputError, printable
 from lightning_gans.progress import Work
 
-__all__ = ["FolderImages", "check_names", "check_new", "save_images"]
+__all__ = ["FolderImages", "check_names", "check_new", "images_of", "save_images"]
 
 MOST, ENTRIES = 250, 2**22
 """Images and numbers of a batch, at most; it has one image at least."""
@@ -130,6 +132,35 @@ class FolderImages:
                 stop = min(start + most, end)
                 yield slice(start, stop)
                 start = stop
+
+
+def images_of(model: GAN, folder: Path, path: Path, allow: Sequence[str] = ()) -> FolderImages:
+    """Returns the images of a folder as the data module of a model would read them.
+
+    They are cropped, too, if the model was trained on an `ImageFolder` that crops.
+
+    Args:
+        model: that is to read them.
+        folder: of the images.
+        path: checkpoint or run that the model is of.
+        allow: see `opened`.
+
+    Raises:
+        InputError: if the model reads no images, or as `FolderImages`.
+    """
+    with computing("samples"):
+        shape = tuple(model.sample(1).shape[1:])
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise InputError(
+            f"in: a model of samples of shape {shape} reads no images. Use lightning_gans.load in "
+            "Python, and its model's encode and reconstruct."
+        )
+    channels, *size = shape
+    try:
+        crop = getattr(saved_data(path, allow), "crop", None)
+    except InputError:  # data of the user's own, which is not needed here
+        crop = None
+    return FolderImages(folder, channels, (size[0], size[1]), value_range(model), crop)
 
 
 def check_new(out: Path, *endings: str) -> None:

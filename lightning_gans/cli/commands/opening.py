@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from lightning_gans.callbacks.drawing import Picture, overview
+from lightning_gans.cli.runs import CONFIG_KEY
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export
@@ -19,16 +21,20 @@ from lightning_gans.errors import InputError, one_line, printable
 from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.loading import load_trusting
 from lightning_gans.progress import Work
+from lightning_gans.variants.encoding import EncodingGAN
 
 __all__ = [
     "check_generates",
     "check_number",
     "checked_classes",
+    "computing",
+    "encoding",
     "generated",
     "generating",
     "latents",
     "opened",
     "picture",
+    "saved_data",
     "value_range",
     "writing",
 ]
@@ -111,10 +117,68 @@ def check_generates(model: AdversarialModule) -> GAN:
     return model
 
 
+def encoding(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> EncodingGAN:
+    """Returns the model of a checkpoint, if it has an encoder: see `opened`.
+
+    Raises:
+        InputError: if it has none, or as `opened`.
+    """
+    model = opened(path, weights, allow)
+    if not isinstance(model, EncodingGAN):
+        raise InputError(
+            f"ckpt_path: a {type(model).__name__} has no encoder. Use a model that has one, such "
+            "as BiGAN, AAE, VAEGAN or CVAEGAN."
+        )
+    return model
+
+
+def saved_data(path: Path, allow: Sequence[str] = ()) -> LightningDataModule | None:
+    """Returns the data module that a checkpoint was trained on, or None if it does not tell.
+
+    Args:
+        path: a checkpoint or a run.
+        allow: see `opened`.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    with explained():
+        file = checkpoint_in(path)
+    saved = None if is_export(file) else read_checkpoint(file).get(CONFIG_KEY)
+    settings = saved.get("data") if isinstance(saved, dict) else None
+    if settings is None:
+        return None
+    trust = Trust(allow)
+    try:
+        data: LightningDataModule = trust.build(
+            trust.check(settings, LightningDataModule, "data"), LightningDataModule
+        )
+    except Exception as error:  # what a damaged file leads to is anyone's guess
+        raise InputError(f"{file}: its data cannot be read: {one_line(str(error))}") from error
+    return data
+
+
 def latents(model: GAN, n: int, seed: int) -> Tensor:
     """Draws latents, shape (n, Z), that depend on the seed and their number only."""
     reseed(model.device, seed, EVALUATION)
     return model.sample_latent(n)
+
+
+@contextmanager
+def computing(what: str) -> Iterator[None]:
+    """Says in one line that the networks of a checkpoint cannot do what they are asked for.
+
+    Args:
+        what: they make.
+
+    Raises:
+        InputError: in the place of any error.
+    """
+    try:
+        yield
+    except Exception as error:  # what a damaged file leads to is anyone's guess
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise InputError(f"ckpt_path: the model makes no {what}: {reason}") from error
 
 
 def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -126,15 +190,11 @@ def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tenso
     parts = torch.split(latent, BATCH)
     asked = [None] * len(parts) if labels is None else torch.split(labels, BATCH)
     samples = []
-    try:
-        with Work("generating", len(latent), "samples") as work:
-            for part, classes in zip(parts, asked, strict=True):
-                samples.append(model.sample(part, classes).cpu())
-                work.done += len(part)
-        return torch.cat(samples)
-    except Exception as error:  # what a damaged file leads to is anyone's guess
-        reason = one_line(f"{type(error).__name__}: {error}")
-        raise InputError(f"ckpt_path: the model makes no samples: {reason}") from error
+    with computing("samples"), Work("generating", len(latent), "samples") as work:
+        for part, classes in zip(parts, asked, strict=True):
+            samples.append(model.sample(part, classes).cpu())
+            work.done += len(part)
+    return torch.cat(samples)
 
 
 def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:

@@ -6,18 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from lightning_gans import sampling
 from lightning_gans.cli.catalogue import REFINERS
-from lightning_gans.cli.runs import CONFIG_KEY
+from lightning_gans.cli.commands.opening import saved_data
 from lightning_gans.cli.screen import say
-from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.gan import GAN
-from lightning_gans.core.trust import Trust
 from lightning_gans.errors import InputError, one_line
-from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.progress import Work
 from lightning_gans.sampling import Refinement, Refiner
 from lightning_gans.sampling.refining import BLOCK, real_samples
@@ -85,23 +81,18 @@ def refined_latents(
 
 def _real(path: Path, allow: Sequence[str]) -> Tensor:
     """Returns real samples of the data that a checkpoint was trained on."""
-    with explained():
-        file = checkpoint_in(path)
-    saved = read_checkpoint(file).get(CONFIG_KEY)
-    settings = saved.get("data") if isinstance(saved, dict) else None
-    if settings is None:
+    data = saved_data(path, allow)
+    if data is None:
         raise InputError(
-            f"refine: {file} does not tell its data, which real samples are needed of. Use "
+            f"refine: {path} does not tell its data, which real samples are needed of. Use "
             "lightning_gans.sampling.refine in Python with real=SAMPLES."
         )
-    trust = Trust(allow)
     try:
-        data = trust.build(trust.check(settings, LightningDataModule, "data"), LightningDataModule)
         data.setup("validate")
         return real_samples(data)
     except Exception as error:  # what a damaged file leads to is anyone's guess
         raise InputError(
-            f"refine: {file}: real samples cannot be read: {one_line(str(error))}"
+            f"refine: {path}: real samples cannot be read: {one_line(str(error))}"
         ) from error
 
 
