@@ -95,7 +95,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
 def test_the_collection_has_every_model_with_its_measured_score():
     table = README.partition("## The collection")[2].partition("\nEvery model")[0]
     rows = re.findall(r"^\| .*\|$", table, re.MULTILINE)
-    named = re.findall(r"`(\w*GAN\w*)`", "".join(row.partition("<img")[0] for row in rows))
+    named = re.findall(r"`([A-Z]\w+)`", "".join(row.partition("<img")[0] for row in rows))
     assert sorted(named) == sorted(variants())
     for row in filter(lambda row: "<img" in row, rows):
         config, score = re.search(r"`(\w+)`, fd_digits ([\d.]+) \|$", row).groups()

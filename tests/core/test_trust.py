@@ -59,8 +59,8 @@ CLOSED = {
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
         *("ClassAgreement", "ClassDiversity", "ClassFrechet", "ClassifierAccuracy"),
-        *("CodeInformation", "CriticGap", "CycleError", "DigitQuality", "FeatureCoverage"),
-        "PairedError",
+        *("CodeInformation", "CodeMatch", "CodeNeighbours", "CriticGap", "CycleError"),
+        *("DigitQuality", "FeatureCoverage", "PairedError"),
         *("FeatureScores", "HistogramDivergence", "InceptionScores", "LabelFidelity"),
         *("ModeCoverage", "ObjectQuality", "PatchWasserstein", "PatternError"),
         *("ReconstructionError", "SlicedWasserstein", "StackedModes", "TrainingNeighbours"),
