@@ -40,8 +40,8 @@ class CycleGAN(TranslationModule):
 
     The two translators may agree on a wrong map just as well: to be back at the start says nothing
     about what lies between. Whether a translation is right is seen on pairs, or by classes.
-    DiscoGAN and DualGAN have other losses and networks: see the configs ``discogan_mnist`` and
-    ``dualgan_mnist``.
+    DiscoGAN and DualGAN have other losses and networks: see the configs ``discogan_folder`` and
+    ``dualgan_folder``.
 
     References:
         Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu et
