@@ -1,0 +1,221 @@
+"""Trains the models that do more than to draw samples, and tabulates what they come to.
+
+    python benchmarks/tasks.py run --data_dir data --jobs 2   # about three hours of one core
+    python benchmarks/tasks.py table                          # writes docs/benchmarks.md
+
+``run`` takes names of tables. It trains what the results lack, one thread each, and resumes what
+was stopped. Scores are those of the last update on the validation data, by ``evaluate``.
+``table`` puts the runs it finds into ``results/tasks.json``, beside those that are there from
+before, and writes the tables from it.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trained import (
+    RESULTS,
+    ROOT,
+    RUNS,
+    command_line,
+    filled,
+    finished,
+    spread,
+    trained_run,
+    write_results,
+)
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+SEEDS = range(3)
+Runs = Mapping[str, Mapping[str, Any]]
+"""The records of runs, by their names."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is told of in one table.
+
+    Attributes:
+        cases: a config and further flags for each row, by what the row is called.
+        columns: scores with their decimals.
+        data: key of the ``data_dir``; "" if the data is made.
+    """
+
+    cases: Mapping[str, tuple[str, tuple[str, ...]]]
+    columns: Mapping[str, int]
+    data: str = "--data.data_dir"
+
+
+def _alone(*configs: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {f"`{config}`": (config, ()) for config in configs}
+
+
+PIXELS = {"paired_l1": 3, "paired_psnr": 2, "label_fidelity": 3, "fd_digits": 2}
+WAYS = {
+    **{f"{score}_{side}": 3 for score in ("paired_l1", "label_fidelity") for side in "ab"},
+    "cycle_l1": 3,
+}
+TASKS = {
+    "codes": Task(
+        _alone("infogan_mnist_small"), {"code_mi": 2, "code_matched": 3, "fd_digits": 2}
+    ),
+    "encoders": Task(
+        {
+            **_alone("bigan_mnist_tuned"),
+            "the same without its reconstruction term": (
+                "bigan_mnist_tuned",
+                ("--model.reconstruction_weight", "0"),
+            ),
+            **_alone("aae_mnist_tuned", "vae_gan_mnist_tuned"),
+        },
+        {
+            **{"reconstruction_fidelity": 3, "reconstruction_mse": 4, "fd_digits": 2},
+            **{"code_sliced_w": 3, "neighbour_accuracy": 3, "neighbour_accuracy_untrained": 3},
+            "neighbour_accuracy_pixels": 3,
+        },
+    ),
+    "few labels": Task(
+        {
+            **_alone("sgan_mnist_small"),
+            "the labels alone": (
+                "sgan_mnist_small",
+                ("--model.unlabelled_weight", "0", "--trainer.max_steps", "1000"),
+            ),
+        },
+        {"accuracy": 3},
+        "--data.source.data_dir",
+    ),
+    "pairs": Task(
+        {
+            **_alone("pix2pix_mnist"),
+            "the same without a discriminator": (
+                "pix2pix_mnist",
+                ("--model.adversarial_weight", "0"),
+            ),
+        },
+        PIXELS,
+    ),
+    "no pairs": Task(_alone("cyclegan_inverted_mnist", "cyclegan_edges_mnist"), WAYS),
+    "no pairs of points": Task(
+        {
+            **_alone("cyclegan_mixture"),
+            "the same without its identity loss": (
+                "cyclegan_mixture",
+                ("--model.identity_weight", "0"),
+            ),
+        },
+        {"modes": 1, **WAYS},
+        "",
+    ),
+}
+
+
+def name_of(task: str, row: int, seed: int) -> str:
+    """Returns the name of a run."""
+    return f"task_{task.replace(' ', '_')}_{row}_seed{seed}"
+
+
+def runs_of(task: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yields the name, the config and further flags of each run of a table."""
+    for row, (config, flags) in enumerate(TASKS[task].cases.values()):
+        for seed in SEEDS:
+            yield name_of(task, row, seed), config, (*flags, "--seed_everything", str(seed))
+
+
+def run_one(name: str, config: str, flags: tuple[str, ...]) -> str:
+    """Trains and scores, as far as that is left to do; returns the name of the run."""
+    run = trained_run(name, RUNS, ["--config", config, *flags])
+    out = run / "task.json"
+    if not out.is_file():
+        scores = run / "task_scores.json"
+        checkpoint = str(run / "checkpoints" / "last.ckpt")
+        command_line("evaluate", "--ckpt_path", checkpoint, "--out", str(scores))
+        record = json.loads(scores.read_text())
+        del record["checkpoint"]
+        trained = json.loads((run / "run.json").read_text())
+        kept = {key: trained[key] for key in ("updates", "wall_time_s", "commit", "machine")}
+        out.write_text(json.dumps({**record, **kept}))
+    return name
+
+
+def collect() -> dict[str, dict[str, Any]]:
+    """Returns what is kept of the runs that are there, by name."""
+    found = {}
+    for task in TASKS:
+        for name, *_ in runs_of(task):
+            run = finished(RUNS, name)
+            path = None if run is None else run / "task.json"
+            if path is not None and path.is_file():
+                found[name] = json.loads(path.read_text())
+    return found
+
+
+def lines(task: str, runs: Runs) -> Iterator[str]:
+    """Yields a table in Markdown, or how many runs it waits for."""
+    wanted = [name for name, *_ in runs_of(task)]
+    missing = sum(name not in runs for name in wanted)
+    if missing:
+        yield f"Not measured yet: {missing} of {len(wanted)} runs are missing."
+        return
+    columns = TASKS[task].columns
+    yield "| config | updates | minutes | " + " | ".join(columns) + " |"
+    yield "|---|---|---|" + "---|" * len(columns)
+    floors: dict[str, float] = {}
+    for row, case in enumerate(TASKS[task].cases):
+        records = [runs[name_of(task, row, seed)] for seed in SEEDS]
+        floors = {**records[0]["floors"], **floors}
+        minutes = spread([record["wall_time_s"] / 60 for record in records], 0)
+        cells = [
+            spread([record["scores"][score] for record in records], digits)
+            if score in records[0]["scores"]
+            else "-"
+            for score, digits in columns.items()
+        ]
+        yield f"| {case} | {records[0]['updates']:,} | {minutes} | {' | '.join(cells)} |"
+    known = [f"{floors[s]:.{d}f}" if s in floors else "-" for s, d in columns.items()]
+    yield f"| real data | - | - | {' | '.join(known)} |"
+
+
+def recorded() -> dict[str, dict[str, Any]]:
+    """Returns the runs in ``results/tasks.json``, by name."""
+    path = RESULTS / "tasks.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def written() -> str:
+    """Returns the page with the tables of the results."""
+    runs = recorded()
+    return filled(PAGE.read_text(), {task: [*lines(task, runs)] for task in TASKS})
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("tasks", nargs="*", help="names of tables; all if none is given")
+    parser.add_argument("--data_dir", type=Path, default=Path("data"), help="folder above MNIST")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    given = parser.parse_args()
+    if given.action == "table":
+        write_results("tasks", {**recorded(), **collect()})
+        PAGE.write_text(written())
+        return
+    known = recorded()
+    with ThreadPoolExecutor(given.jobs) as pool:
+        runs = []
+        for task in given.tasks or TASKS:
+            key = TASKS[task].data
+            data = (key, str(given.data_dir)) if key else ()
+            for name, config, flags in runs_of(task):
+                if name not in known:
+                    runs.append(pool.submit(run_one, name, config, (*flags, *data)))
+        for run in as_completed(runs):
+            print("finished", run.result(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

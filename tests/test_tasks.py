@@ -1,0 +1,65 @@
+"""How the tables of benchmarks/tasks.py are made of results."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+
+import lightning_gans
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tasks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import tasks
+
+    return tasks
+
+
+def test_a_table_has_means_ranges_and_floors(tasks):
+    runs = {
+        tasks.name_of("few labels", row, seed): {
+            "updates": 10 * (row + 1),
+            "wall_time_s": 60.0,
+            "scores": {"accuracy": 0.5 + row / 4 + seed / 100},
+            "floors": {},
+        }
+        for row in range(2)
+        for seed in tasks.SEEDS
+    }
+    assert [*tasks.lines("few labels", runs)] == [
+        "| config | updates | minutes | accuracy |",
+        "|---|---|---|---|",
+        "| `sgan_mnist_small` | 10 | 1 | 0.510 (0.500 to 0.520) |",
+        "| the labels alone | 20 | 1 | 0.760 (0.750 to 0.770) |",
+        "| real data | - | - | - |",
+    ]
+    runs.popitem()
+    assert [*tasks.lines("few labels", runs)] == ["Not measured yet: 1 of 6 runs are missing."]
+
+
+def test_scores_that_a_model_lacks_leave_a_dash(tasks):
+    record = {"updates": 1, "wall_time_s": 0, "floors": {"modes": 6.0}, "scores": {"modes": 5.0}}
+    runs = {name: record for name, *_ in tasks.runs_of("no pairs of points")}
+    *_, last, real = tasks.lines("no pairs of points", runs)
+    assert last == "| the same without its identity loss | 1 | 0 | 5.0 | - | - | - | - | - |"
+    assert real == "| real data | - | - | 6.0 | - | - | - | - | - |"
+
+
+def test_flags_change_what_the_model_has(tasks):
+    for task in tasks.TASKS:
+        for _, config, flags in tasks.runs_of(task):
+            content = yaml.safe_load((ROOT / "configs" / f"{config}.yaml").read_text())
+            model = getattr(lightning_gans, content["model"]["class_path"])
+            known = {
+                n for cls in model.__mro__ for n in inspect.signature(cls.__init__).parameters
+            }
+            changed = [flag for flag in flags if flag.startswith("--model.")]
+            assert all(flag.removeprefix("--model.") in known for flag in changed)
+
+
+def test_the_page_shows_the_results(tasks):
+    assert tasks.PAGE.read_text() == tasks.written()
