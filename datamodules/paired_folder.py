@@ -195,11 +195,13 @@ class PairedFolder(_Folders):
         jitter: pixels by which a training image is scaled larger than ``image_size``, of which a
             random part is cut out then; 30 for 256 pixels in pix2pix.
         horizontal_flip: show half of the training pairs mirrored.
-        cache: see `ImageFolder`.
-        num_workers: see `ImageFolder`.
-        value_range: see `ImageData`.
+        cache: keep the decoded images in memory, or else decode them again for every batch. By
+            default they are kept if they take at most half of the memory that is available.
+        num_workers: processes that decode where they are not kept, threads where they are; as many
+            as there are cores for each process of the run, at most 8, if it is not given.
+        value_range: what the bytes 0 and 255 become, in this order.
         batch_size: pairs of one discriminator update and process, at least 1.
-        num_eval_samples: see `ImageData`.
+        num_eval_samples: largest number of images in each evaluation set, at least 2.
 
     Raises:
         ValueError: if an argument is out of range, there are fewer than 20 pairs to be held out
@@ -284,11 +286,13 @@ class UnpairedFolders(_Folders):
         channels_b: see `PairedFolder`.
         jitter: see `PairedFolder`.
         horizontal_flip: show half of the training images mirrored.
-        cache: see `ImageFolder`.
-        num_workers: see `ImageFolder`.
-        value_range: see `ImageData`.
+        cache: keep the decoded images in memory, or else decode them again for every batch. By
+            default they are kept if they take at most half of the memory that is available.
+        num_workers: processes that decode where they are not kept, threads where they are; as many
+            as there are cores for each process of the run, at most 8, if it is not given.
+        value_range: what the bytes 0 and 255 become, in this order.
         batch_size: images of each kind in one discriminator update and process, at least 1.
-        num_eval_samples: see `ImageData`.
+        num_eval_samples: largest number of images in each evaluation set, at least 2.
 
     Raises:
         ValueError: if an argument is out of range, the two folders are one, or there are fewer

@@ -40,9 +40,9 @@ class TransformedImages(TranslationData):
             gives what became of images and wants the images.
         split_seed: chooses the halves of unpaired images, not negative; no part of the run's seed.
         data_dir: see `DownloadedImages`.
-        value_range: see `ImageData`.
+        value_range: what the bytes 0 and 255 become, in this order.
         batch_size: images of each kind in one discriminator update and process, at least 1.
-        num_eval_samples: see `ImageData`.
+        num_eval_samples: largest number of images in each evaluation set, at least 2.
 
     Raises:
         ValueError: if an argument is out of range, or the dataset cannot be read.

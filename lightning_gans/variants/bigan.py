@@ -53,6 +53,7 @@ class BiGAN(EncodingGAN):
         discriminator: a module from samples (N, ...) and latents (N, Z) to logits (N,) or (N, 1),
             or what makes one from Z, ``data_shape`` and, if the loss reads several numbers,
             ``num_outputs``.
+        data_shape: see `GAN`.
         prior: distribution of the latents. By default a uniform distribution on [-1, 1] with as
             many entries as a sample has, at most the authors' 50.
         reconstruction_weight: factor of the mean absolute difference of real samples and what

@@ -258,8 +258,8 @@ CONDITIONAL = {
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_between_classes_lie_images_of_weighted_gains_and_biases(name):
-    generator = disturbed(CONDITIONAL[name]()).eval()
-    z = torch.randn(2, 6)
+    generator = disturbed(CONDITIONAL[name]()).eval().double()
+    z = torch.randn(2, 6, dtype=torch.float64)
     norms = [part for part in generator.modules() if isinstance(part, ConditionalBatchNorm2d)]
     with torch.no_grad():
         whole = generator(z, torch.tensor([0, 2]))
