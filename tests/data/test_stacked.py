@@ -158,6 +158,7 @@ def test_stacked_digits_are_no_photos():
     assert judge_for(data) is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(REAL is None, reason="needs the real MNIST")
 def test_real_digits_show_every_number():
     data = StackedMNIST(REAL, num_eval_samples=25_600)
