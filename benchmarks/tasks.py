@@ -1,6 +1,6 @@
-"""Trains the models that do more than to draw samples, and tabulates what they come to.
+"""Trains models of codes, of few labels, of translation and of many modes, and tabulates scores.
 
-    python benchmarks/tasks.py run --data_dir data --jobs 2   # about three hours of one core
+    python benchmarks/tasks.py run --data_dir data --jobs 2   # about seven hours of one core
     python benchmarks/tasks.py table                          # writes docs/benchmarks.md
 
 ``run`` takes names of tables. It trains what the results lack, one thread each, and resumes what
@@ -110,6 +110,10 @@ TASKS = {
         },
         {"modes": 1, **WAYS},
         "",
+    ),
+    "stacked digits": Task(
+        _alone("dcgan_stacked", "pacgan_stacked", "r3gan_stacked"),
+        {"modes_1000": 0, "kl_1000": 3},
     ),
 }
 

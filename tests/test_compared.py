@@ -1,4 +1,4 @@
-"""What benchmarks train anew, and how the table of stacked digits is made of their results."""
+"""What benchmarks train anew."""
 
 import json
 import subprocess
@@ -66,33 +66,3 @@ def test_results_tell_what_is_done(compared, monkeypatch, tmp_path):
     (tmp_path / "found.json").write_text(json.dumps({"ring": runs}))
     assert compared.recorded("found", "ring") == {("a", 1), ("b", 0)}
     assert compared.recorded("found", "grid") == set()
-
-
-def test_the_table_of_stacked_digits_has_means_and_ranges(compared):
-    import stacked
-
-    floors = {"modes_1000": 1000.0, "kl_1000": 0.02359}
-    runs = [
-        {
-            "cell": config,
-            "seed": seed,
-            "updates": 30_000,
-            "scores": {"modes_1000": 100.0 * seed + place, "kl_1000": 0.5 * seed},
-            "floors": floors,
-        }
-        for place, config in enumerate(stacked.CONFIGS)
-        for seed in stacked.SEEDS
-    ]
-    rows = [*stacked.lines(runs)]
-    assert rows[3] == (
-        "| `pacgan_stacked` | non-saturating, packs of 2 | 30,000 | 101 (1 to 201) | "
-        "0.500 (0.000 to 1.000) |"
-    )
-    assert rows[-1] == "| real digits | - | - | 1000 | 0.024 |"
-    assert [*stacked.lines(runs[1:])] == ["Not measured yet: 1 of 9 runs are missing."]
-
-
-def test_the_page_shows_the_results(compared):
-    import stacked
-
-    assert stacked.PAGE.read_text() == stacked.page()

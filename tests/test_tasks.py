@@ -41,6 +41,26 @@ def test_a_table_has_means_ranges_and_floors(tasks):
     assert [*tasks.lines("few labels", runs)] == ["Not measured yet: 1 of 6 runs are missing."]
 
 
+def test_the_table_of_stacked_digits_has_means_and_ranges(tasks):
+    floors = {"modes_1000": 1000.0, "kl_1000": 0.02359}
+    runs = {
+        tasks.name_of("stacked digits", row, seed): {
+            "updates": 30_000,
+            "wall_time_s": 0.0,
+            "scores": {"modes_1000": 100.0 * seed + row, "kl_1000": 0.5 * seed},
+            "floors": floors,
+        }
+        for row in range(3)
+        for seed in tasks.SEEDS
+    }
+    rows = [*tasks.lines("stacked digits", runs)]
+    assert rows[3] == "| `pacgan_stacked` | 30,000 | 0 | 101 (1 to 201) | 0.500 (0.000 to 1.000) |"
+    assert rows[-1] == "| real data | - | - | 1000 | 0.024 |"
+    runs.popitem()
+    missing = ["Not measured yet: 1 of 9 runs are missing."]
+    assert [*tasks.lines("stacked digits", runs)] == missing
+
+
 def test_scores_that_a_model_lacks_leave_a_dash(tasks):
     record = {"updates": 1, "wall_time_s": 0, "floors": {"modes": 6.0}, "scores": {"modes": 5.0}}
     runs = {name: record for name, *_ in tasks.runs_of("no pairs of points")}
