@@ -85,7 +85,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
             continue
         main(shown.shrunk(command))
     printed = capsys.readouterr().out
-    assert printed.count("real beside generated samples") == 10
+    assert printed.count("real beside generated samples") == 11
     assert "MNIST: 60 images to train on" in printed
     assert "changed from the checkpoint: trainer.max_steps: 2 -> 4" in printed
     assert "new run, forked from runs/gan_ring/version_0/checkpoints/last.ckpt" in printed
