@@ -17,7 +17,7 @@ from typing import Any
 import images
 import synthetic
 import yaml
-from trained import RESULTS, ROOT, filled, spread
+from trained import RESULTS, ROOT, filled, minutes, spread
 
 DOCS = ROOT / "docs"
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem != "default")
@@ -118,9 +118,9 @@ def scores(config: str, results: dict[str, Any], steps: int) -> str:
     runs = found if isinstance(found, list) else [found]
     updates = runs[0]["updates"]
     trained = f"{updates:,} updates" if updates == steps else f"{updates:,} of {steps:,} updates"
-    minutes = sum(run["wall_time_s"] for run in runs) / len(runs) / 60
+    taken = sum(map(minutes, runs)) / len(runs)
     seeds = f", {len(runs)} seeds" if runs[1:] else ""
-    lines = [f"{trained}, {minutes:.0f} min{seeds}"]
+    lines = [f"{trained}, {taken:.0f} min{seeds}"]
     known = runs[0]["scores"]
     shown = POINTS if isinstance(found, list) else IMAGES
     for name, places in shown.items():

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from trained import RESULTS, ROOT, RUNS, finished, record, told, train_all, write_results
+from trained import RESULTS, ROOT, RUNS, finished, minutes, record, told, train_all, write_results
 
 DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
@@ -103,7 +103,7 @@ def table(runs: dict[str, dict[str, Any]], columns: dict[str, int]) -> list[str]
 
     for config, run in sorted(runs.items(), key=lambda item: item[1]["scores"]["fd_digits"]):
         lines.append(
-            f"| `{config}` | {run['updates']:,} | {run['wall_time_s'] / 60:.1f} | "
+            f"| `{config}` | {run['updates']:,} | {minutes(run):.1f} | "
             f"{run['precision']} | {run['untrained']['fd_digits']:,.0f} | {cells(run['scores'])}"
         )
     for run in list(runs.values())[:1]:

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trained import RESULTS, RUNS, finished, record, spread, train_all, write_results
+from trained import RESULTS, RUNS, finished, minutes, record, spread, train_all, write_results
 
 REPEATED = (
     *("gan_ring", "minimax_gan_ring", "lsgan_ring", "wgan_ring", "wgan_gp_ring"),
@@ -93,10 +93,10 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     for config, records in runs.items():
         if config == "lsgan_pattern":
             continue
-        minutes = spread([r["wall_time_s"] / 60 for r in records], 1)
+        taken = spread([minutes(r) for r in records], 1)
         cells = [spread([r["scores"][c] for r in records], d) for c, d in columns.items()]
         updates = f"{records[0]['updates']:,}"
-        about = f"`{config}` | {len(records)} | {updates} | {minutes}"
+        about = f"`{config}` | {len(records)} | {updates} | {taken}"
         lines.append(f"| {about} | " + " | ".join(cells) + " |")
     for data, config in REAL.items():
         if config in runs:

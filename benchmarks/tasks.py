@@ -22,8 +22,10 @@ from trained import (
     ROOT,
     RUNS,
     command_line,
+    cpu_seconds,
     filled,
     finished,
+    minutes,
     spread,
     trained_run,
     write_results,
@@ -152,9 +154,8 @@ def collect() -> dict[str, dict[str, Any]]:
     for task in TASKS:
         for name, *_ in runs_of(task):
             run = finished(RUNS, name)
-            path = None if run is None else run / "task.json"
-            if path is not None and path.is_file():
-                found[name] = json.loads(path.read_text())
+            if run is not None and (path := run / "task.json").is_file():
+                found[name] = {**json.loads(path.read_text()), "cpu_seconds": cpu_seconds(run)}
     return found
 
 
@@ -172,14 +173,14 @@ def lines(task: str, runs: Runs) -> Iterator[str]:
     for row, case in enumerate(TASKS[task].cases):
         records = [runs[name_of(task, row, seed)] for seed in SEEDS]
         floors = {**records[0]["floors"], **floors}
-        minutes = spread([record["wall_time_s"] / 60 for record in records], 0)
+        taken = spread([minutes(record) for record in records], 1)
         cells = [
             spread([record["scores"][score] for record in records], digits)
             if score in records[0]["scores"]
             else "-"
             for score, digits in columns.items()
         ]
-        yield f"| {case} | {records[0]['updates']:,} | {minutes} | {' | '.join(cells)} |"
+        yield f"| {case} | {records[0]['updates']:,} | {taken} | {' | '.join(cells)} |"
     known = [f"{floors[s]:.{d}f}" if s in floors else "-" for s, d in columns.items()]
     yield f"| real data | - | - | {' | '.join(known)} |"
 

@@ -23,7 +23,8 @@ def test_a_table_has_means_ranges_and_floors(tasks):
     runs = {
         tasks.name_of("few labels", row, seed): {
             "updates": 10 * (row + 1),
-            "wall_time_s": 60.0,
+            "wall_time_s": 600.0,
+            "cpu_seconds": 90.0,
             "scores": {"accuracy": 0.5 + row / 4 + seed / 100},
             "floors": {},
         }
@@ -33,8 +34,8 @@ def test_a_table_has_means_ranges_and_floors(tasks):
     assert [*tasks.lines("few labels", runs)] == [
         "| config | updates | minutes | accuracy |",
         "|---|---|---|---|",
-        "| `sgan_mnist_small` | 10 | 1 | 0.510 (0.500 to 0.520) |",
-        "| the labels alone | 20 | 1 | 0.760 (0.750 to 0.770) |",
+        "| `sgan_mnist_small` | 10 | 1.5 | 0.510 (0.500 to 0.520) |",
+        "| the labels alone | 20 | 1.5 | 0.760 (0.750 to 0.770) |",
         "| real data | - | - | - |",
     ]
     runs.popitem()
@@ -54,7 +55,8 @@ def test_the_table_of_stacked_digits_has_means_and_ranges(tasks):
         for seed in tasks.SEEDS
     }
     rows = [*tasks.lines("stacked digits", runs)]
-    assert rows[3] == "| `pacgan_stacked` | 30,000 | 0 | 101 (1 to 201) | 0.500 (0.000 to 1.000) |"
+    middle = "| `pacgan_stacked` | 30,000 | 0.0 | 101 (1 to 201) | 0.500 (0.000 to 1.000) |"
+    assert rows[3] == middle
     assert rows[-1] == "| real data | - | - | 1000 | 0.024 |"
     runs.popitem()
     missing = ["Not measured yet: 1 of 9 runs are missing."]
@@ -65,8 +67,18 @@ def test_scores_that_a_model_lacks_leave_a_dash(tasks):
     record = {"updates": 1, "wall_time_s": 0, "floors": {"modes": 6.0}, "scores": {"modes": 5.0}}
     runs = {name: record for name, *_ in tasks.runs_of("no pairs of points")}
     *_, last, real = tasks.lines("no pairs of points", runs)
-    assert last == "| the same without its identity loss | 1 | 0 | 5.0 | - | - | - | - | - |"
+    assert last == "| the same without its identity loss | 1 | 0.0 | 5.0 | - | - | - | - | - |"
     assert real == "| real data | - | - | 6.0 | - | - | - | - | - |"
+
+
+def test_minutes_are_of_the_cpu_if_the_run_has_logged_them(tasks, tmp_path):
+    from trained import cpu_seconds, minutes
+
+    rows = "step,train/cpu_seconds,val/w1", "1,2.5,", "2,,0.1", "2,4.5,"
+    (tmp_path / "metrics.csv").write_text("\n".join(rows))
+    assert cpu_seconds(tmp_path) == 4.5
+    assert minutes({"wall_time_s": 600.0}) == 10
+    assert minutes({"wall_time_s": 600.0, "cpu_seconds": 90.0}) == 1.5
 
 
 def test_flags_change_what_the_model_has(tasks):
