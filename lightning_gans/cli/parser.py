@@ -24,7 +24,7 @@ from lightning_gans.cli.sources import exported
 from lightning_gans.cli.values import must_be, shown
 from lightning_gans.spelling import nearest
 
-__all__ = ["Refused", "mended", "reason", "trusting"]
+__all__ = ["Refused", "cause_of", "mended", "reason", "trusting"]
 
 PARSER: Any = _typehints
 
@@ -44,15 +44,29 @@ class Refused:
     kind: Any
 
 
+def _causes(error: BaseException) -> list[BaseException]:
+    """Returns an error and what it stems from, what happened first at the end."""
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    return causes
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Returns what a parser's error stems from: the first that says what value is wrong."""
+    causes = _causes(error)
+    ours = [cause for cause in causes[1:] if isinstance(cause, ValueError)]
+    ours = [cause for cause in ours if not str(cause).startswith("Does not validate against")]
+    return ours[0] if ours else causes[-1]
+
+
 def reason(error: BaseException) -> str:
     """Returns the message about a command line that the parser refuses.
 
     Args:
         error: of the parser, with those that led to it as its causes.
     """
-    causes = [error]
-    while causes[-1].__cause__ is not None:
-        causes.append(causes[-1].__cause__)
+    causes = _causes(error)
     noted = [note for cause in causes if isinstance(note := getattr(cause, "note", None), Refused)]
     classes = [cause.made for cause in causes if hasattr(cause, "made")]
     if not noted:

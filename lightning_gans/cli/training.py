@@ -1,20 +1,17 @@
-"""The commands that train and score: ``lightning-gans {fit,validate,test,predict,prepare}``."""
+"""The commands that train and score: ``lightning-gans {fit,validate,test,predict}``."""
 
 import argparse
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 import yaml
-from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
@@ -27,7 +24,7 @@ from typing_extensions import override
 import datamodules  # noqa: F401  so that its classes are found by name
 import lightning_gans.variants  # noqa: F401  likewise
 from datamodules.files import UnreadableImageError
-from lightning_gans.callbacks import Checkpoint, Evaluation, Pictures, Progress
+from lightning_gans.callbacks import Evaluation
 from lightning_gans.callbacks.preemption import Preempted
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.messages import (
@@ -36,17 +33,17 @@ from lightning_gans.cli.messages import (
     print_summary,
     print_uploads,
 )
-from lightning_gans.cli.parser import mended, reason, trusting
-from lightning_gans.cli.processes import OtherProcessFailed, fail_together, is_main
+from lightning_gans.cli.origins import SECTIONS, end_with_nothing_left, read_origin
+from lightning_gans.cli.parser import cause_of, mended, reason, trusting
+from lightning_gans.cli.preparing import DATA_HEADING, prepare
+from lightning_gans.cli.processes import OtherProcessFailed, fail_together
 from lightning_gans.cli.request import (
     Request,
-    check_name,
     check_trainer,
     class_name,
     config_file,
-    is_whole,
 )
-from lightning_gans.cli.runs import CONFIG_KEY, RunLogger, RunRecord, conclude, parent_of
+from lightning_gans.cli.runs import RunLogger, RunRecord, parent_of
 from lightning_gans.cli.scores import (
     LATEST,
     ROWS,
@@ -63,30 +60,19 @@ from lightning_gans.cli.threads import (
     threads_of_environment,
     use_threads,
 )
-from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.lightning_compat import CommandLine
-from lightning_gans.core.module import STATEFUL, AdversarialModule
-from lightning_gans.core.trust import Trust, known_paths
-from lightning_gans.errors import InputError, RunError, printable
+from lightning_gans.core.module import AdversarialModule
+from lightning_gans.core.trust import known_paths
+from lightning_gans.errors import InputError, RunError
 from lightning_gans.files import replacing
-from lightning_gans.finding import explained, folder_of, run_of
+from lightning_gans.finding import folder_of, run_of
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
 from lightning_gans.sampling import RefinedEvaluation, Refiner
 from lightning_gans.spelling import nearest
 from lightning_gans.trainer import Trainer, silence_notices
 
-__all__ = ["GANCLI", "checked_settings", "prepare", "run"]
-
-SECTIONS = {
-    "progress": Progress,
-    "evaluation": Evaluation,
-    "pictures": Pictures,
-    "checkpoint": Checkpoint,
-}
-"""Callbacks of every run, by the key of their settings."""
-DATA_HEADING = "The data, of which lightning-gans list has the classes"
-"""In place of the beginning of Lightning's docstring."""
+__all__ = ["GANCLI", "run"]
 
 
 class GANCLI(CommandLine):
@@ -131,7 +117,7 @@ class GANCLI(CommandLine):
             "default_config_files": [str(configs_folder() / "default.yaml")],
             "description": getattr(self, self._request.command).__doc__,
         }
-        self._origin = _read_origin(self._request)
+        self._origin = read_origin(self._request)
         super().__init__(
             AdversarialModule,
             LightningDataModule,
@@ -202,7 +188,7 @@ class GANCLI(CommandLine):
         if origin.settings is not None:
             self._changes = request.changes(origin.settings, self.config_dump, origin.networks)
         if request.command == "fit" and 0 < config.trainer.max_steps <= origin.updates:
-            _nothing_left(origin, config.trainer.max_steps, forks=request.forks)
+            end_with_nothing_left(origin, config.trainer.max_steps, forks=request.forks)
 
     # Making --------------------------------------------------------------------------------------
 
@@ -211,7 +197,7 @@ class GANCLI(CommandLine):
         try:
             super().instantiate_classes()
         except Exception as error:  # what settings lead to is anyone's guess
-            raise InputError(str(_reason(error))) from error
+            raise InputError(str(cause_of(error))) from error
         self.model.new_seed = "seed_everything" in self._changes
         self.model.new_settings = any(key.startswith("model.") for key in self._changes)
         self._set_threads()
@@ -496,83 +482,6 @@ class GANCLI(CommandLine):
             print_resume_hint(self.trainer, Path(self._run.log_dir), note)
 
 
-@dataclass(frozen=True)
-class _Origin:
-    """What a command line begins from.
-
-    Attributes:
-        path: of the checkpoint, if there is one.
-        settings: of its run, the parts that matter to the command, as the file has them.
-        checked: those that the command takes over.
-        updates: that its run has made.
-        networks: names of the networks whose weights it holds.
-    """
-
-    path: Path | None = None
-    settings: dict[str, Any] | None = None
-    checked: dict[str, Any] = field(default_factory=dict)
-    updates: int = 0
-    networks: frozenset[str] = frozenset()
-
-
-def _read_origin(request: Request) -> _Origin:
-    """Opens the requested checkpoint, before anything else is done.
-
-    Raises:
-        InputError: if it cannot be opened, or its settings name what they may not.
-    """
-    with explained():
-        path = request.checkpoint()
-        if path is None:
-            return _Origin()
-        state = read_checkpoint(path)
-    saved, updates = state.get(CONFIG_KEY), state.get("global_step", 0)
-    if not (saved is None or is_whole(saved)) or not isinstance(updates, int):
-        raise InputError(f"ckpt_path: the settings in {path} are damaged.")
-    settings = None if saved is None else request.relevant(saved)
-    taken = {} if settings is None or request.tells_all() else settings
-    try:
-        trust = Trust(request.modules, named=request.words)
-        checked = checked_settings(request.without_places(taken, path), trust)
-    except ValueError as error:
-        raise InputError(f"ckpt_path: {path}: {error}") from error
-    weights = state.get("state_dict")
-    named = weights if isinstance(weights, dict) else {}  # a damaged file is told of later
-    networks = frozenset(str(name).partition(".")[0] for name in named)
-    return _Origin(path, settings, checked, updates, networks.difference(STATEFUL))
-
-
-def checked_settings(settings: dict[str, Any], trust: Trust) -> dict[str, Any]:
-    """Returns the settings in a checkpoint, checked one by one, or refuses them.
-
-    Args:
-        settings: all or some sections of a configuration, as the file has them.
-        trust: decides which classes they may name.
-
-    Raises:
-        InputError: if they name a run that has no name.
-        ValueError: as `Trust.check`, or if there is no such section.
-    """
-    sections = {"trainer": Trainer, **SECTIONS}
-    hints = {
-        "model": AdversarialModule,
-        "data": LightningDataModule,
-        "name": str | None,
-        "threads": int | None,
-        "seed_everything": bool | int | None,
-    }
-    checked = {}
-    for key, value in settings.items():
-        if key in sections:
-            checked[key] = trust.check_arguments(value, sections[key], key)
-        elif key in hints:
-            checked[key] = trust.check(value, hints[key], key)
-        else:
-            raise ValueError(f"the file has an unknown section {printable(str(key))!r}.")
-    check_name(checked.get("name"))
-    return checked
-
-
 def _told(name: str, data: object) -> Any:
     """Returns what data tells of itself under a name, None if it does not."""
     return getattr(data, name, None)
@@ -580,62 +489,6 @@ def _told(name: str, data: object) -> Any:
 
 def _default_name(config: Any) -> str:
     return "_".join(class_name(config[key].class_path).lower() for key in ("model", "data"))
-
-
-def _reason(error: BaseException) -> BaseException:
-    """Returns what a parser's error stems from: the first that says what value is wrong."""
-    causes = [error]
-    while causes[-1].__cause__ is not None:
-        causes.append(causes[-1].__cause__)
-    ours = [cause for cause in causes[1:] if isinstance(cause, ValueError)]
-    ours = [cause for cause in ours if not str(cause).startswith("Does not validate against")]
-    return ours[0] if ours else causes[-1]
-
-
-def prepare(arguments: list[str]) -> None:
-    """Downloads and checks a dataset, for machines that train where there is no network.
-
-    Args:
-        arguments: the command line after ``prepare``.
-
-    Raises:
-        InputError: if the data is not complete in the end.
-    """
-    parser = ArgumentParser(prog="lightning-gans prepare", description="Get a dataset ready.")
-    parser.exit_on_error = False
-    parser.add_subclass_arguments(LightningDataModule, "data")
-    (parser.groups or {})["data"].title = DATA_HEADING
-    config = parser.parse_args(arguments)
-    try:
-        data = parser.instantiate_classes(config).data
-    except (ValueError, TypeError, ImportError) as error:
-        raise InputError(str(_reason(error))) from error
-    try:
-        with _made(getattr(data, "data_dir", None)):
-            data.prepare_data()
-        data.setup("fit")
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    found = f"{len(data.training):,} images to train on" if hasattr(data, "training") else "ready"
-    say(f"{type(data).__name__}: {found}")
-
-
-@contextmanager
-def _made(folder: Path | None) -> Iterator[None]:
-    """Makes the folder that data is downloaded into; a new one goes again if nothing is."""
-    if folder is None or folder.exists():
-        yield
-        return
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"data_dir: {folder} cannot be made: {error.strerror}.") from error
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):
-            folder.rmdir()
-        raise
 
 
 def _check_machine(trainer: Any) -> None:
@@ -660,28 +513,6 @@ def _check_machine(trainer: Any) -> None:
     if isinstance(strategy, str) and strategy not in known:
         near = nearest(strategy, known) or "ddp, fsdp or auto"
         raise InputError(f"trainer.strategy: there is no strategy {strategy}. Use {near}.")
-
-
-def _nothing_left(origin: _Origin, limit: int, *, forks: bool) -> NoReturn:
-    """Ends a run that has reached its end already, before it touches anything else.
-
-    Raises:
-        InputError: if it is to be a new run, which would train nothing.
-    """
-    done = origin.updates
-    if forks:
-        raise InputError(
-            f"trainer.max_steps: the checkpoint has {done:,} generator updates already, got "
-            f"{limit:,}. Use --trainer.max_steps {2 * done}, or any number above {done:,}."
-        )
-    run = None if origin.path is None else run_of(origin.path)
-    if run is not None and is_main():
-        conclude(run)
-    say(
-        f"nothing left to train: the checkpoint has {done:,} generator updates, and "
-        f"trainer.max_steps is {limit:,}"
-    )
-    sys.exit(0)
 
 
 def run(
