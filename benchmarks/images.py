@@ -35,7 +35,7 @@ BY_CLASS = (
 CODED = ("infogan_mnist", "infogan_mnist_small")
 PHOTOS = ("dcgan_cifar10", "wdcgan_gp_cifar10", "gan_folder", "wdcgan_gp_folder")
 LONG = (
-    *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wgan_gp_conv_mnist", "wdcgan_mnist"),
+    *("wdcgan_gp_mnist_tuned", "wdcgan_gp_mnist", "wdcgan_mnist"),
     *("dcgan_maxpool_mnist", "wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
     *("acgan_mnist", "cvae_gan_mnist", "infogan_mnist", "sngan_mnist", *PHOTOS),
 )
