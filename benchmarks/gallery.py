@@ -3,9 +3,9 @@
     python benchmarks/gallery.py
 
 The gallery is made from ``configs``, the papers that the models' docstrings name, the results of
-``synthetic.py`` and ``images.py``, and the pictures under ``docs/images``. A table of
-docs/benchmarks.md stands between two comments with its name. Run it again after either benchmark
-or a change of a configuration.
+``synthetic.py``, ``images.py`` and ``tasks.py``, and the pictures in ``docs/images``. A table of
+docs/benchmarks.md stands between two comments with its name. Run it again after one of these
+benchmarks or a change of a configuration.
 """
 
 import ast
@@ -16,6 +16,7 @@ from typing import Any
 
 import images
 import synthetic
+import tasks
 import yaml
 from trained import RESULTS, ROOT, filled, minutes, spread
 
@@ -52,9 +53,9 @@ GROUPS = {
     ),
     "MNIST": (
         ("MNIST", "FewLabels", "TransformedMNIST"),
-        "One seed. `fd_digits` is a Fréchet distance on features of the digit classifier that\n"
-        "comes with the package. Lower is better, real digits score {gan_mnist[fd_digits]:.2f}, "
-        "and it is not\ncomparable with an FID.",
+        "One seed, or the means over several. `fd_digits` is a Fréchet distance on features of\n"
+        "the digit classifier that comes with the package. Lower is better, real digits score\n"
+        "{gan_mnist[fd_digits]:.2f}, and it is not comparable with an FID.",
     ),
     "Stacked digits": (
         ("StackedMNIST",),
@@ -122,7 +123,8 @@ def scores(config: str, results: dict[str, Any], steps: int) -> str:
     seeds = f", {len(runs)} seeds" if runs[1:] else ""
     lines = [f"{trained}, {taken:.0f} min{seeds}"]
     known = runs[0]["scores"]
-    shown = POINTS if isinstance(found, list) else IMAGES
+    of_tasks = {config: task.columns for config, task, _ in tasks.unchanged()}
+    shown = of_tasks.get(config, POINTS if isinstance(found, list) else IMAGES)
     for name, places in shown.items():
         if name in known and not (name == "sliced_w" and "fd_digits" in known):
             value = spread([run["scores"][name] for run in runs], places).partition(" ")[0]
@@ -192,7 +194,7 @@ def written() -> Iterator[tuple[str, str]]:
     points, digits = (
         json.loads((RESULTS / f"{name}.json").read_text()) for name in ("synthetic", "images")
     )
-    yield "gallery.md", gallery({**points, **digits})
+    yield "gallery.md", gallery({**points, **digits, **tasks.of_configs()})
     page = (DOCS / "benchmarks.md").read_text()
     yield "benchmarks.md", filled(page, tables(points, digits))
 

@@ -6,7 +6,7 @@
 ``run`` takes names of tables. It trains what the results lack, one thread each, and resumes what
 was stopped. Scores are those of the last update on the validation data, by ``evaluate``.
 ``table`` puts the runs it finds into ``results/tasks.json``, beside those that are there from
-before, and writes the tables from it.
+before, writes the tables from it, and draws samples for the gallery: see ``gallery.py``.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from images import draw
 from trained import (
     RESULTS,
     ROOT,
@@ -191,6 +192,28 @@ def recorded() -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def unchanged() -> Iterator[tuple[str, Task, list[str]]]:
+    """Yields configs that are trained as they stand, their tables and the names of their runs."""
+    for task, content in TASKS.items():
+        for row, (config, flags) in enumerate(content.cases.values()):
+            if not flags:
+                yield config, content, [name_of(task, row, seed) for seed in SEEDS]
+
+
+def of_configs() -> dict[str, list[dict[str, Any]]]:
+    """Returns the runs of configs that were trained as they stand, by config, if all are there."""
+    runs = recorded()
+    return {c: [runs[n] for n in names] for c, _, names in unchanged() if runs.keys() >= {*names}}
+
+
+def draw_samples() -> None:
+    """Draws the last samples of seed 0 of images, of each config whose run is there."""
+    for config, task, (name, *_) in unchanged():
+        run = finished(RUNS, name)
+        if task.data and run is not None:
+            draw(run, ROOT / "docs" / "images" / "gallery" / f"{config}.png")
+
+
 def written() -> str:
     """Returns the page with the tables of the results."""
     runs = recorded()
@@ -208,6 +231,7 @@ def main() -> None:
     if given.action == "table":
         write_results("tasks", {**recorded(), **collect()})
         PAGE.write_text(written())
+        draw_samples()
         return
     known = recorded()
     with ThreadPoolExecutor(given.jobs) as pool:
