@@ -23,6 +23,17 @@ ALIKE = {
 """Those on the ring that differ from others in their objective, which has tests of its own."""
 
 
+def quick_and_slow(paths):
+    """Of configs with the same model and data, the quick tests train the first one only."""
+    seen = set()
+    for path in paths:
+        config = yaml.safe_load(path.read_text())
+        pair = (config["model"]["class_path"], config["data"]["class_path"])
+        slow = pair in seen or path.stem in ALIKE
+        yield pytest.param(path, marks=pytest.mark.slow) if slow else path
+        seen.add(pair)
+
+
 def test_the_configurations_of_the_founding_systems_are_there():
     assert {path.stem for path in CONFIGS} >= {
         *("lsgan_pattern", "gan_ring", "minimax_gan_ring", "lsgan_ring"),
@@ -84,11 +95,7 @@ def narrowed(path):
     return []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(p, marks=pytest.mark.slow) if p.stem in ALIKE else p for p in CONFIGS],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", [*quick_and_slow(CONFIGS)], ids=lambda path: path.stem)
 def test_it_trains_and_scores(path):
     brief = ["--data.batch_size", "2", "--model.n_critic", "1", "--pictures.enabled", "false"]
     if path.stem.endswith("_folder"):  # whose networks grow with the image
