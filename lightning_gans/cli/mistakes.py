@@ -23,7 +23,13 @@ from lightning_gans.cli.hints import (
     part_word,
     section_settings,
 )
-from lightning_gans.cli.request import Request, check_name, check_trainer, class_name
+from lightning_gans.cli.request import (
+    Request,
+    check_name,
+    check_trainer,
+    class_name,
+    is_help_of_class,
+)
 from lightning_gans.cli.sources import settings, takes_any
 from lightning_gans.cli.values import must_be, shown
 from lightning_gans.errors import InputError
@@ -173,7 +179,7 @@ def _check_classes(request: Request) -> None:
 def _is_help(flag: str) -> bool:
     """Tells whether a flag shows something, for which it needs no value."""
     name = flag.removeprefix("--").partition("=")[0]
-    return name in ("help", "print_config") or name.endswith(".help")
+    return name in ("help", "print_config") or is_help_of_class(flag)
 
 
 def _check_flags(request: Request) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "check_trainer",
     "class_name",
     "config_file",
+    "is_help_of_class",
     "is_whole",
 ]
 
@@ -153,7 +154,8 @@ class Request:
         """
         asked = self._setting("ckpt_path")
         if self.forks:
-            return _of_another_run(asked)
+            helps = any(flag == "--help" or is_help_of_class(flag) for flag in self.flags)
+            return None if helps and asked is None else _of_another_run(asked)
         if asked is None:
             return None
         is_path = asked not in ("last", "best") and not self.tells_all()
@@ -272,6 +274,11 @@ class Request:
                 )
             changes[key] = change
         return changes
+
+
+def is_help_of_class(flag: str) -> bool:
+    """Tells whether a flag shows the settings of a class, and nothing else is done."""
+    return flag.partition("=")[0].endswith(".help")
 
 
 @contextmanager

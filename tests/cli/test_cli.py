@@ -637,9 +637,10 @@ def test_an_error_in_the_middle_of_training_keeps_its_traceback(monkeypatch):
         main(RUN)
 
 
-def test_full_help_names_every_argument(capsys):
+@pytest.mark.parametrize("command", ["fit", "fork"])
+def test_full_help_names_every_argument(command, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["fit", "--help=full"])
+        main([command, "--help=full"])
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
     for argument in ("--model", "--data", "--name", "--checkpoint.monitor", "--ckpt_path"):
@@ -668,6 +669,14 @@ def test_only_the_parser_of_the_command_is_built(command, description, monkeypat
         main([command, "--help=full"])
     assert description in capsys.readouterr().out
     assert len(built) == 1
+
+
+@pytest.mark.parametrize("command", ["fit", "fork"])
+def test_full_help_of_a_class_needs_no_checkpoint(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--model.help", "GAN", "--help=full"])
+    assert stopped.value.code == 0
+    assert "--model.n_critic" in capsys.readouterr().out
 
 
 def test_help_to_prepare_data_names_the_classes(capsys):
