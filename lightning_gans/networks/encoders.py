@@ -11,6 +11,7 @@ from lightning_gans.networks.dcgan import DCGANDiscriminator
 from lightning_gans.networks.endings import ending
 from lightning_gans.networks.features import chain_with_features
 from lightning_gans.networks.mlp import MLPDiscriminator
+from lightning_gans.networks.sgan import GaussianNoise
 from lightning_gans.networks.shapes import check_sizes
 
 __all__ = ["DCGANEncoder", "DCGANJointDiscriminator", "MLPEncoder", "MLPJointDiscriminator"]
@@ -56,9 +57,11 @@ class MLPEncoder(_Encoder):
         activation: after every hidden layer.
         normalization: as for `MLPDiscriminator`.
         stochastic: whether it tells mean and deviation of each entry in the place of codes.
+        input_noise: standard deviation of the normal noise that is added to samples in training,
+            at least 0.
 
     Raises:
-        ValueError: if a size is out of range.
+        ValueError: if an argument is out of range.
 
     Example:
         >>> import torch
@@ -76,11 +79,15 @@ class MLPEncoder(_Encoder):
         activation: Callable[[], nn.Module] = nn.ReLU,
         normalization: Callable[[int], nn.Module] | None = None,
         stochastic: bool = False,
+        input_noise: float = 0.0,
     ) -> None:
+        noise = GaussianNoise(input_noise)
+
         def make(num_outputs: int) -> nn.Module:
-            return MLPDiscriminator(
+            network = MLPDiscriminator(
                 data_shape, hidden, activation, normalization, num_outputs=num_outputs
             )
+            return nn.Sequential(noise, network) if noise.sd > 0 else network
 
         super().__init__(latent_dim, stochastic, make)
 

@@ -11,6 +11,7 @@ from lightning_gans.networks import (
     DCGANDiscriminator,
     DCGANEncoder,
     DCGANJointDiscriminator,
+    MLPDiscriminator,
     MLPEncoder,
     MLPGenerator,
     MLPJointDiscriminator,
@@ -56,6 +57,18 @@ def test_an_encoder_tells_codes_or_their_means_and_deviations(kind, latent_dim):
     assert_close(torch.cat([mean, log_sd], 1), encoder.network(x))
 
 
+def test_an_encoder_adds_noise_to_samples_in_training_alone():
+    """A linear one, whose outputs tell the noise."""
+    encoder, x = MLPEncoder(2, (2,), [], input_noise=0.3), torch.zeros(20_000, 2)
+    _, layers = encoder.network
+    with torch.no_grad():
+        layers.layers[-1].weight.copy_(torch.eye(2))
+        layers.layers[-1].bias.zero_()
+    assert_close(encoder(x).std(0), torch.full((2,), 0.3), atol=0, rtol=0.03)
+    assert not encoder.eval()(x).any()
+    assert isinstance(MLPEncoder(2, (2,)).network, MLPDiscriminator)  # no layer more than before
+
+
 def test_an_encoder_of_images_has_the_layers_of_the_discriminator():
     encoder = DCGANEncoder(6, IMAGE, width=4, hidden=8)
     discriminator = DCGANDiscriminator(IMAGE, width=4, hidden=8, num_outputs=6)
@@ -96,6 +109,7 @@ def test_the_convolutions_of_pairs_are_those_of_the_discriminator():
     [
         (MLPEncoder(2, (3,), [4]), True),
         (MLPEncoder(2, (3,), [4, 4], normalization=nn.BatchNorm1d), False),
+        (MLPEncoder(2, (3,), [4], input_noise=0.1), False),
         (MLPJointDiscriminator(2, (3,), [4]), True),
         (DCGANJointDiscriminator(2, IMAGE, width=4), False),
         (DCGANJointDiscriminator(2, IMAGE, width=4, normalization=None), True),
@@ -109,6 +123,7 @@ def test_whether_they_treat_samples_alone_is_known(network, alone):
     ("make", "message"),
     [
         (lambda: MLPEncoder(0, (3,)), "latent_dim must be at least 1, got 0"),
+        (lambda: MLPEncoder(2, (3,), input_noise=-0.1), "sd must be at least 0, got -0.1"),
         (lambda: MLPEncoder(2, (3,), [0]), "hidden: every layer needs at least 1 unit"),
         (lambda: DCGANEncoder(2, (1, 6, 6)), "data_shape: DCGAN needs images"),
         (lambda: DCGANJointDiscriminator(2, IMAGE, hidden=0), "hidden must be at least 1, got 0"),
