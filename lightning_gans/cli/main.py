@@ -362,8 +362,9 @@ def _list() -> None:
         ("configurations (fit --config)", catalogue.configs()),
     ):
         print(title)
+        column = max(28, 4 + max(map(len, entries)))
         for name, text in entries.items():
-            print("\n".join(beside(f"  {name}", text, 28, width)))
+            print("\n".join(beside(f"  {name}", text, column, width)))
         print()
 
 

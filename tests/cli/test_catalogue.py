@@ -65,8 +65,10 @@ def test_help_and_lists_do_not_wait_for_pytorch(command):
 def test_the_list_has_a_line_for_each(capsys):
     main(["list"])
     lines = capsys.readouterr().out.splitlines()
-    for name, text in {**catalogue.variants(), **catalogue.data(), **catalogue.configs()}.items():
-        assert f"  {name:<24}  {text}" in lines
+    for entries in (catalogue.variants(), catalogue.data(), catalogue.configs()):
+        column = max(24, *map(len, entries))
+        for name, text in entries.items():
+            assert f"  {name:<{column}}  {text}" in lines
 
 
 def test_help_names_every_command(capsys):

@@ -81,7 +81,7 @@ def test_a_list_in_a_file_has_a_line_for_each_name(printed_in, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     lines = printed_in("ascii", "list").splitlines()
     (ring,) = (line for line in lines if line.startswith("  cgan_ring "))
-    assert ring[28:] == (
+    assert ring.split(maxsplit=1)[1] == (
         "CGAN on the ring of eight Gaussians, conditional on the number of the mode"
     )
 
