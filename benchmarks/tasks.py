@@ -88,8 +88,13 @@ TASKS = {
                 "sgan_mnist_small",
                 ("--model.unlabelled_weight", "0", "--trainer.max_steps", "1000"),
             ),
+            **_alone("semi_supervised_aae_mnist_small"),
+            "its encoder, the labels alone": (
+                "semi_supervised_aae_mnist_small",
+                ("--model.unlabelled_weight", "0", "--trainer.max_steps", "1000"),
+            ),
         },
-        {"accuracy": 3},
+        {"accuracy": 3, "reconstruction_fidelity": 3},
         "--data.source.data_dir",
     ),
     "pairs": Task(

@@ -33,6 +33,7 @@ from lightning_gans import (
     CoGAN,
     CycleGAN,
     Pix2Pix,
+    SemiSupervisedAAE,
 )
 from lightning_gans.networks import DCGANDiscriminator, MLPDiscriminator, MLPGenerator
 
@@ -178,7 +179,7 @@ def numbers(batch: Any) -> list[int]:
 def fitting_data(variant: type[GAN]) -> Any:
     """Returns data that a variant's own networks can be made for."""
     classes = inspect.signature(variant).parameters.get("num_classes")
-    if variant is SGAN:
+    if variant in (SGAN, SemiSupervisedAAE):
         return FewLabels(MadeImages(value_range=(0.0, 1.0)), num_labels=10)
     if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN, VAEGAN):
         return MadeImages()

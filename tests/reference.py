@@ -57,6 +57,7 @@ from lightning_gans import (
     Pix2Pix,
     RaGAN,
     RaLSGAN,
+    SemiSupervisedAAE,
     TopKGAN,
     UnrolledGAN,
     WGANDiv,
@@ -73,6 +74,8 @@ from lightning_gans.networks import (
     MinibatchDiscrimination,
     MinibatchStdDev,
     MLPDiscriminator,
+    MLPEncoder,
+    MLPGenerator,
     MLPTranslator,
     R3GANDiscriminator,
     R3GANGenerator,
@@ -956,6 +959,51 @@ def judging_codes(nets, game, n_critic):
     ]
 
 
+def judging_styles_and_classes(nets, game, n_critic):
+    """The same with a discriminator for two entries, and one for the shares of three classes.
+
+    The encoder has a turn of its own with the few labels.
+    """
+
+    def codes(x):
+        outputs = nets["encoder"](x)
+        return outputs[:, :2], softmax(outputs[:, 2:], 1)
+
+    def draw(labelled, labels, unlabelled, further):
+        z, values = noise(len(unlabelled)), torch.randint(3, (len(unlabelled),))
+        return z, torch.eye(3, dtype=torch.float64)[values], *codes(unlabelled)
+
+    def judged(z, known, style, told):
+        judges = nets["discriminator"]
+        return ("style", judges["style"], z, style), ("category", judges["category"], known, told)
+
+    def autoencoder_loss(unlabelled):
+        again = nets["generator"](torch.cat(codes(unlabelled), 1))
+        return 0.7 * ((again - unlabelled) ** 2).mean()
+
+    def discriminator_loss(*seen):
+        total = 0
+        for name, read, real, fake in judged(*seen):
+            fake = fake.detach()
+            total = total + game.d(read(real), read(fake), name)
+            total = total + game.regularized(read, lambda x, index, c=read: c(x), real, fake)
+        return total
+
+    def encoder_loss(*seen):
+        parts = [game.g(read(fake), read(real), of) for of, read, real, fake in judged(*seen)]
+        return 0.7 * sum(parts)
+
+    def classifier_loss(labelled, labels):
+        return surprise(nets["encoder"](labelled)[:, 2:], labels)
+
+    return [
+        Side(("encoder", "generator"), lambda *batch: batch[2:3], autoencoder_loss),
+        Side(("discriminator",), draw, discriminator_loss, n_critic),
+        Side(("encoder",), draw, encoder_loss),
+        Side(("encoder",), lambda *batch: batch[:2], classifier_loss),
+    ]
+
+
 def with_feature_distance(nets, game, n_critic):
     """A variational autoencoder that compares by the features of its discriminator."""
     critic = nets["discriminator"]
@@ -1186,7 +1234,7 @@ class Structure:
     @property
     def makes_its_own(self) -> bool:
         """Whether the variant makes its networks itself."""
-        return self.variant is CycleGAN
+        return self.variant in (CycleGAN, SemiSupervisedAAE)
 
 
 TWO_WEIGHTS = {"adversarial_weight": 0.9, "discriminator_weight": 0.6}
@@ -1205,6 +1253,23 @@ def translators(num_classes: int) -> dict[str, nn.Module]:
     model = CycleGAN(data_shape=(2,), **CYCLE)
     names = "to_a", "to_b", "discriminator_a", "discriminator_b"
     return {name: getattr(model, name) for name in names}
+
+
+STYLED = {
+    "prior": CodePrior(NormalPrior(2), [3]),
+    "generator": partial(MLPGenerator, hidden=[8], activation=nn.Tanh),
+    "encoder": partial(MLPEncoder, hidden=[8], activation=nn.Tanh),
+    "discriminator": partial(MLPDiscriminator, hidden=[8], activation=nn.Tanh),
+    "unlabelled_weight": 0.7,
+    "optimizer_e": OPTIMIZER,
+    "optimizer_c": OPTIMIZER,
+}
+
+
+def styled(num_classes: int) -> dict[str, nn.Module]:
+    """The networks that SemiSupervisedAAE makes."""
+    model = SemiSupervisedAAE(data_shape=(2,), **STYLED)
+    return {name: getattr(model, name) for name in ("generator", "discriminator", "encoder")}
 
 
 def two_for_pairs(num_classes: int) -> dict[str, nn.Module]:
@@ -1232,6 +1297,9 @@ STRUCTURES = {
     "CVAEGAN": Structure(CVAEGAN, with_encoder, four, 3, TERM_WEIGHTS),
     "BiGAN": Structure(BiGAN, judging_pairs, autoencoding_pairs, 0, PAIR_WEIGHTS),
     "AAE": Structure(AAE, judging_codes, autoencoding, 0, {"optimizer_e": OPTIMIZER}),
+    "SemiSupervisedAAE": Structure(
+        SemiSupervisedAAE, judging_styles_and_classes, styled, 0, STYLED, data=FewPoints
+    ),
     "VAEGAN": Structure(
         VAEGAN,
         with_feature_distance,
@@ -1313,7 +1381,7 @@ class Game:
         loss, several = ADAPTIVE[self.loss], self.structure.has_two_kinds
         found = {}
         for index, of in enumerate(sorted(loss.numbers)):
-            prefix = f"losses.{index}" if several else "loss"
+            prefix = f"losses.{index}" if several else "class_loss" if of == "category" else "loss"
             for name, value in loss.state(of).items():
                 found[f"{prefix}.{name}"] = torch.tensor(value, dtype=torch.float64)
         return found
@@ -1398,7 +1466,7 @@ class Game:
 
     def state(self) -> dict[str, Tensor]:
         """What the checkpoint has beside the weights of the networks."""
-        if self.structure.makes_its_own:
+        if self.structure.variant is CycleGAN:
             found = {}
             for index, past in enumerate(PAST.values()):
                 found[f"history.{index}.samples"] = torch.stack(past.samples)
@@ -1539,6 +1607,8 @@ GAMES = {
     "BiGAN with a penalty": game("BiGAN", "Wasserstein", PENALTY),
     "AAE": game("AAE", "NonSaturating"),
     "AAE with a penalty": game("AAE", "Wasserstein", PENALTY),
+    "SemiSupervisedAAE": game("SemiSupervisedAAE", "NonSaturating"),
+    "SemiSupervisedAAE with a penalty": game("SemiSupervisedAAE", "Wasserstein", PENALTY),
     "VAEGAN": game("VAEGAN", "Minimax"),
     "VAEGAN with a penalty": game("VAEGAN", "Wasserstein", PENALTY),
     "GAN with smooth labels": Game(

@@ -25,21 +25,24 @@ def test_a_table_has_means_ranges_and_floors(tasks):
             "updates": 10 * (row + 1),
             "wall_time_s": 600.0,
             "cpu_seconds": 90.0,
-            "scores": {"accuracy": 0.5 + row / 4 + seed / 100},
+            "scores": {"accuracy": 0.5 + row / 8 + seed / 100}
+            | ({"reconstruction_fidelity": row / 4} if row > 1 else {}),
             "floors": {},
         }
-        for row in range(2)
+        for row in range(4)
         for seed in tasks.SEEDS
     }
     assert [*tasks.lines("few labels", runs)] == [
-        "| config | updates | minutes | accuracy |",
-        "|---|---|---|---|",
-        "| `sgan_mnist_small` | 10 | 1.5 | 0.510 (0.500 to 0.520) |",
-        "| the labels alone | 20 | 1.5 | 0.760 (0.750 to 0.770) |",
-        "| real data | - | - | - |",
+        "| config | updates | minutes | accuracy | reconstruction_fidelity |",
+        "|---|---|---|---|---|",
+        "| `sgan_mnist_small` | 10 | 1.5 | 0.510 (0.500 to 0.520) | - |",
+        "| the labels alone | 20 | 1.5 | 0.635 (0.625 to 0.645) | - |",
+        "| `semi_supervised_aae_mnist_small` | 30 | 1.5 | 0.760 (0.750 to 0.770) | 0.500 |",
+        "| its encoder, the labels alone | 40 | 1.5 | 0.885 (0.875 to 0.895) | 0.750 |",
+        "| real data | - | - | - | - |",
     ]
     runs.popitem()
-    assert [*tasks.lines("few labels", runs)] == ["Not measured yet: 1 of 6 runs are missing."]
+    assert [*tasks.lines("few labels", runs)] == ["Not measured yet: 1 of 12 runs are missing."]
 
 
 def test_the_table_of_stacked_digits_has_means_and_ranges(tasks):

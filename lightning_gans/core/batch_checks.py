@@ -58,18 +58,19 @@ def check_kind(record: Record, kinds: Sequence[type[Record]], model: nn.Module) 
     )
 
 
-def check_classes(num_classes: int | None, data: object) -> None:
+def check_classes(num_classes: int | None, data: object, name: str = "num_classes") -> None:
     """Refuses a model and data with different numbers of classes.
 
     Args:
         num_classes: the model's.
         data: the data module, whose own ``num_classes`` counts if it has them.
+        name: of the argument that the model has its classes from.
     """
     known = getattr(data, "num_classes", None)
     if num_classes is not None and known is not None and known != num_classes:
         raise ValueError(
-            f"num_classes: the model has {num_classes} classes, but the data, "
-            f"{type(data).__name__}, has {known}. Use num_classes {known}."
+            f"{name}: the model has {num_classes} classes, but the data, {type(data).__name__}, "
+            f"has {known}. Use {name} {known}."
         )
 
 

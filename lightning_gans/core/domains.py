@@ -16,7 +16,7 @@ from lightning_gans.core.batch_checks import check_sides
 from lightning_gans.core.building import build_part, check_makes, check_updates, check_weights
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.network_checks import check_augment, check_discriminator
-from lightning_gans.core.outputs import Outputs
+from lightning_gans.core.outputs import Outputs, view_of
 from lightning_gans.core.players import Domains, Pair, Player, Record
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
 from lightning_gans.optimizers import GANAdam
@@ -203,11 +203,8 @@ class TwoDomainModule(AdversarialModule):
             name: of the discriminator.
             seen: all that the player sees.
         """
-        outputs = partial(self.outputs, network)
-        reads = outputs if self._reads_features else None
-        return View(
-            lambda x: outputs(x)["logit"], real, fake, samples=seen, name=name, outputs=reads
-        )
+        read, features = partial(self.outputs, network), self._reads_features
+        return view_of(read, real, fake, name, seen, features=features)
 
     def discriminator_loss(self, samples: Any) -> dict[str, Tensor]:
         """Returns the named terms of the discriminators' loss, without regularizers."""

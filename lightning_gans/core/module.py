@@ -38,7 +38,7 @@ from lightning_gans.networks import evaluation_mode
 
 __all__ = ["STATEFUL", "AdversarialModule"]
 
-STATEFUL = ("loss", "losses", "regularizers", "regularizers_g", "augment", "history")
+STATEFUL = ("loss", "class_loss", "losses", "regularizers", "regularizers_g", "augment", "history")
 """Attributes of a model that are no networks and may have a state."""
 
 

@@ -1,6 +1,6 @@
 """The outputs of a discriminator, by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from lightning_gans.core.network_checks import check_outputs
 from lightning_gans.networks import outputs_with_features
+from lightning_gans.regularizers import View
 
-__all__ = ["Outputs"]
+__all__ = ["Outputs", "view_of"]
 
 
 class Outputs(dict[str, Tensor]):
@@ -79,3 +80,26 @@ class Outputs(dict[str, Tensor]):
             ValueError: always.
         """
         raise ValueError(f"heads: there is no head {name!r}, only {', '.join(self)}.")
+
+
+def view_of(
+    read: Callable[[Tensor], Outputs],
+    real: Tensor,
+    fake: Tensor,
+    name: str,
+    seen: Any,
+    *,
+    features: bool,
+) -> View:
+    """Returns what one of several discriminators is shown.
+
+    Args:
+        read: returns what it says of samples, shape (N, ...).
+        real: samples, shape (N, ...).
+        fake: the same shape.
+        name: of the discriminator.
+        seen: all that the player sees.
+        features: whether a regularizer reads its features.
+    """
+    outputs = read if features else None
+    return View(lambda x: read(x)["logit"], real, fake, samples=seen, name=name, outputs=outputs)

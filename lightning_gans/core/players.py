@@ -152,6 +152,14 @@ class PartlyLabelled(Record):
     unlabelled: Tensor
     further: Tensor | None = None
 
+    def with_labels(self) -> Batch:
+        """Returns the labelled samples and their classes."""
+        return Batch(self.labelled, self.labels)
+
+    def without_labels(self) -> Batch:
+        """Returns the unlabelled samples."""
+        return Batch(self.unlabelled)
+
 
 @dataclass(frozen=True)
 class Samples(Record):

@@ -41,7 +41,7 @@ class ClassifierAccuracy(RecordMetric):
         if told is None or labels is None:
             raise ValueError(
                 "metrics: ClassifierAccuracy needs data with labels and a model that tells "
-                "classes, such as SGAN."
+                "classes, such as SGAN or SemiSupervisedAAE."
             )
         if not real:
             self.update(told, labels)

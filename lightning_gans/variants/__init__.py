@@ -26,6 +26,7 @@ from lightning_gans.variants.r3gan import R3GAN
 from lightning_gans.variants.ragan import RaGAN, RaLSGAN
 from lightning_gans.variants.rsgan import RSGAN
 from lightning_gans.variants.sagan import SAGAN
+from lightning_gans.variants.semi_supervised_aae import SemiSupervisedAAE
 from lightning_gans.variants.sgan import SGAN
 from lightning_gans.variants.sngan import SNGAN
 from lightning_gans.variants.topk import TopKGAN
@@ -72,6 +73,7 @@ __all__ = [
     "Pix2Pix",
     "RaGAN",
     "RaLSGAN",
+    "SemiSupervisedAAE",
     "TopKGAN",
     "UnrolledGAN",
     "WGANDiv",

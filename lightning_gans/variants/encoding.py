@@ -65,10 +65,14 @@ class Encoded(Samples):
     Attributes:
         code: of the real samples, shape (N, Z).
         reconstruction: what the codes generate, shape (N, ...).
+        asked: see `Coded`; empty if the prior has no categorical codes.
+        told: classes of the real samples that a code tells, int64, shape (N,), or None.
     """
 
     code: Tensor
     reconstruction: Tensor
+    asked: tuple[Tensor, ...] = ()
+    told: Tensor | None = None
 
 
 class EncodingGAN(GAN):
@@ -102,7 +106,8 @@ class EncodingGAN(GAN):
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns mean and log of the standard deviation of samples' codes, both (N, Z).
 
-        There is no deviation, but None, if the encoder returns the codes themselves.
+        There is no deviation, but None, if the encoder returns the codes themselves. Where a model
+        reads them by `coded`, they are those of what it reads.
         """
         outputs, shape = self.encoder(x), (len(x), self.prior.dim)
         if isinstance(outputs, Tensor):
@@ -115,16 +120,24 @@ class EncodingGAN(GAN):
         mean, log_sd = (check_outputs("encoder", output, shape) for output in outputs)
         return mean, log_sd
 
+    def coded(self, outputs: Tensor) -> Tensor:
+        """Returns the codes that outputs of the encoder stand for, both of shape (N, Z).
+
+        They are the codes themselves, unless a model says otherwise.
+        """
+        return outputs
+
     def draw_codes(self, x: Tensor) -> Tensor:
         """Returns codes of samples, shape (N, Z), drawn if the encoder tells deviations."""
         mean, log_sd = self.locate(x)
-        return mean if log_sd is None else mean + torch.randn_like(mean) * log_sd.exp()
+        drawn = mean if log_sd is None else mean + torch.randn_like(mean) * log_sd.exp()
+        return self.coded(drawn)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Returns the code of each sample or its mean, shape (N, Z), in evaluation mode."""
         with evaluation_mode(self.encoder), torch.autocast(x.device.type, enabled=False):
-            return self.locate(x.to(self.dtype))[0].to(self.dtype)
+            return self.coded(self.locate(x.to(self.dtype))[0]).to(self.dtype)
 
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the samples that the codes generate, shape (N, ...).

@@ -138,7 +138,7 @@ class SGAN(GAN):
     @override
     def draw(self, batch: PartlyLabelled) -> WithLabelled:  # type: ignore[override]  # as trains_on
         """Generates a fake for each unlabelled sample."""
-        seen = super().draw(Batch(batch.unlabelled))
+        seen = super().draw(batch.without_labels())
         return WithLabelled(**vars(seen), labelled=batch.labelled, known=batch.labels)
 
     def draw_further(self, batch: PartlyLabelled) -> Samples:
@@ -203,6 +203,6 @@ class SGAN(GAN):
                 )
             for samples in (batch.unlabelled, batch.further):
                 check_samples(samples, self._sample_shape)
-            batch = Batch(batch.labelled, batch.labels)
+            batch = batch.with_labels()
         super().check(batch)
         check_labels(batch.real, batch.labels, self.known_classes)

@@ -13,7 +13,8 @@ from PIL import Image
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_gans import AAE, DCGAN, load
+from datamodules import FewLabels
+from lightning_gans import AAE, DCGAN, SemiSupervisedAAE, load
 from lightning_gans.callbacks.drawing import to_bytes
 from lightning_gans.cli.main import main
 
@@ -177,6 +178,20 @@ def test_an_exported_encoder_finds_the_same_codes(root, capsys):
     assert torch.equal(load("generator.safetensors").encode(images), aae.encode(images))
     run("export", "--ckpt_path", root / "aae.ckpt", "--format", "onnx")
     assert Path("generator.onnx").exists()
+
+
+@pytest.mark.slow
+def test_an_exported_encoder_tells_probabilities_of_classes():
+    torch.manual_seed(0)
+    model = SemiSupervisedAAE(data_shape=(1, 16, 16))
+    data = FewLabels(MadeImages(), num_labels=10)
+    fitted(model, data, 2).save_checkpoint("styles.ckpt")
+    run("export", "--ckpt_path", "styles.ckpt", "--network", "encoder", "--out", "styles.onnx")
+    images = torch.rand(3, 1, 16, 16)
+    session = onnxruntime.InferenceSession("styles.onnx")
+    (found,) = session.run(["latent"], {"sample": images.numpy()})
+    assert_close(torch.from_numpy(found), model.encode(images), rtol=0, atol=1e-5)
+    assert_close(torch.from_numpy(found)[:, 15:].sum(1), torch.ones(3))
 
 
 def test_an_encoder_that_is_not_there_or_not_alone_is_refused(root, capsys):

@@ -81,6 +81,7 @@ def test_a_function_has_as_many_versions_however_many_others_there_are(monkeypat
 ENCODERS = {
     "AAE with a penalty": ("autoencoder", "discriminator", "encoder"),
     "BiGAN with a penalty": ("discriminator", "generator"),
+    "SemiSupervisedAAE with a penalty": ("autoencoder", "discriminator", "encoder", "classifier"),
     "VAEGAN with a penalty": ("discriminator", "encoder", "generator"),
 }
 """Players of the games with an encoder."""

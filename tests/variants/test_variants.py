@@ -93,7 +93,7 @@ def assert_resumed_to_the_same_end(whole, game, n_critic):
 SAMPLE = {"GAN": set(KINDS), "CGAN": {"Hinge", "Wasserstein", "RelativisticPaired"}}
 SAMPLE |= dict.fromkeys(("ACGAN", "CVAEGAN", "CycleGAN", "InfoGAN", "PacGAN"), SAMPLE["CGAN"])
 SAMPLE |= dict.fromkeys(("CoGAN", "Pix2Pix"), SAMPLE["CGAN"])
-SAMPLE |= dict.fromkeys(("AAE", "VAEGAN"), SAMPLE["CGAN"])
+SAMPLE |= dict.fromkeys(("AAE", "SemiSupervisedAAE", "VAEGAN"), SAMPLE["CGAN"])
 SAMPLE["BiGAN"] = {*SAMPLE["CGAN"], "LeastSquares"}
 SAMPLE["UnrolledGAN"] = {"Minimax", "RelativisticPaired"}
 """The losses that each structure is tried with in the quick tests."""

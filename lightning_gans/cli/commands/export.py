@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +71,7 @@ class _Finder(nn.Module):
     @override
     def forward(self, sample: Tensor) -> Tensor:
         outputs = self.model.encoder(sample)  # the checks of locate() would fix the number
-        return cast("Tensor", outputs if isinstance(outputs, Tensor) else outputs[0])
+        return self.model.coded(outputs if isinstance(outputs, Tensor) else outputs[0])
 
 
 def export(

@@ -127,7 +127,7 @@ def encoding(path: Path, weights: str | None = None, allow: Sequence[str] = ()) 
     if not isinstance(model, EncodingGAN):
         raise InputError(
             f"ckpt_path: a {type(model).__name__} has no encoder. Use a model that has one, such "
-            "as BiGAN, AAE, VAEGAN or CVAEGAN."
+            "as BiGAN, AAE, SemiSupervisedAAE, VAEGAN or CVAEGAN."
         )
     return model
 
