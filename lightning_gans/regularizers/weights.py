@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
 from typing_extensions import override
 
 from lightning_gans.regularizers.base import WeightRegularizer
@@ -26,13 +28,16 @@ class Orthogonal(WeightRegularizer):
     """Pulls the filters of each layer apart: no two are to read the same direction.
 
     It is the sum over all linear and convolutional layers of `orthogonal_penalty`. A filter is
-    what makes one output; its length is left free. Embeddings and biases are left out.
+    what makes one output; its length is left free. Biases are left out, and what classes are
+    looked up in: embeddings, and the tables of `ConditionalBatchNorm2d`. Of layers with spectral
+    norm it reads the weights that are trained, before they are divided.
 
     References:
         Large Scale GAN Training for High Fidelity Natural Image Synthesis (Brock et al., 2019),
         equation 3, https://arxiv.org/abs/1809.11096. The paper regularizes the generator alone:
         ``regularizers_g``. Its authors' code adds half the gradient of the equation, so a
-        strength of 1e-4 there is a weight of 5e-5 here.
+        strength of 1e-4 there is a weight of 5e-5 here. It leaves out the embedding that classes
+        share, but no tables of classes, nor the vectors that a discriminator projects on.
 
     Args:
         weight: the paper's beta.
@@ -60,6 +65,16 @@ def _filters(network: nn.Module) -> Iterator[Tensor]:
     """Yields the weights of each layer, a row for each of its filters."""
     for part in network.modules():
         if isinstance(part, _ConvTransposeNd):
-            yield part.weight.transpose(0, 1).flatten(1)
+            yield _trained(part).transpose(0, 1).flatten(1)
         elif isinstance(part, nn.Linear | _ConvNd):
-            yield part.weight.flatten(1)
+            yield _trained(part).flatten(1)
+
+
+def _trained(layer: nn.Linear | _ConvNd) -> Tensor:
+    """Returns the weights of a layer, before spectral norm if it has it."""
+    if parametrize.is_parametrized(layer, "weight"):
+        parametrizations: nn.ModuleDict = layer.parametrizations  # type: ignore[assignment]
+        given = parametrizations["weight"]
+        if isinstance(given[0], _SpectralNorm):  # type: ignore[index]
+            return given.original  # type: ignore[return-value]
+    return layer.weight

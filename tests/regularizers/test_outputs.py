@@ -156,6 +156,14 @@ def test_filters_are_what_makes_an_output_in_each_kind_of_layer():
     assert value == pytest.approx(0.5 * expected, rel=1e-5)
 
 
+def test_layers_with_spectral_norm_are_read_before_it():
+    layer = nn.utils.parametrizations.spectral_norm(nn.Linear(2, 2).double())
+    layer.parametrizations.weight.original = nn.Parameter(10 * MATRIX)
+    vector = layer.parametrizations.weight[0]._u.clone()
+    assert Orthogonal(weight=0.5)([layer]).item() == 0.5 * 80_000  # not that of the norm 1
+    assert torch.equal(layer.parametrizations.weight[0]._u, vector)
+
+
 def test_the_generator_takes_it_too_and_its_term_has_a_name_of_its_own():
     model = GAN(data_shape=(2,), regularizers_g=[Orthogonal(0.1)])
     fitted(model, max_steps=1, log_every_n_steps=1)
