@@ -30,6 +30,7 @@ from lightning_gans import (
     SGAN,
     SNGAN,
     VAEGAN,
+    BigGAN,
     CoGAN,
     CycleGAN,
     Pix2Pix,
@@ -187,7 +188,7 @@ def fitting_data(variant: type[GAN]) -> Any:
         return MadePairs()
     if variant in (CoGAN, CycleGAN):
         return UnpairedSources(*(MadeImages((1, 28, 28), batch_size=4) for _ in "ab"))
-    if variant is SAGAN:
+    if variant in (BigGAN, SAGAN):
         return MadeImages((1, 28, 28), batch_size=2)
     if classes is not None and classes.default is not None:
         return small_ring(num_modes=classes.default, labels=True)

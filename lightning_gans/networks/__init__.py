@@ -2,6 +2,11 @@
 
 from lightning_gans.networks.attention import SAGANDiscriminator, SAGANGenerator, SelfAttention
 from lightning_gans.networks.autoencoder import Autoencoder, AutoencoderGenerator
+from lightning_gans.networks.biggan import (
+    BigGANDiscriminator,
+    BigGANGenerator,
+    MappedBatchNorm2d,
+)
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.coupled import CoupledDiscriminator, CoupledGenerator
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
@@ -50,6 +55,8 @@ from lightning_gans.networks.vae import VAEEncoder, VAEGenerator
 __all__ = [
     "Autoencoder",
     "AutoencoderGenerator",
+    "BigGANDiscriminator",
+    "BigGANGenerator",
     "ConditionalBatchNorm2d",
     "CoupledDiscriminator",
     "CoupledGenerator",
@@ -71,6 +78,7 @@ __all__ = [
     "MLPGenerator",
     "MLPJointDiscriminator",
     "MLPTranslator",
+    "MappedBatchNorm2d",
     "MaxPoolDiscriminator",
     "MaxPoolGenerator",
     "MinibatchDiscrimination",

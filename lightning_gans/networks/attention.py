@@ -1,6 +1,7 @@
 """Self-attention over the pixels of images, and the networks of SAGAN."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,11 @@ from typing_extensions import override
 
 from lightning_gans.networks.endings import range_of
 from lightning_gans.networks.normalized import normalize_spectrally
-from lightning_gans.networks.projection import ProjectionDiscriminator, SharesGenerator
+from lightning_gans.networks.projection import (
+    ProjectionDiscriminator,
+    SharesGenerator,
+    batch_norm,
+)
 from lightning_gans.networks.resnet import (
     Places,
     SumOverPixels,
@@ -18,7 +23,7 @@ from lightning_gans.networks.resnet import (
     initialize,
 )
 
-__all__ = ["SAGANDiscriminator", "SAGANGenerator", "SelfAttention"]
+__all__ = ["SAGANDiscriminator", "SAGANGenerator", "SelfAttention", "attend"]
 
 
 class SelfAttention(nn.Module):
@@ -71,7 +76,7 @@ class SelfAttention(nn.Module):
         return x + self.scale * self.output(found)
 
 
-def _attend(
+def attend(
     layers: list[nn.Module], places: Places, attention: int | None, image_side: int
 ) -> None:
     """Inserts self-attention among the layers of a network.
@@ -132,8 +137,9 @@ class SAGANGenerator(SharesGenerator):
         num_classes: int | None = None,
     ) -> None:
         super().__init__(num_classes)
-        layers, places = generator_layers(latent_dim, data_shape, width, output, num_classes)
-        _attend(layers, places, attention, data_shape[1])
+        normalization = partial(batch_norm, num_classes=num_classes)
+        layers, places = generator_layers(latent_dim, data_shape, width, output, normalization)
+        attend(layers, places, attention, data_shape[1])
         self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
         initialize(self)
@@ -169,7 +175,7 @@ class SAGANDiscriminator(ProjectionDiscriminator):
         num_outputs: int = 1,
     ) -> None:
         layers, features, places = critic_layers(data_shape, width, SumOverPixels(), wide=True)
-        _attend(layers, places, attention, data_shape[1])
+        attend(layers, places, attention, data_shape[1])
         super().__init__(nn.Sequential(*layers), features, num_classes, num_outputs)
         initialize(self)
         normalize_spectrally(self)

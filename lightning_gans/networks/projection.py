@@ -12,18 +12,21 @@ from lightning_gans.networks.shapes import check_sizes
 __all__ = [
     "ConditionalBatchNorm2d",
     "ProjectionDiscriminator",
-    "ReadsShares",
+    "ReadsCondition",
     "SharesGenerator",
     "batch_norm",
     "in_turn",
 ]
 
 
-class ReadsShares(nn.Module):
-    """Base of the layers that are called with the shares of the classes beside their input."""
+class ReadsCondition(nn.Module):
+    """Base of the layers that are called with a condition of each sample beside their input.
+
+    That is a vector, such as the shares of the classes.
+    """
 
 
-class ConditionalBatchNorm2d(ReadsShares):
+class ConditionalBatchNorm2d(ReadsCondition):
     """BatchNorm of images with a gain and a bias of each class.
 
     References:
@@ -77,16 +80,16 @@ def batch_norm(channels: int, num_classes: int | None) -> nn.Module:
     return ConditionalBatchNorm2d(channels, num_classes)
 
 
-def in_turn(layers: Iterable[nn.Module], x: Tensor, shares: Tensor | None) -> Tensor:
+def in_turn(layers: Iterable[nn.Module], x: Tensor, condition: Tensor | None) -> Tensor:
     """Returns what layers make of an input, one after the other.
 
     Args:
-        layers: those that are `ReadsShares` are called with the shares too.
+        layers: those that are `ReadsCondition` are called with the condition too.
         x: the input of the first.
-        shares: of the classes, shape (N, K), if the network has any.
+        condition: such as the shares of the classes, shape (N, K), if the network reads any.
     """
     for layer in layers:
-        x = layer(x, shares) if isinstance(layer, ReadsShares) else layer(x)
+        x = layer(x, condition) if isinstance(layer, ReadsCondition) else layer(x)
     return x
 
 

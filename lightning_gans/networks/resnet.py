@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import sqrt
 
@@ -12,7 +13,7 @@ from lightning_gans.networks.endings import ending, range_of
 from lightning_gans.networks.normalized import normalize_spectrally
 from lightning_gans.networks.projection import (
     ProjectionDiscriminator,
-    ReadsShares,
+    ReadsCondition,
     SharesGenerator,
     batch_norm,
     in_turn,
@@ -25,14 +26,16 @@ __all__ = [
     "ResNetDiscriminator",
     "ResNetGenerator",
     "SumOverPixels",
+    "Table",
     "critic_layers",
     "generator_layers",
     "initialize",
+    "table_for",
 ]
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """The networks for one size of images; channels are multiples of a network's width.
 
     Attributes:
@@ -51,16 +54,16 @@ class _Table:
 
 
 TABLES = {
-    28: _Table(256, (1, 1, 1), 128, (1, 1, 1, 1), 2),
-    32: _Table(256, (1, 1, 1, 1), 128, (1, 1, 1, 1), 2),
-    48: _Table(64, (8, 4, 2, 1), 64, (1, 2, 4, 8, 16), 4),
-    64: _Table(64, (16, 8, 4, 2, 1), 64, (1, 2, 4, 8, 16), 5),
-    128: _Table(64, (16, 16, 8, 4, 2, 1), 64, (1, 2, 4, 8, 16, 16), 5),
+    28: Table(256, (1, 1, 1), 128, (1, 1, 1, 1), 2),
+    32: Table(256, (1, 1, 1, 1), 128, (1, 1, 1, 1), 2),
+    48: Table(64, (8, 4, 2, 1), 64, (1, 2, 4, 8, 16), 4),
+    64: Table(64, (16, 8, 4, 2, 1), 64, (1, 2, 4, 8, 16), 5),
+    128: Table(64, (16, 16, 8, 4, 2, 1), 64, (1, 2, 4, 8, 16, 16), 5),
 }
 """By the sides of the images, in pixels."""
 
 
-def _table(data_shape: tuple[int, ...]) -> _Table:
+def table_for(data_shape: tuple[int, ...]) -> Table:
     """Returns the networks for images.
 
     Raises:
@@ -78,7 +81,7 @@ def _table(data_shape: tuple[int, ...]) -> _Table:
     return TABLES[height]
 
 
-class _Residual(ReadsShares):
+class _Residual(ReadsCondition):
     """The sum of what two chains of layers make of the same input."""
 
     treats_samples_alone = True
@@ -89,8 +92,8 @@ class _Residual(ReadsShares):
         self.shortcut = shortcut
 
     @override
-    def forward(self, x: Tensor, shares: Tensor | None = None) -> Tensor:
-        return in_turn(self.main, x, shares) + self.shortcut(x)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return in_turn(self.main, x, condition) + self.shortcut(x)
 
 
 class SumOverPixels(nn.Module):
@@ -103,12 +106,12 @@ class SumOverPixels(nn.Module):
         return x.sum((2, 3))
 
 
-def _up(inputs: int, outputs: int, num_classes: int | None) -> _Residual:
+def _up(inputs: int, outputs: int, normalization: Callable[[int], nn.Module]) -> _Residual:
     """Returns a block that doubles the sides."""
     main = nn.Sequential(
-        *(batch_norm(inputs, num_classes), nn.ReLU(), nn.UpsamplingNearest2d(scale_factor=2)),
+        *(normalization(inputs), nn.ReLU(), nn.UpsamplingNearest2d(scale_factor=2)),
         nn.Conv2d(inputs, outputs, 3, padding=1),
-        *(batch_norm(outputs, num_classes), nn.ReLU()),
+        *(normalization(outputs), nn.ReLU()),
         nn.Conv2d(outputs, outputs, 3, padding=1),
     )
     shortcut = nn.Sequential(nn.UpsamplingNearest2d(scale_factor=2), nn.Conv2d(inputs, outputs, 1))
@@ -165,7 +168,7 @@ def generator_layers(
     data_shape: tuple[int, ...],
     width: int | None,
     output: Callable[[], nn.Module] | None,
-    num_classes: int | None,
+    normalization: Callable[[int], nn.Module],
 ) -> tuple[list[nn.Module], Places]:
     """Returns the layers of a generator, and where others may be inserted.
 
@@ -174,19 +177,19 @@ def generator_layers(
         data_shape: (C, H, W) of one image.
         width: channels before the last layer; the published ones if it is None.
         output: makes the activation after the last layer, if there is one.
-        num_classes: that the BatchNorms of the blocks read, if any.
+        normalization: makes the layers of the blocks that normalise so many channels.
 
     Raises:
         ValueError: if there are no such networks for the images, or ``width`` is below 1.
     """
-    table = _table(data_shape)
+    table = table_for(data_shape)
     check_sizes(width=width)
     channels = [(width or table.width_g) * factor for factor in table.channels_g]
     side = data_shape[1] >> (len(channels) - 1)
     layers: list[nn.Module] = [
         nn.Linear(latent_dim, channels[0] * side * side),
         nn.Unflatten(1, (channels[0], side, side)),
-        *(_up(inputs, outputs, num_classes) for inputs, outputs in pairwise(channels)),
+        *(_up(inputs, outputs, normalization) for inputs, outputs in pairwise(channels)),
         *(nn.BatchNorm2d(channels[-1]), nn.ReLU()),
         nn.Conv2d(channels[-1], data_shape[0], 3, padding=1),
         *ending(output),
@@ -209,7 +212,7 @@ def critic_layers(
     Raises:
         ValueError: if there are no such networks for the images, or ``width`` is below 1.
     """
-    table = _table(data_shape)
+    table = table_for(data_shape)
     check_sizes(width=width)
     channels = [(width or table.width_d) * factor for factor in table.channels_d]
     layers: list[nn.Module] = [_first(data_shape[0], channels[0])]
@@ -268,7 +271,8 @@ class ResNetGenerator(SharesGenerator):
         num_classes: int | None = None,
     ) -> None:
         super().__init__(num_classes)
-        layers, _ = generator_layers(latent_dim, data_shape, width, output, num_classes)
+        normalization = partial(batch_norm, num_classes=num_classes)
+        layers, _ = generator_layers(latent_dim, data_shape, width, output, normalization)
         self.output_range = range_of(layers[-1])
         self.layers = nn.Sequential(*layers)
         initialize(self)

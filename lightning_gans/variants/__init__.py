@@ -5,6 +5,7 @@ from lightning_gans.variants.aae import AAE
 from lightning_gans.variants.acgan import ACGAN
 from lightning_gans.variants.began import BEGAN
 from lightning_gans.variants.bigan import BiGAN
+from lightning_gans.variants.biggan import BigGAN
 from lightning_gans.variants.cgan import CGAN
 from lightning_gans.variants.cogan import CoGAN
 from lightning_gans.variants.cramer_gan import CramerGAN
@@ -62,6 +63,7 @@ __all__ = [
     "WGANGP",
     "WGANLP",
     "BiGAN",
+    "BigGAN",
     "CoGAN",
     "CramerGAN",
     "CycleGAN",

@@ -1,4 +1,4 @@
-"""SNGAN and SAGAN: their rounds, and their networks in training, averages and exports."""
+"""SNGAN, SAGAN and BigGAN: their rounds, and their networks in training, averages and exports."""
 
 from functools import partial
 
@@ -10,11 +10,14 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.testing import assert_close
 
-from lightning_gans import ACGAN, CGAN, CVAEGAN, GAN, SAGAN, SNGAN, WGANGP, load
+from lightning_gans import ACGAN, CGAN, CVAEGAN, GAN, SAGAN, SNGAN, WGANGP, BigGAN, load
 from lightning_gans.callbacks import GeneratorEMA
 from lightning_gans.cli.main import main
+from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import Hinge, RelativisticPaired
 from lightning_gans.networks import (
+    BigGANDiscriminator,
+    BigGANGenerator,
     ResNetCritic,
     ResNetDiscriminator,
     ResNetGenerator,
@@ -41,15 +44,18 @@ def narrow(**arguments):
 # Rounds
 
 
-@pytest.mark.parametrize(("variant", "rates"), [(SNGAN, (2e-4, 2e-4)), (SAGAN, (1e-4, 4e-4))])
-def test_the_defaults_are_the_published_ones(variant, rates):
+@pytest.mark.parametrize(
+    ("variant", "rates", "beta2"),
+    [(SNGAN, (2e-4, 2e-4), 0.9), (SAGAN, (1e-4, 4e-4), 0.9), (BigGAN, (1e-4, 4e-4), 0.999)],
+)
+def test_the_defaults_are_the_published_ones(variant, rates, beta2):
     model = variant(**narrow())
     assert type(model.loss) is Hinge
     assert (model.n_critic, model.generator_batch) == (1, 1)
     makes = (model.optimizer_g, model.optimizer_d)
     for make, rate in zip(makes, rates, strict=True):
         defaults = make(model.parameters()).defaults
-        assert (defaults["lr"], defaults["betas"]) == (rate, (0.0, 0.9))
+        assert (defaults["lr"], defaults["betas"]) == (rate, (0.0, beta2))
 
 
 def test_a_generator_update_sees_more_samples_of_the_classes_of_its_batch():
@@ -96,6 +102,7 @@ def test_a_generator_batch_that_cannot_be_is_refused(arguments, message):
         (CGAN, (ResNetGenerator, ResNetDiscriminator), {}),
         (SNGAN, (SNCNNGenerator, SNCNNDiscriminator), {"num_classes": 10, "generator_batch": 2}),
         (SAGAN, (SAGANGenerator, SAGANDiscriminator), {"num_classes": 10}),
+        (BigGAN, (BigGANGenerator, BigGANDiscriminator), {"num_classes": 10}),
         (ACGAN, (ResNetGenerator, ResNetDiscriminator), {}),
         (WGANGP, (ResNetGenerator, ResNetCritic), {"num_classes": 10, "n_critic": 1}),
         (CVAEGAN, (SNCNNGenerator, SNCNNDiscriminator), {"classifier": "discriminator"}),
@@ -136,6 +143,7 @@ def model_of(name, **arguments):
         arguments["num_classes"] = classes
     return SNGAN(
         data_shape=DIGIT,
+        prior=NormalPrior(120),
         generator=partial(generator, width=8),
         discriminator=partial(discriminator, width=8),
         **arguments,
@@ -149,10 +157,11 @@ PAIRS = {
     "SN-CNN by class": (SNCNNGenerator, SNCNNDiscriminator, 10),
     "projection": (ResNetGenerator, ResNetDiscriminator, 10),
     "SAGAN": (SAGANGenerator, SAGANDiscriminator, 10),
+    "BigGAN": (BigGANGenerator, BigGANDiscriminator, 10),
 }
 slow = partial(pytest.param, marks=pytest.mark.slow)
-QUICK = ("SN-CNN by class", "SAGAN")
-SOME = [name if name in QUICK else slow(name) for name in PAIRS]
+COMPILED = [name if name in ("SN-CNN by class", "SAGAN") else slow(name) for name in PAIRS]
+SOME = [name if name in (*COMPILED, "BigGAN") else slow(name) for name in PAIRS]
 
 
 def trained(name, **arguments):
@@ -175,7 +184,7 @@ COMPILE = torch.compile
 
 
 @pytest.mark.parametrize("compiler", [traced, slow(COMPILE)], ids=["traced", "compiled"])
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", COMPILED)
 def test_compiled_they_train_as_in_eager_mode(name, compiler, monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     monkeypatch.setattr(torch, "compile", compiler)
@@ -211,9 +220,10 @@ def test_a_stopped_run_ends_with_the_same_weights(name, monkeypatch):
         assert torch.equal(resumed.state_dict()[key], value), key
 
 
-def test_an_averaged_generator_with_spectral_norm_has_norm_1():
+@pytest.mark.parametrize(("name", "number"), [("SAGAN", 12), ("BigGAN", 20)])
+def test_an_averaged_generator_with_spectral_norm_has_norm_1(name, number):
     average = GeneratorEMA(0.9)
-    model = model_of("SAGAN", optimizer_g=partial(torch.optim.Adam, lr=0.02))
+    model = model_of(name, optimizer_g=partial(torch.optim.Adam, lr=0.02))
     fitted(model, DIGITS(), max_steps=30, callbacks=[average])
     quiet_trainer(1, callbacks=[average], limit_val_batches=1).validate(model, DIGITS())
     layers = [
@@ -221,7 +231,7 @@ def test_an_averaged_generator_with_spectral_norm_has_norm_1():
         for part in average.networks["generator"].modules()
         if parametrize.is_parametrized(part)
     ]
-    assert len(layers) == 12
+    assert len(layers) == number
     for part in layers:
         largest = torch.linalg.matrix_norm(part.weight.flatten(1), 2)
         assert largest.item() == pytest.approx(1, abs=0.01)
@@ -239,6 +249,7 @@ def test_exports_make_the_samples_of_the_checkpoint(name, capsys):
             *("--data.data_dir", "data", "--data.batch_size", "4"),
             *("--model.generator", generator.__name__, "--model.generator.width", "8"),
             *("--model.discriminator", discriminator.__name__, "--model.discriminator.width", "8"),
+            *("--model.prior", "NormalPrior", "--model.prior.dim", "120"),
             *(("--model.num_classes", str(classes)) if classes else ()),
             *("--trainer.max_steps", "1", "--data.num_eval_samples", "8"),
             *("--pictures.enabled", "false", "--trainer.limit_val_batches", "0"),

@@ -35,6 +35,7 @@ from lightning_gans import (
     WGAN,
     WGANGP,
     WGANLP,
+    BigGAN,
     CycleGAN,
     Pix2Pix,
     WGANDiv,
@@ -58,7 +59,7 @@ KINDS = sorted(kind.__name__ for kind in known_classes(AdversarialLoss))
 VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.variants.__all__]
 QUICK = [
     # Some are large by default.
-    pytest.param(v, marks=pytest.mark.slow) if v in (CycleGAN, Pix2Pix, SAGAN) else v
+    pytest.param(v, marks=pytest.mark.slow) if v in (BigGAN, CycleGAN, Pix2Pix, SAGAN) else v
     for v in VARIANTS
 ]
 
