@@ -8,6 +8,7 @@ from lightning_gans.callbacks.lookahead import Lookahead
 from lightning_gans.callbacks.pictures import Pictures
 from lightning_gans.callbacks.progress import Progress
 from lightning_gans.callbacks.schedule import Schedule
+from lightning_gans.callbacks.standing import StandingStatistics
 from lightning_gans.callbacks.weights import WeightHistograms
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "Pictures",
     "Progress",
     "Schedule",
+    "StandingStatistics",
     "WeightHistograms",
 ]

@@ -106,6 +106,13 @@ def _parser() -> _Parser:
     _add_classes(sample, "classes to generate, as many of each; all if none are given")
     _add_latents(sample)
     _add_refinement(sample)
+    sample.add_argument(
+        "--standing_passes",
+        type=_whole,
+        metavar="K",
+        help="estimate the statistics of BatchNorm from K batches of 64 such samples; 16 is usual "
+        "with --refine truncate. Those of training are kept if it is not given",
+    )
     _add_out(
         sample, "samples.png", ".png, .jpg, .npy or .gif, or a new folder for one file an image"
     )

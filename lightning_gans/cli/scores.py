@@ -15,7 +15,7 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule, Trainer
 
-from lightning_gans.callbacks import Evaluation
+from lightning_gans.callbacks import Evaluation, StandingStatistics
 from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, RunError, printable
@@ -92,6 +92,7 @@ def record_of(
     if not evaluation.scores:
         raise InputError("nothing was scored: the settings leave no samples or no metric.")
     refined = next((c.about() for c in callbacks if isinstance(c, RefinedEvaluation)), None)
+    standing = next((c.about() for c in callbacks if isinstance(c, StandingStatistics)), None)
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "checkpoint": checkpoint,
@@ -101,6 +102,7 @@ def record_of(
         "split": "test" if trainer.state.fn == "test" else "validation",
         "samples": evaluation.num_samples,
         **({} if refined is None else {"refined": refined}),
+        **({} if standing is None else {"standing_statistics": standing}),
         "scores": evaluation.scores,
         "floors": evaluation.floors,
         "commit": code_version(),

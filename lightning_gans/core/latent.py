@@ -41,6 +41,7 @@ class LatentModule(AdversarialModule):
         prior: distribution of the latents.
         num_classes: K, None without classes.
         generator: maps latents (N, Z), and labels if there are classes, to samples (N, ...).
+        chosen: what `evaluate_latents` was given.
     """
 
     trains_on: ClassVar[tuple[type[Record], ...]] = (Batch,)
@@ -52,7 +53,7 @@ class LatentModule(AdversarialModule):
     generator: nn.Module
     averaged: tuple[str, ...] = ("generator",)
     _place: int | None = None
-    _chosen: Callable[[int, int], Tensor] | None = None
+    chosen: Callable[[int, int], Tensor] | None = None
 
     def sample_latent(self, n: int) -> Tensor:
         """Draws latents from the prior, shape (n, Z)."""
@@ -137,7 +138,7 @@ class LatentModule(AdversarialModule):
             choose: returns the latents at ``n`` places from ``start`` of an evaluation set, given
                 both, shape (n, Z); None for those of the prior again.
         """
-        self._chosen = choose
+        self.chosen = choose
 
     def _evaluation_latents(self, n: int, batch_idx: int) -> Tensor:
         """Draws the latents that go with the next ``n`` samples of an evaluation set.
@@ -145,10 +146,10 @@ class LatentModule(AdversarialModule):
         Where the loader tells which samples of the set are its own, each latent depends on the
         seed and the sample's place only, in however many processes and batches.
         """
-        if self._chosen is not None:
+        if self.chosen is not None:
             start = self._place or 0
             self._place = start + n
-            return self._chosen(start, n)
+            return self.chosen(start, n)
         if self._place is None:
             reseed(self.device, self.seed, EVALUATION, batch_idx, self.global_rank)
             return self.sample_latent(n)

@@ -10,13 +10,15 @@ from operator import index
 import numpy as np
 import torch
 
-__all__ = ["EVALUATION", "NOISE", "reseed", "stream_seed"]
+__all__ = ["EVALUATION", "NOISE", "STANDING", "reseed", "stream_seed"]
 
 # Data modules, which this package does not import, use the streams 1 and 3.
 NOISE = 0
 """Stream of what training draws: latents, interpolation points, label noise, dropout."""
 EVALUATION = 2
 """Stream of what validation, testing and pictures draw."""
+STANDING = 4
+"""Stream of the classes that statistics of BatchNorm are estimated with."""
 
 AHEAD = 64
 """Seeds that are found at once."""

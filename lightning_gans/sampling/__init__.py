@@ -1,5 +1,6 @@
 """Sampling after training: latents chosen so that their samples are better than the prior's."""
 
+from lightning_gans.core.standing import standing_statistics
 from lightning_gans.sampling.base import Refiner
 from lightning_gans.sampling.langevin import DDLS
 from lightning_gans.sampling.metropolis import MetropolisHastings
@@ -17,4 +18,5 @@ __all__ = [
     "Refiner",
     "Truncation",
     "refine",
+    "standing_statistics",
 ]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from distributed.score_images import metrics
 from distributed.score_points import critic_scores, scores
+from distributed.stand import stood
 from lightning.pytorch import LightningModule
 from reference import BATCH, GAMES, play, tolerance
 from reference import CASES as PLAYED
@@ -137,3 +138,15 @@ def test_images_are_scored_in_two_processes_as_in_one(left_behind):
     assert ranks[0]["scores"] == ranks[1]["scores"]
     assert ranks[0]["floors"] == ranks[1]["floors"]
     assert ranks[0]["floors"].keys() == expected.keys()
+
+
+@pytest.mark.in_two_processes("stand")
+def test_standing_statistics_in_two_processes_are_those_in_one(left_behind):
+    expected = stood(1)
+    assert expected.pop("rank") == 0
+    assert any("running_var" in name for name in expected)
+    for rank in range(2):
+        found = torch.load(left_behind / f"rank{rank}.pt")
+        assert found.pop("rank") == rank
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())

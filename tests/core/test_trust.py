@@ -54,7 +54,8 @@ CLOSED = {
     "callbacks": {
         *("Alarms", "Checkpoint", "Evaluation", "GeneratorEMA", "GeneratorSWA", "Lookahead"),
         *("DeviceStatsMonitor", "EarlyStopping", "LearningRateMonitor", "ModelSummary"),
-        *("Pictures", "Progress", "RichModelSummary", "Schedule", "WeightHistograms"),
+        *("Pictures", "Progress", "RichModelSummary", "Schedule", "StandingStatistics"),
+        "WeightHistograms",
     },
     "logger": {"TensorBoard", "WandB"},
     "metrics": {

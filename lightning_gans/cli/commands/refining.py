@@ -18,7 +18,7 @@ from lightning_gans.progress import Work
 from lightning_gans.sampling import Refinement, Refiner
 from lightning_gans.sampling.refining import BLOCK, real_samples
 
-__all__ = ["refined_latents", "refiner_of", "say_refined"]
+__all__ = ["refined_latents", "refinement_of", "refiner_of", "say_refined"]
 
 
 def refiner_of(refine: str | None, settings: Mapping[str, Any]) -> Refiner | None:
@@ -48,17 +48,16 @@ def refiner_of(refine: str | None, settings: Mapping[str, Any]) -> Refiner | Non
     return refiner
 
 
-def refined_latents(
-    model: GAN, refiner: Refiner, path: Path, allow: Sequence[str], n: int, seed: int
-) -> Tensor:
-    """Draws refined latents, shape (n, Z), that depend on the seed and their place only.
+def refinement_of(
+    model: GAN, refiner: Refiner, path: Path, allow: Sequence[str], seed: int
+) -> Refinement:
+    """Returns what draws refined latents.
 
     Args:
         model: that is sampled from.
         refiner: draws them.
         path: checkpoint or run that the model is of, whose data the real samples are from.
         allow: see `opened`.
-        n: how many.
         seed: decides the latents.
 
     Raises:
@@ -67,15 +66,25 @@ def refined_latents(
     try:
         refiner.check(model)
         real = _real(path, allow) if refiner.needs_real else None
-        refinement = Refinement(refiner, model, real, seed)
-        parts = []
+        return Refinement(refiner, model, real, seed)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def refined_latents(refinement: Refinement, n: int) -> Tensor:
+    """Draws refined latents, shape (n, Z), that depend on the seed and their place only.
+
+    Raises:
+        InputError: if the model cannot be refined.
+    """
+    parts = []
+    try:
         with Work("refining", n, "samples") as work:
             for start in range(0, n, BLOCK):
                 parts.append(refinement.latents(start, min(BLOCK, n - start)))
                 work.done += len(parts[-1])
     except ValueError as error:
         raise InputError(str(error)) from error
-    say_refined(refinement)
     return torch.cat(parts)
 
 

@@ -14,6 +14,7 @@ from lightning_gans.callbacks.drawing import PICTURES, save_gif, save_picture, t
 from lightning_gans.cli.commands.opening import (
     check_number,
     checked_classes,
+    computing,
     generated,
     generating,
     latents,
@@ -21,19 +22,27 @@ from lightning_gans.cli.commands.opening import (
     value_range,
     writing,
 )
-from lightning_gans.cli.commands.refining import refined_latents, refiner_of
+from lightning_gans.cli.commands.refining import (
+    refined_latents,
+    refinement_of,
+    refiner_of,
+    say_refined,
+)
 from lightning_gans.cli.places import check_out
 from lightning_gans.core.exports import is_export
 from lightning_gans.core.gan import GAN
+from lightning_gans.core.standing import check_standing
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import filling, replacing
 from lightning_gans.progress import Work
-from lightning_gans.sampling import Refiner
+from lightning_gans.sampling import Refiner, standing_statistics
 
 __all__ = ["sample"]
 
 MOST = 1_000_000
 """Samples of one call."""
+PASS = 64
+"""Samples whose statistics are estimated at a time."""
 
 
 def sample(
@@ -47,6 +56,7 @@ def sample(
     allow: Sequence[str] = (),
     refine: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    standing_passes: int | None = None,
 ) -> None:
     """Generates samples of the same latents with every checkpoint, and writes them.
 
@@ -65,11 +75,14 @@ def sample(
         refine: how latents are chosen, see `lightning_gans.sampling`; those of the prior are drawn
             if it is not given.
         settings: of that.
+        standing_passes: batches of 64 that the statistics of the generator's BatchNorms are
+            estimated from, see `standing_statistics`; those of training if it is not given.
 
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
     """
     check_number("n", 1 if n is None else n, 1, MOST)
+    check_number("standing_passes", 1 if standing_passes is None else standing_passes, 1, 1000)
     if out.name and out.suffix == "" and out.exists():
         raise InputError(f"out: {out} already exists. Use a new folder.")
     check_out(out, *PICTURES, ".npy", ".gif", "")
@@ -85,12 +98,19 @@ def sample(
         models = [_opened(path, weights, allow, refiner) for path in work.over(ckpt_path)]
     if len({model.num_classes for model in models}) > 1:
         raise InputError("ckpt_path: the checkpoints are of models with different classes.")
-    samples = [
-        _samples(
-            model, n, checked_classes(model, classes), _draw(model, path, seed, allow, refiner)
-        )
-        for model, path in zip(models, ckpt_path, strict=True)
-    ]
+    samples = []
+    for model, path in zip(models, ckpt_path, strict=True):
+        chosen = checked_classes(model, classes)
+        draw = partial(latents, model, seed=seed)
+        refinement = None
+        if refiner is not None:
+            refinement = refinement_of(model, refiner, path, allow, seed)
+            draw = partial(refined_latents, refinement)
+        if standing_passes is not None:
+            _stand(model, draw(PASS * standing_passes), seed)
+        samples.append(_samples(model, n, chosen, draw))
+        if refinement is not None:
+            say_refined(refinement)
     if out.suffix == ".npy":
         with writing(out), replacing(out) as file:
             np.save(file, samples[0].numpy())
@@ -122,13 +142,18 @@ def _opened(path: Path, weights: str | None, allow: Sequence[str], refiner: Refi
     return generating(path, "raw" if asks and not is_export(path) else weights, allow)
 
 
-def _draw(
-    model: GAN, path: Path, seed: int, allow: Sequence[str], refiner: Refiner | None
-) -> Callable[[int], Tensor]:
-    """Returns what draws so many latents of a seed."""
-    if refiner is None:
-        return partial(latents, model, seed=seed)
-    return partial(refined_latents, model, refiner, path, allow, seed=seed)
+def _stand(model: GAN, latent: Tensor, seed: int) -> None:
+    """Gives the BatchNorms of a generator the statistics of latents, shape (N, Z).
+
+    Raises:
+        InputError: if it has none, or cannot read them.
+    """
+    try:
+        check_standing(model, "standing_passes")
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    with computing("samples"):
+        model.generator = standing_statistics(model, torch.split(latent, PASS), seed)
 
 
 def _samples(
