@@ -147,6 +147,7 @@ class BigGANGenerator(nn.Module):
             )
         table = table_for(data_shape)
         chunks = len(table.channels_g) if hierarchical else 1
+        self.hierarchical = hierarchical
         self.chunk_dim = _chunk_dim(latent_dim, chunks)
         self.labels = None if num_classes is None else ClassShares(num_classes)
         self.embedding = None
@@ -178,7 +179,7 @@ class BigGANGenerator(nn.Module):
             latent: shape (N, Z).
             labels: see `ClassShares`, if the network has classes.
         """
-        x, *chunks = torch.split(latent, self.chunk_dim, 1)
+        x, *chunks = torch.split(latent, self.chunk_dim, 1) if self.hierarchical else [latent]
         code = [] if self.labels is None else [self._code(self.labels(labels))]
         for layer in self.layers:
             if not isinstance(layer, ReadsCondition):

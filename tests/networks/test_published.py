@@ -18,7 +18,7 @@ from lightning_gans import networks
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.core import priors
 from lightning_gans.networks import SelfAttention
-from lightning_gans.networks.projection import ReadsShares
+from lightning_gans.networks.projection import ReadsCondition
 from lightning_gans.networks.r3gan import ResidualBlock
 
 DIGIT, PHOTO, FACE, LARGE = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 128, 128)
@@ -34,6 +34,7 @@ SHARES, ATTENTION, SUM, PIXELS = (
     *("ClassShares()", "SelfAttention()", "_Residual()", "SumOverPixels()"),
 )
 BY_CLASS, NOTHING = "ConditionalBatchNorm2d()", "Sequential()"
+MEANS = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
 Up, Pool = nn.UpsamplingNearest2d, nn.AvgPool2d
 
 
@@ -283,28 +284,28 @@ def normed_by_class(channels):
     return [BatchNorm(channels, affine=False), BY_CLASS]
 
 
-def residual_generator(norms, wrap=str):
+def residual_generator(norms, wrap=str, attention=(), width=256):
     """Of images of 32 pixels; the last BatchNorm has no classes."""
     begin = [SHARES] if norms is normed_by_class else []
     return [
-        *(*begin, wrap(Linear(128, 4096)), Shape((256, 4, 4))),
-        *(*grow(256, norms, wrap), *grow(256, norms, wrap)),
-        *([ATTENTION] if wrap is normal else []),
-        *(*grow(256, norms, wrap), *normed(256), ReLU()),
-        *(wrap(Conv(256, 3, 3, padding=1)), Tanh()),
+        *(*begin, wrap(Linear(128, 16 * width)), Shape((width, 4, 4))),
+        *(*grow(width, norms, wrap), *grow(width, norms, wrap)),
+        *attention,
+        *(*grow(width, norms, wrap), *normed(width), ReLU()),
+        *(wrap(Conv(width, 3, 3, padding=1)), Tanh()),
     ]
 
 
-def residual_discriminator(attention=(), classes=()):
+def residual_discriminator(attention=(), classes=(), width=128, wrap=normal, pool=(PIXELS,)):
     """Of images of 32 pixels."""
-    main, shortcut = normal(Conv(128, 128, 3, padding=1)), normal(Conv(128, 128, 1))
+    main, shortcut = wrap(Conv(width, width, 3, padding=1)), wrap(Conv(width, width, 1))
     return [
-        *(normal(Conv(3, 128, 3, padding=1)), ReLU(), main, Pool(2)),
-        *(Pool(2), normal(Conv(3, 128, 1)), SUM, *attention),
+        *(wrap(Conv(3, width, 3, padding=1)), ReLU(), main, Pool(2)),
+        *(Pool(2), wrap(Conv(3, width, 1)), SUM, *attention),
         *(ReLU(), main, ReLU(), main, Pool(2), shortcut, Pool(2), SUM),
         *(ReLU(), main, ReLU(), main, NOTHING, SUM),
         *(ReLU(), main, ReLU(), main, NOTHING, SUM),
-        *(ReLU(), PIXELS, normal(Linear(128, 1)), *classes, ONE_NUMBER),
+        *(ReLU(), *pool, wrap(Linear(width, 1)), *classes, ONE_NUMBER),
     ]
 
 
@@ -365,8 +366,24 @@ SYSTEMS = [
         "sagan_cifar10",
         PHOTO,
         {
-            "generator": residual_generator(normed_by_class, normal),
+            "generator": residual_generator(normed_by_class, normal, [ATTENTION]),
             "discriminator": residual_discriminator([ATTENTION], [SHARES]),
+        },
+    ),
+    (
+        "biggan_cifar10_diffaug_10pct",
+        PHOTO,
+        {
+            "generator": residual_generator(normed_by_class, normal),
+            "discriminator": residual_discriminator(classes=[SHARES], width=256),
+        },
+    ),
+    (
+        "wgan_gp_resnet_cifar10",
+        PHOTO,
+        {
+            "generator": residual_generator(normed, width=128),
+            "discriminator": residual_discriminator(wrap=str, pool=MEANS),
         },
     ),
     ("lsgan_pattern", (4,), PATTERN),
@@ -448,7 +465,7 @@ def layers_in_turn(network, *inputs):
         if isinstance(part, SelfAttention) or parametrize.is_parametrized(part)
     ]
     for name, part in network.named_modules():
-        summed = isinstance(part, ReadsShares | ResidualBlock)
+        summed = isinstance(part, ReadsCondition | ResidualBlock)
         one = not any(part.children()) or f"{name}." in within or summed
         if one and not name.startswith((*within,)):
             part.register_forward_hook(note)
@@ -459,7 +476,7 @@ def layers_in_turn(network, *inputs):
 
 
 def described_as(layer):
-    if isinstance(layer, SelfAttention | ReadsShares | ResidualBlock):
+    if isinstance(layer, SelfAttention | ReadsCondition | ResidualBlock):
         return f"{type(layer).__name__}()"
     if not parametrize.is_parametrized(layer):
         return repr(layer)
