@@ -69,6 +69,7 @@ def trained(path, updates, *flags):
     make_photos("data", each=20)
     for folder in ("images", "pairs", "a", "b"):
         fill(folder)
+    fill("classes", classes=("one", "other"))
     number = ["--trainer.max_steps", str(updates), "--trainer.val_check_interval", str(updates)]
     wrapped = yaml.safe_load(path.read_text())["data"]["class_path"] == "FewLabels"
     data = "--data.source" if wrapped else "--data"
@@ -82,8 +83,16 @@ def trained(path, updates, *flags):
 
 def narrowed(path):
     """Flags that make residual networks small."""
-    if path.stem in ("sngan_cifar10", "sngan_projection_cifar10", "sagan_cifar10"):
-        return ["--model.generator.width", "8", "--model.discriminator.width", "8"]
+    if path.stem.startswith(("sngan_c", "sngan_p", "sagan_", "biggan_", "wgan_gp_resnet")):
+        flags = ["--model.generator.width", "8", "--model.discriminator.width", "8"]
+        if path.stem == "biggan_folder":
+            flags += ["--data.path", "classes", "--model.num_classes", "2"]
+            flags += ["--data.image_size", "28"]
+        if path.stem == "biggan_cifar10":
+            flags += ["--trainer.callbacks.passes", "1"]
+        if path.stem.endswith("_10pct"):
+            flags += ["--data.subset", "20"]
+        return flags
     if path.stem in ("r3gan_cifar10", "r3gan_cifar10_half"):
         widths = "[8, 8, 8, 8]"
         return ["--model.generator.widths", widths, "--model.discriminator.widths", widths]
