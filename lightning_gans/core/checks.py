@@ -16,14 +16,17 @@ from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from lightning_gans.augment import AdaptiveAugmentation
 from lightning_gans.core.building import check_updates
 from lightning_gans.core.lightning_compat import shares_statistics
 from lightning_gans.core.players import Player
+from lightning_gans.core.turns import Judged
 from lightning_gans.losses import AdversarialLoss
 from lightning_gans.networks import has_batch_statistics
 from lightning_gans.regularizers import WeightRegularizer
 
 __all__ = [
+    "check_adapts",
     "check_losses",
     "check_name_is_free",
     "check_players",
@@ -222,6 +225,33 @@ def check_name_is_free(argument: str, name: str, taken: Container[str]) -> None:
     """
     if name in taken:
         raise ValueError(f"{argument}: {name!r} is used twice in one update. Use another name.")
+
+
+def check_adapts(
+    augment: nn.Module | None,
+    player: Player,
+    judged: Judged,
+    losses: Mapping[str, AdversarialLoss],
+) -> None:
+    """Refuses an augmentation that adapts to outputs which do not tell what it reads.
+
+    Args:
+        augment: the augmentation, if there is one.
+        player: whose loss was tried.
+        judged: outputs of discriminators in it.
+        losses: by the name of the discriminator.
+    """
+    if not isinstance(augment, AdaptiveAugmentation) or player.name != "discriminator":
+        return
+    for name, (real, _) in judged.items():
+        if real is not None:
+            losses[name].verdict(real)
+    if player.views is None or not judged or any(real is None for real, _ in judged.values()):
+        raise ValueError(
+            f"augment: {type(augment).__name__} follows the outputs of real samples, which this "
+            f"{player.name}'s loss does not tell. Use adversarial_d in it, and give the player "
+            "views."
+        )
 
 
 def check_losses(losses: Mapping[str, AdversarialLoss]) -> None:

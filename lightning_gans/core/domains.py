@@ -3,8 +3,8 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, ClassVar, cast
 
 import torch
@@ -12,6 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.augment import Augmentation
 from lightning_gans.core.batch_checks import check_sides
 from lightning_gans.core.building import build_part, check_makes, check_updates, check_weights
 from lightning_gans.core.module import AdversarialModule
@@ -135,6 +136,13 @@ class TwoDomainModule(AdversarialModule):
     @abstractmethod
     def discriminators(self) -> tuple[nn.Module, ...]:
         """The discriminators, in the order of ``judged``."""
+
+    @override
+    def mixed(self, seen: Any) -> Record:
+        assert isinstance(self.augment, Augmentation)
+        made: Callable[[], Any] = cache(partial(self.draw, seen))
+        a = self.augment.mixed(seen.a, lambda: made().fake_a)
+        return replace(seen, a=a, b=self.augment.mixed(seen.b, lambda: made().fake_b))
 
     def views(self, samples: Any) -> list[View]:
         """Returns what each discriminator is shown."""

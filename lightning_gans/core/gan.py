@@ -1,6 +1,7 @@
 """The game of one generator and one discriminator, and the plain GAN itself."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any, ClassVar, cast
@@ -10,6 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.augment import Augmentation
 from lightning_gans.core import showing
 from lightning_gans.core.batch_checks import (
     check_classes,
@@ -236,6 +238,15 @@ class GAN(LatentModule):
         return Samples(
             batch.real, self.generate(latent, batch.labels), latent, labels=batch.labels
         )
+
+    @override
+    def mixed(self, seen: Samples) -> Samples:
+        assert isinstance(self.augment, Augmentation)
+        return replace(seen, real=self.augment.mixed(seen.real, partial(self.pseudo, seen)))
+
+    def pseudo(self, samples: Samples) -> Tensor:
+        """Generates what may stand for the real samples of an update, each of the same class."""
+        return self.generate(self.sample_latent(len(samples)), samples.labels)
 
     def views(self, samples: Samples) -> list[View]:
         """Returns what the discriminator is shown, for the regularizers."""

@@ -5,7 +5,7 @@ It knows players and records. A subclass has the networks and says how they play
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from math import isfinite
@@ -126,6 +126,19 @@ class AdversarialModule(TermsModule):
             terms: of its loss.
         """
 
+    def mixed(self, seen: Any) -> Record:
+        """Returns what a discriminator sees when an augmentation replaces some real samples.
+
+        Called if the augmentation overrides `Augmentation.mixed`, with what was drawn.
+
+        Args:
+            seen: what the discriminator would see without.
+        """
+        raise ValueError(
+            f"augment: {type(self).__name__} does not tell which samples "
+            f"{type(self.augment).__name__} may replace. Use ADA, or write the method mixed."
+        )
+
     @property
     def batches_per_round(self) -> int:
         """The slices of a round's batch: the most updates that one of the players makes."""
@@ -153,10 +166,10 @@ class AdversarialModule(TermsModule):
             self.train()  # a model that was loaded to be evaluated
         data = getattr(self.trainer, "datamodule", None)
         self.value_range = getattr(data, "value_range", self.value_range)
-        if self.value_range is not None:
-            for part in self.modules():
-                if isinstance(part, Augmentation):
-                    part.value_range = self.value_range
+        for part in self.modules():
+            if isinstance(part, Augmentation):
+                part.processes = self.trainer.world_size
+                part.value_range = self.value_range or part.value_range
         strategy = self.trainer.strategy
         spare_driver_search()
         given = os.environ.get("PL_GLOBAL_SEED")
@@ -235,16 +248,27 @@ class AdversarialModule(TermsModule):
         if self._ran:
             self.stopwatch.start()
 
+    def _mix(self, player: Player) -> Callable[[Any], Record] | None:
+        """Returns what replaces real samples in the updates of a player, if anything does."""
+        replaces = (
+            player.name == "discriminator"
+            and isinstance(self.augment, Augmentation)
+            and type(self.augment).mixed is not Augmentation.mixed
+        )
+        return self.mixed if replaces else None
+
     def _rehearse(self, batch: Record, size: int) -> None:
         """Computes all terms of all players once, before any of them makes an update."""
         names: dict[str, str] = {}
         self._round = turns.Round(rehearsing=True)
         with evaluation_mode(self), torch.no_grad():
             for player in self.players:
-                seen = next(turns.draws(player, batch.rows(slice(0, size)), size))
+                rows = batch.rows(slice(0, size))
+                seen = next(turns.draws(player, rows, size, self._mix(player)))
                 every = (True,) * len(player.regularizers)
                 terms, noted, _ = self.evaluate_terms(player, seen, every)
                 checks.check_terms(player, terms, noted, names)
+                checks.check_adapts(self.augment, player, self._round.judged, self._losses)
         checks.check_losses(self._losses)
         self._following = {
             player.name: turns.following(player, self._losses, self.augment)
@@ -286,7 +310,7 @@ class AdversarialModule(TermsModule):
                 first = (slices - player.updates) * size
                 rows = record if exact and first == 0 else record.rows(slice(first, slices * size))
                 turns.require_gradients(self._trained, player.name)
-                drawn = turns.draws(player, rows, size)
+                drawn = turns.draws(player, rows, size, self._mix(player))
                 for index in range(player.updates):
                     self._play(player, optimizer, drawn, index)
         finally:
@@ -341,6 +365,9 @@ class AdversarialModule(TermsModule):
         if parts := self._following[player.name]:
             mean = self.mean_over_processes
             turns.after_update(player, seen, judged, self._losses, parts, mean)
+            augment = self.augment
+            if isinstance(augment, Augmentation) and augment in parts and (new := augment.log()):
+                self._means.add({f"augment.{name}": value for name, value in new.items()})
         self.after_turn(player, seen, terms)
 
     @override

@@ -69,13 +69,16 @@ def require_gradients(trained: Mapping[str, Sequence[nn.Parameter]], name: str |
         parameter.requires_grad_(True)
 
 
-def draws(player: Player, rows: Record, size: int) -> Iterator[Record]:
+def draws(
+    player: Player, rows: Record, size: int, mix: Callable[[Any], Record] | None = None
+) -> Iterator[Record]:
     """Yields what each update of a turn sees, drawn all at once where that changes nothing.
 
     Args:
         player: whose turn it is.
         rows: of the batch, for all its updates.
         size: rows of one update.
+        mix: maps what it sees to what it sees instead.
 
     Raises:
         ValueError: if its draw returns no record, or another number of rows than it should.
@@ -90,6 +93,7 @@ def draws(player: Player, rows: Record, size: int) -> Iterator[Record]:
                 f"{player.name}: draw must return a record with {number * player.factor} rows for "
                 f"{number} rows of the batch (factor {player.factor}), got {found}."
             )
+        seen = seen if mix is None else mix(seen)
         yield from seen.split(int(size * player.factor))
 
 
@@ -109,7 +113,9 @@ def views_of(
     for view in views:
         real, fake = judged.get(view.name, (None, None))
         view = replace(view, real_logits=real, fake_logits=fake)
-        found.append(valued(view, losses[view.name]) if view.name in judged else view)
+        if view.name in judged:
+            view = replace(valued(view, losses[view.name]), verdict=losses[view.name].verdict)
+        found.append(view)
     return found
 
 
@@ -175,10 +181,11 @@ def following(
         losses: by the name of the discriminator.
         augment: the augmentation, if there is one.
     """
+    judges = player.name == "discriminator"
     bases: Any = (
         *((loss, AdversarialLoss) for loss in losses.values()),
         *((regularizer, Regularizer) for regularizer in player.regularizers),
-        *([(augment, Augmentation)] if isinstance(augment, Augmentation) else ()),
+        *([(augment, Augmentation)] if judges and isinstance(augment, Augmentation) else ()),
     )
     return [part for part, base in bases if type(part).after_turn is not base.after_turn]
 

@@ -79,6 +79,10 @@ class NonSaturating(AdversarialLoss):
             )
         return outputs
 
+    @override
+    def verdict(self, outputs: Tensor) -> Tensor:
+        return outputs.sign()
+
 
 class Minimax(AdversarialLoss):
     """The cross-entropy, and for the generator log(1 - D(G(z))), which saturates.
@@ -99,6 +103,10 @@ class Minimax(AdversarialLoss):
     @override
     def log_ratio(self, outputs: Tensor) -> Tensor:
         return outputs
+
+    @override
+    def verdict(self, outputs: Tensor) -> Tensor:
+        return outputs.sign()
 
 
 class LeastSquares(AdversarialLoss):
@@ -158,6 +166,12 @@ class LeastSquares(AdversarialLoss):
     def encoder(self, real: Tensor, fake: Tensor | None = None) -> Tensor:
         return self.generator(self.real_target + self.fake_target - real)  # the targets mirrored
 
+    @override
+    def verdict(self, outputs: Tensor) -> Tensor:
+        middle = (self.real_target + self.fake_target + self.label_noise) / 2
+        direction = self.real_target - self.fake_target
+        return (direction * (outputs - middle)).sign()
+
     def _noisy(self, target: float, like: Tensor) -> float | Tensor:
         if self.label_noise == 0:
             return target
@@ -207,6 +221,10 @@ class Hinge(AdversarialLoss):
     @override
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return hinge_generator_loss(fake)
+
+    @override
+    def verdict(self, outputs: Tensor) -> Tensor:
+        return outputs.sign()
 
 
 class RelativisticPaired(AdversarialLoss):

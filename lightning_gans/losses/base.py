@@ -91,6 +91,24 @@ class AdversarialLoss(nn.Module, ABC):
             "generated samples. Use a model with NonSaturating, Minimax or FDivergence."
         )
 
+    def verdict(self, outputs: Tensor) -> Tensor:
+        """Returns 1 for samples that are rather taken for real, -1 for generated, 0 for neither.
+
+        The best discriminator takes a sample for real where real ones are the denser of the two.
+        What adapts to how training goes reads it.
+
+        Args:
+            outputs: of the samples.
+
+        Raises:
+            ValueError: if no output lies between those of real and of generated samples.
+        """
+        raise ValueError(
+            f"loss: the outputs with {type(self).__name__} have no value that parts real from "
+            "generated samples, such as 0 for logits. Use a model with NonSaturating, Minimax, "
+            "Hinge, LeastSquares or FDivergence, or an augmentation that does not adapt."
+        )
+
     def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Returns further values whose means are logged in the discriminator's updates, by name.
 

@@ -159,5 +159,9 @@ class FDivergence(AdversarialLoss):
         return LOG_RATIOS[self.kind](outputs)
 
     @override
+    def verdict(self, outputs: Tensor) -> Tensor:
+        return self.log_ratio(outputs).sign()
+
+    @override
     def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"divergence": -self.discriminator(real, fake)}

@@ -35,6 +35,8 @@ class View:
         outputs: maps samples to all that the discriminator says of them, of one pass: ``logit``
             and ``features``, shape (N, F). Given if a regularizer ``reads_features``.
         pack_size: m, the samples in each row of ``real`` and ``fake``.
+        verdict: tells of outputs whether samples are taken for real: see `AdversarialLoss`. Given
+            if the loss has read the discriminator.
     """
 
     discriminate: Critic
@@ -46,6 +48,7 @@ class View:
     name: str = ""
     outputs: Callable[[Tensor], Mapping[str, Tensor]] | None = None
     pack_size: int = 1
+    verdict: Callable[[Tensor], Tensor] | None = None
 
     def of_packs(self, size: int) -> "View":
         """Returns the view whose samples are packs of those of this one.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.augment import FlipAndShift
+from lightning_gans.augment import AdaptiveAugmentation, FlipAndShift
 from lightning_gans.regularizers.base import Regularizer, View
 
 __all__ = ["BalancedConsistency", "Consistency", "FeatureMatching", "LeCam", "lecam_penalty"]
@@ -129,6 +129,9 @@ class Consistency(Regularizer):
         augment: maps samples to samples of the same shape; by default `FlipAndShift`, which is
             for images.
         every: see `Regularizer`.
+
+    Raises:
+        ValueError: if an argument is out of range, or the augmentation adapts.
     """
 
     name = "consistency"
@@ -139,6 +142,11 @@ class Consistency(Regularizer):
     ) -> None:
         super().__init__(weight, every)
         self.augment = FlipAndShift() if augment is None else augment
+        if isinstance(self.augment, AdaptiveAugmentation):
+            raise ValueError(
+                f"{type(self).__name__}: augment {type(augment).__name__} follows the updates "
+                "of a model's own augmentation. Use BlitGeometryColor or DiffAugment."
+            )
 
     @override
     def penalize(self, view: View) -> Tensor:

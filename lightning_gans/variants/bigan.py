@@ -133,6 +133,12 @@ class BiGAN(EncodingGAN):
         fake = self.joined(self.generate(latent), latent)
         return Samples(self.joined(batch.real, self.draw_codes(batch.real)), fake, latent)
 
+    @override
+    def pseudo(self, samples: Samples) -> Tensor:
+        """Generates samples and pairs them with their codes, as real ones are."""
+        made = super().pseudo(samples)
+        return self.joined(made, self.draw_codes(made))
+
     # Losses --------------------------------------------------------------------------------------
 
     @override

@@ -1,5 +1,7 @@
 """Pix2pix: images from images, learnt from pairs."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from typing_extensions import override
 
+from lightning_gans.augment import Augmentation
 from lightning_gans.core.building import build, check_weights
 from lightning_gans.core.gan import DiscriminatorSource
 from lightning_gans.core.players import Pair, Player, Translated
@@ -93,6 +96,12 @@ class Pix2Pix(TranslationModule):
     @override
     def draw(self, batch: Pair) -> Translated:
         return Translated(batch.target, self.generator(batch.source), source=batch.source)
+
+    @override
+    def mixed(self, seen: Translated) -> Translated:
+        assert isinstance(self.augment, Augmentation)
+        make = partial(self.generator, seen.source)
+        return replace(seen, real=self.augment.mixed(seen.real, make))
 
     @override
     def views(self, samples: Translated) -> list[View]:

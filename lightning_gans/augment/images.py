@@ -1,80 +1,15 @@
-"""Augmentations of what a discriminator reads, in training alone.
-
-They reach real and generated samples alike, in the turns of all players: a generator that was
-judged on augmented samples while real ones stayed as they are would learn the augmentation.
-"""
-
-from collections.abc import Callable, Sequence
-from typing import Any
+"""Augmentations of images that are drawn for each of them."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-__all__ = ["Augmentation", "DiffAugment", "FlipAndShift", "InstanceNoise"]
+from lightning_gans.augment.base import Augmentation, RandomAugmentation, check_images
+
+__all__ = ["DiffAugment", "FlipAndShift"]
 
 
-class Augmentation(nn.Module):
-    """Base of augmentations, which may adapt to how training goes; plain modules do as well.
-
-    Attributes:
-        value_range: least and greatest value of the data, which the model tells before training
-            if it knows it.
-    """
-
-    value_range: tuple[float, float] = (-1.0, 1.0)
-
-    def after_turn(self, views: Sequence[Any], mean: Callable[[Tensor], Tensor]) -> None:
-        """Updates the state of the augmentation; called after each update of a discriminator.
-
-        Args:
-            views: what the discriminators were shown, and their outputs, without graphs; see
-                `lightning_gans.regularizers.View`.
-            mean: takes the mean of a tensor over all processes.
-        """
-
-
-class InstanceNoise(Augmentation):
-    """Adds normal noise to each sample.
-
-    Distributions without a common support have one with it, so that a discriminator cannot tell
-    them apart without error.
-
-    References:
-        | Amortised MAP Inference for Image Super-resolution (Sonderby et al., 2017), section 3,
-        | https://arxiv.org/abs/1610.04490
-        | Towards Principled Methods for Training Generative Adversarial Networks (Arjovsky and
-        | Bottou, 2017), section 3, https://arxiv.org/abs/1701.04862. Both papers lower the noise
-        | during training, which takes a `Schedule`.
-
-    Args:
-        sd: standard deviation of the noise in units of the data, at least 0.
-
-    Attributes:
-        sd: the standard deviation, a scalar that schedules may change in place, kept like the
-            weight of a `Regularizer`.
-
-    Raises:
-        ValueError: if ``sd`` is out of range.
-    """
-
-    def __init__(self, sd: float = 0.1) -> None:
-        super().__init__()
-        if not 0 <= sd < float("inf"):
-            raise ValueError(f"sd must be at least 0, got {sd}.")
-        self.sd = torch.tensor(float(sd), dtype=torch.float64)
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns samples with noise, the shape of ``x``."""
-        return x + self.sd.to(x.dtype) * torch.randn_like(x)
-
-    @override
-    def extra_repr(self) -> str:
-        return f"sd={self.sd.item():g}"
-
-
-class DiffAugment(Augmentation):
+class DiffAugment(RandomAugmentation):
     """Changes the colors of each image, moves it and cuts a square out, by random amounts.
 
     The gradient of the generator runs through all of it.
@@ -94,15 +29,14 @@ class DiffAugment(Augmentation):
         p: probability that an image is changed at all, from 0 to 1.
 
     Attributes:
-        p: the probability, a scalar that schedules may change in place, kept like the weight of a
-            `Regularizer`.
+        p: see `RandomAugmentation`.
 
     Raises:
         ValueError: if an argument is out of range.
     """
 
     def __init__(self, policy: str = "color,translation,cutout", p: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(p)
         self.policy = [name.strip() for name in policy.split(",")]
         unknown = [name for name in self.policy if name not in CHANGES]
         if unknown:
@@ -110,20 +44,9 @@ class DiffAugment(Augmentation):
                 f"DiffAugment: policy has {unknown[0]!r}, not one of {', '.join(CHANGES)}. "
                 f"Use {','.join(CHANGES)}, or some of them."
             )
-        if not 0 <= p <= 1:
-            raise ValueError(
-                f"DiffAugment: p must be from 0 to 1, got {p}. Use 1 to change every image."
-            )
-        self.p = torch.tensor(float(p), dtype=torch.float64)
 
     @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns augmented images, the shape of ``x``: (N, C, H, W).
-
-        Raises:
-            ValueError: if the samples are no images.
-        """
-        _check_images(self, x)
+    def changed(self, x: Tensor) -> Tensor:
         changed = x
         for name in self.policy:
             changed = CHANGES[name](changed, *self.value_range)
@@ -162,7 +85,7 @@ class FlipAndShift(Augmentation):
         Raises:
             ValueError: if the samples are no images.
         """
-        _check_images(self, x)
+        check_images(self, x)
         number, _, height, width = x.shape
         rows, columns = (self._moved(number, side, x.device) for side in (height, width))
         mirrored = torch.rand(number, 1, device=x.device) < 0.5
@@ -179,15 +102,6 @@ class FlipAndShift(Augmentation):
     @override
     def extra_repr(self) -> str:
         return f"shift={self.shift}"
-
-
-def _check_images(augment: nn.Module, x: Tensor) -> None:
-    """Refuses samples that are no images."""
-    if x.ndim != 4:
-        raise ValueError(
-            f"augment: {type(augment).__name__} is for images, but a sample has shape "
-            f"{tuple(x.shape[1:])}. Use another augmentation, such as InstanceNoise."
-        )
 
 
 def _uniform(x: Tensor) -> Tensor:
