@@ -1,4 +1,4 @@
-"""Trains a GAN on 500 digits, with DiffAugment and without, and on all digits.
+"""Trains a GAN on 500 digits, with augmentations and without, and on all digits.
 
     python benchmarks/few_images.py run --data_dir data --jobs 2   # about two hours of one core
     python benchmarks/few_images.py table                          # writes docs/objectives.md
@@ -42,11 +42,15 @@ FEW = ("--data.subset", str(SUBSET))
 CASES: dict[str, tuple[str, ...]] = {
     "few": FEW,
     "few_augmented": (*FEW, "--model.augment", "DiffAugment"),
+    "few_ada": (*FEW, "--model.augment", "ADA"),
+    "few_apa": (*FEW, "--model.augment", "APA"),
     "all": (),
 }
 NAMES = {
     "few": f"{SUBSET} digits",
     "few_augmented": f"{SUBSET} digits, `DiffAugment`",
+    "few_ada": f"{SUBSET} digits, `ADA`",
+    "few_apa": f"{SUBSET} digits, `APA`",
     "all": "60,000 digits",
 }
 COLUMNS = {

@@ -1,7 +1,7 @@
 """Images under affine maps: matrices for each image, mirrored borders, and a low-pass filter.
 
-Coordinates are in pixels from the middle of an image, columns to the right and rows down. Nothing
-here is a matrix product or a convolution of PyTorch, which some settings round to 10 bits.
+Coordinates are in pixels from the middle of an image, columns to the right and rows down. They
+are computed without matrix products, which some settings round to 10 bits.
 """
 
 from collections.abc import Sequence
@@ -75,9 +75,8 @@ def warped(x: Tensor, inverse: Tensor) -> Tensor:
         inverse: maps coordinates of the result to those of ``x``, shape (N, 3, 3).
     """
     height, width = x.shape[2:]
-    fine = _doubled(_doubled(x, 2), 3).permute(0, 2, 3, 1)
-    # Points of the fine grid around the image, two for each pixel, that the filter reads.
-    rows, columns = (_centered(2 * side + 2 * REACH - 2, inverse) for side in (height, width))
+    fine = (_doubling(height, x) @ x @ _doubling(width, x).T).permute(0, 2, 3, 1)
+    rows, columns = (_centered(_read_by(side), inverse) for side in (height, width))
     row, column = _mapped(inverse, (rows - DELAY) / 2, (columns - DELAY) / 2)
     row, column = 2 * row + DELAY + height - 0.5, 2 * column + DELAY + width - 0.5
     top, left = row.floor(), column.floor()
@@ -88,7 +87,7 @@ def warped(x: Tensor, inverse: Tensor) -> Tensor:
     upper = torch.lerp(_read(fine, above, before), _read(fine, above, after), right)
     lower = torch.lerp(_read(fine, below, before), _read(fine, below, after), right)
     found = torch.lerp(upper, lower, down).permute(0, 3, 1, 2)
-    return _halved(_halved(found, 2), 3)
+    return _halving(height, x) @ found @ _halving(width, x).T
 
 
 def _period(side: int) -> int:
@@ -113,26 +112,29 @@ def _read(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return images[torch.arange(len(images), device=images.device)[:, None, None], rows, columns]
 
 
-def _doubled(x: Tensor, dim: int) -> Tensor:
-    """Returns twice as many rows or columns, of one period of the image and its mirror images."""
-    side = x.shape[dim]
+def _doubling(side: int, like: Tensor) -> Tensor:
+    """Returns what doubles a side: twice as many rows, of one period of the mirror images."""
     period = _period(side)
-    around = torch.arange(-REACH // 2, period + REACH // 2, device=x.device)
-    x = x.index_select(dim, mirrored(around, side))
+    around = torch.arange(-REACH // 2, period + REACH // 2, device=like.device)
+    x = torch.eye(side, device=like.device, dtype=like.dtype)[mirrored(around, side)]
     even, odd = (  # each with every other tap
-        _weighted(SYM6[first::2], [x.narrow(dim, last - k, period) for k in range(REACH)])
+        _weighted(SYM6[first::2], [x.narrow(0, last - k, period) for k in range(REACH)])
         for first, last in ((1, REACH - 1), (0, REACH))
     )
-    return 2**0.5 * torch.stack([even, odd], dim + 1).flatten(dim, dim + 1)
+    return 2**0.5 * torch.stack([even, odd], 1).flatten(0, 1)
 
 
-def _halved(x: Tensor, dim: int) -> Tensor:
-    """Returns half as many rows or columns, without those that the filter needs at the ends."""
-    side = x.shape[dim] // 2 - REACH + 1
-    shape = (*x.shape[:dim], -1, 2, *x.shape[dim + 1 :])
-    halves = x.reshape(shape).unbind(dim + 1)
-    parts = [halves[k % 2].narrow(dim, k // 2, side) for k in range(len(SYM6))]
+def _halving(side: int, like: Tensor) -> Tensor:
+    """Returns what makes a side of twice as many rows, and those at the ends, which it reads."""
+    x = torch.eye(_read_by(side), device=like.device, dtype=like.dtype)
+    even, odd = x[0::2], x[1::2]
+    parts = [(even, odd)[k % 2].narrow(0, k // 2, side) for k in range(len(SYM6))]
     return 2**-0.5 * _weighted(SYM6, parts)
+
+
+def _read_by(side: int) -> int:
+    """Returns how many points of the fine grid the filter reads to halve it to a side."""
+    return 2 * side + len(SYM6) - 2
 
 
 def _weighted(taps: Sequence[float], parts: Sequence[Tensor]) -> Tensor:

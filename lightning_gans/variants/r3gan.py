@@ -24,10 +24,9 @@ class R3GAN(GAN):
         and equation 2, https://arxiv.org/abs/2501.05441. The defaults are those that its authors'
         code begins with on CIFAR-10; there gamma, the learning rates, beta2, the half-life of the
         average and the augmentation then follow a cosine in the images that the discriminator was
-        shown: see `Schedule` and the config ``r3gan_cifar10``. Their augmentation is a set of that
-        of ADA, which this package does not have; `DiffAugment` with its ``p`` stands in. Their
-        code draws real samples for the generator's update; here it compares with those of the
-        last discriminator update.
+        shown: see `Schedule` and the config ``r3gan_cifar10``. Their augmentation is
+        `BlitGeometryColor` with half as much color and with cutout. Their code draws real samples
+        for the generator's update; here it compares with those of the last discriminator update.
 
     Args:
         gamma: weight of R1 and of R2, each with its factor 1/2: 0.05 for CIFAR-10, up to 150 for

@@ -2,15 +2,18 @@
 
 from functools import partial
 
+import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import MadeImages, fitted, small_ring
+from conftest import MadeImages, Rows, fitted, small_ring
 from torch import nn
+from torch.testing import assert_close
 
 from lightning_gans import GAN, R3GAN, WGAN
 from lightning_gans.augment import ADA, APA, BlitGeometryColor, DiffAugment, FlipAndShift
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import FDivergence, Hinge, LeastSquares, NonSaturating
+from lightning_gans.networks import DCGANDiscriminator, DCGANGenerator
 from lightning_gans.regularizers import R1, Consistency, View
 
 
@@ -241,3 +244,82 @@ def test_the_discriminator_alone_reads_generated_samples_as_real_ones(p):
     assert torch.equal(real, penalised)
     assert (real == 1).float().mean().item() == pytest.approx(p, abs=0.18)
     assert (real == 1).float().mean().item() in (0.0, 1.0) or p == 0.5
+
+
+def images_model(augment, **arguments):
+    return GAN(
+        data_shape=(1, 16, 16),
+        generator=partial(DCGANGenerator, width=4),
+        discriminator=partial(DCGANDiscriminator, width=4, normalization=None),
+        augment=augment,
+        **arguments,
+    )
+
+
+# In a run
+
+
+@pytest.mark.parametrize("make", [ADA, APA])
+def test_probability_and_signal_are_in_the_rows(make):
+    """As means over the updates of a row, of which two are the discriminator's in each round."""
+    rows = Rows()
+    model = images_model(make(p=0.2, interval=1, ramp_images=1000), n_critic=2)
+    fitted(model, MadeImages(), max_steps=2, log_every_n_steps=2, logger=rows)
+    (row,) = [row for _, row in rows.rows]
+    assert model.augment.updates == 4
+    assert -1 <= row["train/augment.signal"] <= 1
+    changes = 4 / 1000
+    assert row["train/augment.p"] == pytest.approx(0.2, abs=4 * changes)
+    assert abs(model.augment.p.item() - 0.2) <= 4 * changes + 1e-6
+    assert model.augment.p.item() != pytest.approx(0.2, abs=1e-6)
+
+
+@pytest.mark.parametrize("make", [ADA, APA])
+def test_in_half_precision_the_probability_stays_in_single(make):
+    model = images_model(make(p=0.2, interval=1, ramp_images=1000))
+    fitted(model, MadeImages(), max_steps=2, precision="bf16-mixed")
+    assert model.augment.p.dtype == torch.float32
+    assert abs(model.augment.p.item() - 0.2) == pytest.approx(0.008, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_compiled_it_draws_and_adapts_as_in_eager_mode():
+    def trained(compile):
+        pl.seed_everything(0)
+        augment = ADA(p=0.5, interval=1, ramp_images=100)
+        model = images_model(augment, regularizers=[R1(0.1)], compile=compile)
+        sgd = partial(torch.optim.SGD, lr=0.01)
+        model.optimizer_g = model.optimizer_d = sgd
+        fitted(model, MadeImages(), max_steps=4, log_every_n_steps=1)
+        return model
+
+    eager, compiled = trained(False), trained(True)
+    assert_close(compiled.state_dict(), eager.state_dict(), rtol=1e-4, atol=1e-5)
+    assert eager.augment.p != 0.5
+
+
+def test_a_game_that_judges_no_real_samples_is_refused():
+    class Blind(GAN):
+        def discriminator_loss(self, samples):
+            return {"adversarial_d": self.discriminate(samples.fake).mean()}
+
+    with pytest.raises(ValueError, match="APA follows the outputs of real samples, which this"):
+        fitted(Blind(data_shape=(2,), augment=APA()))
+
+
+@pytest.mark.slow
+@pytest.mark.in_two_processes("adapt")
+def test_two_processes_have_one_probability_which_is_that_of_all_images(left_behind):
+    """Against one process that is told the outputs of both."""
+    first, second = (torch.load(left_behind / f"rank{rank}.pt") for rank in range(2))
+    for name, state in first["states"].items():
+        assert_close(second["states"][name], state, rtol=0, atol=0)
+    alone_ = APA(p=0.5, interval=2, ramp_images=1000)
+    moved = set()
+    for one, other in zip(first["outputs"], second["outputs"], strict=True):
+        assert not torch.equal(one, other)
+        alone_.after_turn([view(torch.cat([one, other]).tolist())], alone)
+        moved.add(alone_.p.item())
+    assert len(moved) > 3
+    for name, value in alone_.state_dict().items():
+        assert_close(first["states"][name], value, rtol=0, atol=1e-6)

@@ -29,8 +29,8 @@ from interrupted import assert_same, command, content, finish, rows, start, wait
 from made import fill, make_digits
 
 from datamodules import MNIST, ArrayData, ImageFolder
-from lightning_gans import ACGAN, CGAN, CVAEGAN, DRAGAN, WGAN
-from lightning_gans.augment import InstanceNoise
+from lightning_gans import ACGAN, CGAN, CVAEGAN, DRAGAN, GAN, WGAN
+from lightning_gans.augment import ADA, APA, InstanceNoise
 from lightning_gans.callbacks import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -149,6 +149,12 @@ def optimistic(scheduler, **arguments):
     )
 
 
+def adaptive(augment, **arguments):
+    """An augmentation that changes its probability, between two checkpoints too."""
+    augment = augment(p=0.3, interval=3, ramp_images=200)
+    return GAN(**SMALL, augment=augment, **arguments)
+
+
 def moving():
     scalars = {"optimizer_d.lr": 1e-3, "augment.sd": 0.1, "ema.decay": 0.5}
     schedules = [Schedule(name, value, 0.0, 9) for name, value in scalars.items()]
@@ -173,6 +179,8 @@ RUNS = {
     "ACGAN": Run(2, CLASSES, 7, 5, model=partial(ACGAN, **CLASSIFIED)),
     "regularizers with a state": Run(3, small_ring, 4, 3, model=penalised),
     "optimism and schedules": Run(2, small_ring, 4, 3, model=optimistic, callbacks=moving),
+    "ADA": Run(2, DIGITS, 4, 3, model=partial(adaptive, ADA)),
+    "APA": Run(2, small_ring, 4, 3, model=partial(adaptive, APA)),
     "CVAEGAN": Run(2, DIGITS, 7, 5, model=partial(CVAEGAN, **SMALL_CVAE)),
 }
 
