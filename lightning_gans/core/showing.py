@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from lightning_gans.augment import APA
 from lightning_gans.core.players import Batch
 from lightning_gans.core.priors import CodePrior, latents_between
 from lightning_gans.core.randomness import EVALUATION, reseed
@@ -189,7 +190,7 @@ def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
     found: dict[str, Drawing] = {"interpolation": Grid(images, STEPS)}
     if isinstance(gan.prior, CodePrior) and gan.num_classes is None:
         found.update(code_pictures(gan, gan.prior))
-    if gan.augment is not None:
+    if gan.augment is not None and not isinstance(gan.augment, APA):  # which changes no image
         few = real.real[:COLUMNS]
         with torch.no_grad():
             made = gan.augment(torch.cat([few] * (COLUMNS - 1)))
