@@ -34,7 +34,8 @@ class BlitGeometryColor(RandomAugmentation):
         Training Generative Adversarial Networks with Limited Data (Karras et al., 2020),
         section 2.2 and appendix B, https://arxiv.org/abs/2006.06676, with the amounts of its
         authors' code. The mirror images of an image go on without end here; there they end after
-        one on each side. Images that are not square turn by 180 degrees or not at all in blit.
+        one on each side. The filter is not symmetric and moves what it reads by 0.2 pixels, which
+        is taken back here. Images that are not square turn by 180 degrees or not at all in blit.
         The sections of the paper were not checked.
 
     Args:
