@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
+from typing_extensions import override
 
-__all__ = ["ending", "range_of"]
+__all__ = ["ClampedInEvaluation", "clamped", "ending", "range_of"]
 
 
 def ending(
@@ -31,3 +32,47 @@ def range_of(layer: nn.Module) -> tuple[float, float] | None:
     if type(layer) is nn.Hardtanh:
         return (float(layer.min_val), float(layer.max_val))
     return {nn.Tanh: (-1.0, 1.0), nn.Sigmoid: (0.0, 1.0)}.get(type(layer))
+
+
+class ClampedInEvaluation(nn.Module):
+    """Clamps samples to a range in evaluation mode; in training they are left as they are.
+
+    Args:
+        low: least value.
+        high: greatest value.
+    """
+
+    treats_samples_alone = True
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low = low
+        self.high = high
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.training else x.clamp(self.low, self.high)
+
+    @override
+    def extra_repr(self) -> str:
+        return f"{self.low}, {self.high}"
+
+
+def clamped(output_range: tuple[float, float] | None) -> ClampedInEvaluation | None:
+    """Returns what ends a generator whose samples may lie beyond the range of the data.
+
+    Args:
+        output_range: of the data; None leaves samples as they are.
+
+    Raises:
+        ValueError: if it is no range.
+    """
+    if output_range is None:
+        return None
+    low, high = output_range
+    if not low < high:
+        raise ValueError(
+            f"output_range: the first must be below the second, got {list(output_range)}. Use "
+            "the value_range of the data."
+        )
+    return ClampedInEvaluation(float(low), float(high))

@@ -7,20 +7,18 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d
 from typing_extensions import override
 
 from lightning_gans.networks.conditioning import ClassShares, Conditional
-from lightning_gans.networks.shapes import check_sizes, image_shape
+from lightning_gans.networks.endings import clamped
+from lightning_gans.networks.resampling import Downsample, Upsample
+from lightning_gans.networks.shapes import check_sizes, doubling_sides
 
 __all__ = [
     "Basis",
-    "ClampedInEvaluation",
-    "Downsample",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResidualBlock",
-    "Upsample",
 ]
 
 WIDTHS = (768, 768, 768, 768, 384, 192, 96)
@@ -30,8 +28,6 @@ EXPANSION = 2
 GROUP = 16
 """Channels of a group, in all of the authors' networks but that for ImageNet at 32 pixels."""
 SLOPE = 0.2
-LEAST = 4
-"""Side of the smallest image, in pixels; it may be up to 7."""
 
 
 class ResidualBlock(nn.Module):
@@ -58,49 +54,6 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
-class _Resample(nn.Module):
-    """Base of the layers that weigh neighbouring pixels by 1, 3, 3 and 1 along both sides.
-
-    Args:
-        gain: sum of the weights.
-    """
-
-    weights: Tensor
-
-    def __init__(self, gain: float) -> None:
-        super().__init__()
-        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-        self.register_buffer("weights", gain * torch.outer(row, row)[None, None], persistent=False)
-
-
-class Upsample(_Resample):
-    """Doubles the sides of images; beyond their border there is 0."""
-
-    treats_samples_alone = True
-
-    def __init__(self) -> None:
-        super().__init__(4.0)
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        weights = self.weights.expand(x.shape[1], -1, -1, -1)
-        return conv_transpose2d(x, weights, stride=2, padding=1, groups=x.shape[1])
-
-
-class Downsample(_Resample):
-    """Halves the sides of images; beyond their border there is 0."""
-
-    treats_samples_alone = True
-
-    def __init__(self) -> None:
-        super().__init__(1.0)
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        weights = self.weights.expand(x.shape[1], -1, -1, -1)
-        return conv2d(x, weights, stride=2, padding=1, groups=x.shape[1])
-
-
 class Basis(nn.Module):
     """Learned images of one channel each, which its input scales.
 
@@ -120,44 +73,12 @@ class Basis(nn.Module):
         return self.images * x[:, :, None, None]
 
 
-class ClampedInEvaluation(nn.Module):
-    """Clamps samples to a range in evaluation mode; in training they are left as they are.
-
-    Args:
-        low: least value.
-        high: greatest value.
-    """
-
-    treats_samples_alone = True
-
-    def __init__(self, low: float, high: float) -> None:
-        super().__init__()
-        self.low = low
-        self.high = high
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        return x if self.training else x.clamp(self.low, self.high)
-
-    @override
-    def extra_repr(self) -> str:
-        return f"{self.low}, {self.high}"
-
-
 class _Stage(NamedTuple):
     """The blocks of one size of images: its side, its channels, groups inside the blocks."""
 
     side: int
     width: int
     groups: int
-
-
-def _sides(side: int) -> list[int]:
-    """Returns the sides of the images of all stages, in pixels; none if they do not double."""
-    number = (side // LEAST).bit_length()
-    smallest = side >> max(0, number - 1)
-    sides = [smallest << index for index in range(number)]
-    return sides if sides[-1:] == [side] else []
 
 
 def _stages(
@@ -171,20 +92,11 @@ def _stages(
     Raises:
         ValueError: if there are none for the images, or an argument does not fit them.
     """
-    _, height, width = image_shape(data_shape)
-    sides = _sides(height) if height == width else []
-    if not sides:
-        near = (height + width) / 2
-        possible = [s for s in range(LEAST, 2 * max(height, width) + 2 * LEAST) if _sides(s)]
-        nearest = min(possible, key=lambda side: abs(side - near))
-        raise ValueError(
-            "data_shape: R3GAN's networks need square images whose side is 4, 5, 6 or 7 pixels, "
-            f"or these times a power of 2, got {height} x {width}. Use {nearest} x {nearest}."
-        )
+    sides = doubling_sides(data_shape)
     if widths is None and len(sides) > len(WIDTHS):
         raise ValueError(
-            f"widths: there are no published ones for images of {height} pixels. Use one for each "
-            f"of {len(sides)} stages, from the smallest images on."
+            f"widths: there are no published ones for images of {sides[-1]} pixels. Use one for "
+            f"each of {len(sides)} stages, from the smallest images on."
         )
     widths = WIDTHS[: len(sides)] if widths is None else widths
     listed = {"widths": widths} | ({} if cardinality is None else {"cardinality": cardinality})
@@ -306,11 +218,6 @@ class R3GANGenerator(Conditional):
         super().__init__(num_classes, latent_dim)
         stages = _stages(data_shape, widths, blocks, cardinality)
         first, last = stages[0], stages[-1]
-        if output_range is not None and not output_range[0] < output_range[1]:
-            raise ValueError(
-                f"output_range: the first must be below the second, got {list(output_range)}. Use "
-                "the value_range of the data."
-            )
         layers: list[nn.Module] = [
             nn.Linear(latent_dim + self.label_size, first.width, bias=False),
             Basis(first.width, first.side),
@@ -322,10 +229,9 @@ class R3GANGenerator(Conditional):
             layers.append(Upsample())
             layers += (ResidualBlock(stage.width, stage.groups) for _ in range(blocks))
         layers.append(nn.Conv2d(last.width, data_shape[0], 1, bias=False))
-        self.output_range = None
-        if output_range is not None:
-            self.output_range = (float(output_range[0]), float(output_range[1]))
-            layers.append(ClampedInEvaluation(*self.output_range))
+        clamp = clamped(output_range)
+        self.output_range = None if clamp is None else (clamp.low, clamp.high)
+        layers += [] if clamp is None else [clamp]
         self.layers = nn.Sequential(*layers)
         _initialize(self)
         if self.labels is not None:

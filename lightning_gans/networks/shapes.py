@@ -1,6 +1,9 @@
 """What sizes and shapes a network can have, make or read."""
 
-__all__ = ["check_sizes", "image_shape", "nearest_side"]
+__all__ = ["check_sizes", "doubling_sides", "image_shape", "nearest_side"]
+
+LEAST = 4
+"""Side of the smallest images that double, in pixels; it may be up to 7."""
 
 
 def nearest_side(side: int, multiple: int, least: int = 1) -> int:
@@ -37,6 +40,37 @@ def image_shape(data_shape: tuple[int, ...], multiple: int = 1) -> tuple[int, in
             f"{nearest_side(width, multiple, multiple)}."
         )
     return channels, height, width
+
+
+def doubling_sides(data_shape: tuple[int, ...]) -> list[int]:
+    """Returns the sides of the images that double until one has its size, in pixels.
+
+    Args:
+        data_shape: of one square image, whose side is 4, 5, 6 or 7 pixels, or these times a power
+            of 2.
+
+    Raises:
+        ValueError: if the data is no such image.
+    """
+    _, height, width = image_shape(data_shape)
+    sides = _sides(height) if height == width else []
+    if not sides:
+        near = (height + width) / 2
+        possible = [s for s in range(LEAST, 2 * max(height, width) + 2 * LEAST) if _sides(s)]
+        nearest = min(possible, key=lambda side: abs(side - near))
+        raise ValueError(
+            "data_shape: these networks need square images whose side is 4, 5, 6 or 7 pixels, "
+            f"or these times a power of 2, got {height} x {width}. Use {nearest} x {nearest}."
+        )
+    return sides
+
+
+def _sides(side: int) -> list[int]:
+    """Returns the sides that double until one is this, from the smallest on; or none."""
+    number = (side // LEAST).bit_length()
+    smallest = side >> max(0, number - 1)
+    sides = [smallest << index for index in range(number)]
+    return sides if sides[-1:] == [side] else []
 
 
 def check_sizes(**sizes: int | None) -> None:

@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 from lightning_gans.networks import R3GANDiscriminator, R3GANGenerator, outputs_with_features
 from lightning_gans.networks.independence import treats_samples_alone
-from lightning_gans.networks.r3gan import Downsample, ResidualBlock, Upsample
+from lightning_gans.networks.r3gan import ResidualBlock
+from lightning_gans.networks.resampling import Downsample, Upsample
 
 DIGIT, PHOTO, FACE = (1, 28, 28), (3, 32, 32), (3, 64, 64)
 SMALL = {"widths": [8, 16], "cardinality": [4, 2]}
