@@ -37,6 +37,8 @@ from lightning_gans.networks.resnet import ResNetCritic, ResNetDiscriminator, Re
 from lightning_gans.networks.sgan import GaussianNoise, SGANDiscriminator, SGANGenerator
 from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
 from lightning_gans.networks.stacked import StackedDiscriminator, StackedGenerator
+from lightning_gans.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from lightning_gans.networks.styles import StyledGenerator
 from lightning_gans.networks.translators import (
     LocalTranslator,
     MLPTranslator,
@@ -103,6 +105,9 @@ __all__ = [
     "SpectralNorm",
     "StackedDiscriminator",
     "StackedGenerator",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
+    "StyledGenerator",
     "UNetTranslator",
     "VAEEncoder",
     "VAEGenerator",
