@@ -38,7 +38,6 @@ from lightning_gans.networks.sgan import GaussianNoise, SGANDiscriminator, SGANG
 from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
 from lightning_gans.networks.stacked import StackedDiscriminator, StackedGenerator
 from lightning_gans.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
-from lightning_gans.networks.styles import StyledGenerator
 from lightning_gans.networks.translators import (
     LocalTranslator,
     MLPTranslator,
@@ -107,7 +106,6 @@ __all__ = [
     "StackedGenerator",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
-    "StyledGenerator",
     "UNetTranslator",
     "VAEEncoder",
     "VAEGenerator",

@@ -127,7 +127,7 @@ class StyleGAN2Generator(StyledGenerator):
     @override
     def synthesize(self, styles: Tensor) -> Tensor:
         each = styles.unbind(1)
-        x = self.constant.expand(len(styles), -1, -1, -1)
+        x = self.constant.expand(styles.shape[0], -1, -1, -1)  # len() would fix the number
         images: Tensor | None = None
         for number, layer in enumerate(self.layers):
             x = layer(x, each[number])
