@@ -105,6 +105,7 @@ def _parser() -> _Parser:
     )
     _add_classes(sample, "classes to generate, as many of each; all if none are given")
     _add_latents(sample)
+    _add_truncation(sample)
     _add_refinement(sample)
     sample.add_argument(
         "--standing_passes",
@@ -124,6 +125,7 @@ def _parser() -> _Parser:
     interpolate.add_argument("--mode", choices=("spherical", "linear"), default="spherical")
     _add_classes(interpolate, "two classes, to go from the one to the other with the same latent")
     _add_latents(interpolate)
+    _add_truncation(interpolate)
     _add_out(interpolate, "interpolation.png", ".png, .jpg or .gif")
 
     text = "turn your own images into those of the other kind"
@@ -162,12 +164,14 @@ def _parser() -> _Parser:
         action="store_true",
         help="compare with all training images too: the share of near copies, and a picture",
     )
+    _add_truncation(evaluate)
     _add_refinement(evaluate)
     _add_out(
         evaluate,
         argparse.SUPPRESS,
         "the .json file; scores.json in the run folder if it is not given, or in the working "
-        "directory if the checkpoint is in no run folder; with --refine mh scores_mh.json",
+        "directory if the checkpoint is in no run folder; with --refine mh scores_mh.json, and "
+        "with --truncation scores_truncated.json",
     )
 
     export = add("export", "write the generator in a form that other programs open")
@@ -322,6 +326,16 @@ def _seed(text: str) -> int:
     if not (text.isdecimal() and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f"it must be from 0 to 4294967295, got {text}")
     return int(text)
+
+
+def _add_truncation(parser: _Parser) -> None:
+    parser.add_argument(
+        "--truncation",
+        type=_number,
+        metavar="PSI",
+        help="of a generator with styles, such as StyleGAN2's: what is left of the way from the "
+        "average style, above 0; 1 changes nothing",
+    )
 
 
 def _add_refinement(parser: _Parser) -> None:

@@ -75,6 +75,7 @@ def record_of(
     model: AdversarialModule,
     data: LightningDataModule,
     checkpoint: str | None,
+    truncation: float | None = None,
 ) -> dict[str, Any]:
     """Returns what is kept of scores that have been computed, as plain data.
 
@@ -83,6 +84,7 @@ def record_of(
         model: that was scored.
         data: that it was compared with.
         checkpoint: where the model came from, if from one.
+        truncation: psi of the samples' styles, if they are truncated.
 
     Raises:
         InputError: if there are no scores.
@@ -103,6 +105,7 @@ def record_of(
         "samples": evaluation.num_samples,
         **({} if refined is None else {"refined": refined}),
         **({} if standing is None else {"standing_statistics": standing}),
+        **({} if truncation is None else {"truncation": truncation}),
         "scores": evaluation.scores,
         "floors": evaluation.floors,
         "commit": code_version(),

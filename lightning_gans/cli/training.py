@@ -68,7 +68,7 @@ from lightning_gans.errors import InputError, RunError
 from lightning_gans.files import replacing
 from lightning_gans.finding import folder_of, run_of
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
-from lightning_gans.sampling import RefinedEvaluation, Refiner
+from lightning_gans.sampling import RefinedEvaluation, Refiner, truncate
 from lightning_gans.spelling import nearest
 from lightning_gans.trainer import Trainer, silence_notices
 
@@ -86,6 +86,7 @@ class GANCLI(CommandLine):
         arguments: the command line after the program's name.
         keeps_scores: whether scores of a checkpoint are written into the folder of its run.
         refiner: of the samples that are scored, if they are refined.
+        truncation: psi of their styles, if they are truncated.
         looks_for_copies: whether samples are compared with all training images, too.
 
     Attributes:
@@ -102,10 +103,12 @@ class GANCLI(CommandLine):
         *,
         keeps_scores: bool = True,
         refiner: Refiner | None = None,
+        truncation: float | None = None,
         looks_for_copies: bool = False,
     ) -> None:
         self.scored: dict[str, Any] | None = None
         self.refining = None if refiner is None else RefinedEvaluation(refiner)
+        self._truncation = truncation
         self._keeps_scores = keeps_scores
         self._looks_for_copies = looks_for_copies
         self._run: RunLogger | None = None
@@ -345,6 +348,8 @@ class GANCLI(CommandLine):
         keeps = self._keeps_scores and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         if folder is not None and keeps:
             check_places(folder)
+        if self._truncation is not None:
+            self._truncate(model, self._truncation)
         if self.refining is not None:
             self._refine(model)
         self.evaluation.looks_for_copies = self._looks_for_copies
@@ -354,7 +359,8 @@ class GANCLI(CommandLine):
         self._run_guarded(model, **{**kwargs, "verbose": False})
         if not self.trainer.is_global_zero:
             return
-        self.scored = record_of(self.trainer, model, self.datamodule, self.checkpoint)
+        told = self.trainer, model, self.datamodule, self.checkpoint
+        self.scored = record_of(*told, self._truncation)
         if folder is not None and keeps:
             keep(self.scored, folder)
             say(f"these scores, in the place of earlier ones: {folder / LATEST}")
@@ -365,6 +371,13 @@ class GANCLI(CommandLine):
                 "lightning-gans evaluate --out FILE to write them."
             )
         print_uploads(self.trainer)
+
+    def _truncate(self, model: AdversarialModule, psi: float) -> None:
+        """Lets samples of truncated styles be scored, if the model is one that has styles."""
+        try:
+            truncate(model, psi)  # averages of the generator are copies of it
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def _refine(self, model: AdversarialModule) -> None:
         """Lets refined samples be scored, if the model is one whose samples can be refined."""
@@ -520,6 +533,7 @@ def run(
     *,
     keeps_scores: bool = True,
     refiner: Refiner | None = None,
+    truncation: float | None = None,
     looks_for_copies: bool = False,
 ) -> GANCLI | None:
     """Runs one of these commands; returns what ran it, or None for ``prepare``.
@@ -528,6 +542,7 @@ def run(
         arguments: the command and what follows it.
         keeps_scores: as for `GANCLI`.
         refiner: as for `GANCLI`.
+        truncation: as for `GANCLI`.
         looks_for_copies: as for `GANCLI`.
 
     Raises:
@@ -542,6 +557,7 @@ def run(
                     arguments,
                     keeps_scores=keeps_scores,
                     refiner=refiner,
+                    truncation=truncation,
                     looks_for_copies=looks_for_copies,
                 )
             prepare(arguments[1:])

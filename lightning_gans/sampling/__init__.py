@@ -6,7 +6,7 @@ from lightning_gans.sampling.langevin import DDLS
 from lightning_gans.sampling.metropolis import MetropolisHastings
 from lightning_gans.sampling.refining import Refined, RefinedEvaluation, Refinement, refine
 from lightning_gans.sampling.rejection import DRS
-from lightning_gans.sampling.truncation import Truncation
+from lightning_gans.sampling.truncation import Truncation, truncate
 
 __all__ = [
     "DDLS",
@@ -19,4 +19,5 @@ __all__ = [
     "Truncation",
     "refine",
     "standing_statistics",
+    "truncate",
 ]

@@ -1,4 +1,4 @@
-"""The truncation trick: latents of which no entry is far from the middle."""
+"""The truncation trick: latents, or styles, that are not far from the middle."""
 
 from math import sqrt
 
@@ -7,10 +7,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.priors import NormalPrior
+from lightning_gans.networks.styles import StyledGenerator
 from lightning_gans.sampling.base import Draw, Drawn, Refiner
 
-__all__ = ["Truncation"]
+__all__ = ["Truncation", "truncate"]
 
 
 class Truncation(Refiner):
@@ -55,6 +57,25 @@ class Truncation(Refiner):
             return Drawn(chosen, int((~beyond).sum()), latent.numel())
 
         return draw
+
+
+def truncate(model: AdversarialModule, psi: float) -> None:
+    """Moves the styles of all samples of a model towards the average: see `StyledGenerator`.
+
+    Args:
+        model: that is to be sampled from, or evaluated.
+        psi: what is left of the way from the average to a style, above 0; 1 changes nothing.
+
+    Raises:
+        ValueError: if it is out of range, or the generator has no styles.
+    """
+    generator = getattr(model, "generator", None)
+    if not isinstance(generator, StyledGenerator):
+        raise ValueError(
+            f"truncation: this {type(model).__name__} has no generator with styles. Use --refine "
+            "truncate, which truncates the prior."
+        )
+    generator.truncate(psi)
 
 
 def check_normal(model: LatentModule, reason: str) -> None:

@@ -25,6 +25,7 @@ def evaluate(
     allow: Sequence[str] = (),
     flags: Sequence[str] = (),
     neighbours: bool = False,
+    truncation: float | None = None,
     refine: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> None:
@@ -40,8 +41,11 @@ def evaluate(
         neighbours: whether samples are compared with all training images, too. The picture of the
             nearest ones goes into ``figures/neighbours.png`` of the run folder, or with ``out``
             into ``<its name>_neighbours.png`` beside it.
+        truncation: psi, see `lightning_gans.sampling.truncate`. The scores are not those of the
+            whole distribution then: they go to ``scores_truncated.json`` alone.
         refine: how latents are chosen, see `lightning_gans.sampling`. The scores are not the
-            generator's own then: they go to ``scores_<refine>.json`` alone.
+            generator's own then: they go to ``scores_<refine>.json`` alone, with both to
+            ``scores_<refine>_truncated.json``.
         settings: of that.
 
     Raises:
@@ -50,8 +54,10 @@ def evaluate(
     refiner = refiner_of(refine, settings or {})
     with explained():
         folder = folder_of(checkpoint_in(ckpt_path))
-    if out is None and refiner is not None:
-        out = (folder or Path()) / f"scores_{refine}.json"
+    changed = [refine] if refine else []
+    changed += [] if truncation is None else ["truncated"]
+    if out is None and changed:
+        out = (folder or Path()) / f"scores_{'_'.join(changed)}.json"
         refuse_links(out)
     elif out is None and folder is None:
         out = Path(LATEST)
@@ -61,7 +67,13 @@ def evaluate(
     command = "test" if split == "test" else "validate"
     imports = [part for name in allow for part in ("--import", name)]
     arguments = [command, "--ckpt_path", str(ckpt_path), *imports, *flags]
-    cli = run(arguments, keeps_scores=out is None, refiner=refiner, looks_for_copies=neighbours)
+    cli = run(
+        arguments,
+        keeps_scores=out is None,
+        refiner=refiner,
+        truncation=truncation,
+        looks_for_copies=neighbours,
+    )
     assert cli is not None
     if cli.refining is not None and cli.refining.refinement is not None:
         say_refined(cli.refining.refinement)

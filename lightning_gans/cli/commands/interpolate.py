@@ -34,6 +34,7 @@ def interpolate(
     seed: int = 0,
     weights: str | None = None,
     allow: Sequence[str] = (),
+    truncation: float | None = None,
 ) -> None:
     """Draws the samples on the ways between pairs of latents.
 
@@ -51,6 +52,7 @@ def interpolate(
         seed: decides the latents.
         weights: see `opened`.
         allow: see `opened`.
+        truncation: psi, see `lightning_gans.sampling.truncate`; none if it is not given.
 
     Raises:
         InputError: if an argument cannot be used; nothing has been written then.
@@ -58,7 +60,7 @@ def interpolate(
     check_number("n", n, 1, 1000)
     check_number("steps", steps, 2, 1000)
     check_out(out, *PICTURES, ".gif")
-    model = generating(ckpt_path, weights, allow)
+    model = generating(ckpt_path, weights, allow, truncation)
     start, end = latents(model, 2 * n, seed).chunk(2)
     known = checked_classes(model, classes)
     if len(classes) not in (0, 2):

@@ -21,6 +21,7 @@ from lightning_gans.errors import InputError, one_line, printable
 from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.loading import load_trusting
 from lightning_gans.progress import Work
+from lightning_gans.sampling import truncate
 from lightning_gans.variants.encoding import EncodingGAN
 
 __all__ = [
@@ -94,13 +95,30 @@ def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) ->
     return model
 
 
-def generating(path: Path, weights: str | None = None, allow: Sequence[str] = ()) -> GAN:
+def generating(
+    path: Path,
+    weights: str | None = None,
+    allow: Sequence[str] = (),
+    truncation: float | None = None,
+) -> GAN:
     """Returns the model of a checkpoint, if it generates from latents: see `opened`.
 
+    Args:
+        path: see `opened`.
+        weights: see `opened`.
+        allow: see `opened`.
+        truncation: psi, see `lightning_gans.sampling.truncate`; none if it is not given.
+
     Raises:
-        InputError: if it does not, or as `opened`.
+        InputError: if it does not, if its styles cannot be truncated, or as `opened`.
     """
-    return check_generates(opened(path, weights, allow))
+    model = check_generates(opened(path, weights, allow))
+    if truncation is not None:
+        try:
+            truncate(model, truncation)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    return model
 
 
 def check_generates(model: AdversarialModule) -> GAN:

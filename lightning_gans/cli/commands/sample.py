@@ -54,6 +54,7 @@ def sample(
     seed: int = 0,
     weights: str | None = None,
     allow: Sequence[str] = (),
+    truncation: float | None = None,
     refine: str | None = None,
     settings: Mapping[str, Any] | None = None,
     standing_passes: int | None = None,
@@ -72,6 +73,7 @@ def sample(
         seed: decides the latents.
         weights: see `opened`.
         allow: see `opened`.
+        truncation: psi, see `lightning_gans.sampling.truncate`; none if it is not given.
         refine: how latents are chosen, see `lightning_gans.sampling`; those of the prior are drawn
             if it is not given.
         settings: of that.
@@ -95,7 +97,9 @@ def sample(
             "itself and not against its average. Leave --weights out."
         )
     with Work("opening", len(ckpt_path), "checkpoints") as work:
-        models = [_opened(path, weights, allow, refiner) for path in work.over(ckpt_path)]
+        models = [
+            _opened(path, weights, allow, refiner, truncation) for path in work.over(ckpt_path)
+        ]
     if len({model.num_classes for model in models}) > 1:
         raise InputError("ckpt_path: the checkpoints are of models with different classes.")
     samples = []
@@ -135,11 +139,18 @@ def sample(
                 save_picture(frames[0], out)
 
 
-def _opened(path: Path, weights: str | None, allow: Sequence[str], refiner: Refiner | None) -> GAN:
+def _opened(
+    path: Path,
+    weights: str | None,
+    allow: Sequence[str],
+    refiner: Refiner | None,
+    truncation: float | None,
+) -> GAN:
     """Opens a model, and with the generator itself if the discriminator is asked about it."""
     asks = refiner is not None and refiner.reads_discriminator
     # An export has no other weights, and no discriminator either, which the refiner tells.
-    return generating(path, "raw" if asks and not is_export(path) else weights, allow)
+    which = "raw" if asks and not is_export(path) else weights
+    return generating(path, which, allow, truncation)
 
 
 def _stand(model: GAN, latent: Tensor, seed: int) -> None:
