@@ -16,6 +16,7 @@ from lightning_gans.core.priors import CodePrior, latents_between
 from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.core.turns import valued
 from lightning_gans.networks import evaluation_mode
+from lightning_gans.networks.styles import StyledGenerator
 from lightning_gans.regularizers import View
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     *("Beside", "Comparison", "Drawing", "Grid", "Levels", "Moved"),
     *("final_pictures", "fixed_latents", "fixed_samples", "like", "pictures", "scores_on_plane"),
+    "style_mixing",
 ]
 
 LATENTS = 2**32 - 1
@@ -171,8 +173,9 @@ def fixed_samples(gan: "GAN", number: int) -> Tensor:
 def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
     """Returns images on the ways between fixed latents, row by row, each of one class.
 
-    If the latents have codes, there is also a picture of each code, and if the model has an
-    augmentation, real images over what it makes of them.
+    If the latents have codes, there is also a picture of each code, of a generator with styles one
+    of `style_mixing`, and if the model has an augmentation, real images over what it makes of
+    them.
 
     Args:
         gan: the model.
@@ -190,12 +193,40 @@ def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
     found: dict[str, Drawing] = {"interpolation": Grid(images, STEPS)}
     if isinstance(gan.prior, CodePrior) and gan.num_classes is None:
         found.update(code_pictures(gan, gan.prior))
+    if isinstance(gan.evaluated.generator, StyledGenerator):
+        found["style_mixing"] = style_mixing(gan, gan.evaluated.generator)
     if gan.augment is not None and not isinstance(gan.augment, APA):  # which changes no image
         few = real.real[:COLUMNS]
         with torch.no_grad():
             made = gan.augment(torch.cat([few] * (COLUMNS - 1)))
         found["augmented"] = Grid(torch.cat([few, made]), len(few))
     return found
+
+
+def style_mixing(gan: "GAN", generator: StyledGenerator) -> Grid:
+    """Returns images with the styles of two latents each, those of the one in the first layers.
+
+    The first column has the latents, and classes, of the first layers, which decide the shape as
+    a whole. The first row has those of the last layers. Where they meet is the mix of both.
+
+    Args:
+        gan: the model.
+        generator: that is evaluated.
+    """
+    reseed(gan.device, gan.seed, EVALUATION, LATENTS)
+    latent, labels = gan.sample_latent(ROWS + COLUMNS), None
+    if gan.num_classes is not None:
+        labels = torch.arange(len(latent), device=gan.device) % gan.num_classes
+    with evaluation_mode(generator), torch.no_grad():
+        one, other = torch.split(generator.styles(latent, labels), [ROWS, COLUMNS])
+        first = torch.arange(generator.num_styles, device=gan.device) < generator.num_styles // 2
+        mixed = torch.where(first[:, None], one[:, None], other)
+        rows = torch.cat([one[:, None], mixed], 1)
+        top = torch.cat([other[:1], other])  # the corner is left empty
+        images = generator.synthesize(torch.cat([top[None], rows]).flatten(0, 1))
+    low = gan.value_range[0] if gan.value_range else images.amin()
+    images[0] = low
+    return Grid(images, 1 + COLUMNS)
 
 
 def code_pictures(gan: "GAN", prior: CodePrior) -> dict[str, Drawing]:
