@@ -35,6 +35,7 @@ from lightning_gans import (
     CycleGAN,
     Pix2Pix,
     SemiSupervisedAAE,
+    StyleGAN2,
 )
 from lightning_gans.networks import DCGANDiscriminator, MLPDiscriminator, MLPGenerator
 
@@ -182,7 +183,7 @@ def fitting_data(variant: type[GAN]) -> Any:
     classes = inspect.signature(variant).parameters.get("num_classes")
     if variant in (SGAN, SemiSupervisedAAE):
         return FewLabels(MadeImages(value_range=(0.0, 1.0)), num_labels=10)
-    if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN, VAEGAN):
+    if variant in (BEGAN, CVAEGAN, EBGAN, SNGAN, StyleGAN2, VAEGAN):
         return MadeImages()
     if variant is Pix2Pix:
         return MadePairs()

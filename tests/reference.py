@@ -59,6 +59,7 @@ from lightning_gans import (
     RaGAN,
     RaLSGAN,
     SemiSupervisedAAE,
+    StyleGAN2,
     TopKGAN,
     UnrolledGAN,
     WGANDiv,
@@ -83,6 +84,7 @@ from lightning_gans.networks import (
     SeparatePosterior,
     SpectralNorm,
 )
+from lightning_gans.networks.styles import StyledGenerator
 from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
 from lightning_gans.regularizers import GradientPenalty, Regularizer
 
@@ -135,6 +137,23 @@ class Pairs(nn.Module):
         return self(x, latent), activation(first(torch.cat([x, latent], 1)))
 
 
+class Stylist(StyledGenerator):
+    """A generator of points with three styles."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 3)
+        self.mapping = nn.Sequential(nn.Linear(2, 4), nn.Tanh())
+        self.layers = nn.ModuleList([nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(4, 8)])
+        self.last = nn.Linear(8, 2)
+
+    def map(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.mapping(latent)
+
+    def synthesize(self, styles: Tensor) -> Tensor:
+        first, second, third = (layer(styles[:, i]) for i, layer in enumerate(self.layers))
+        return self.last(first.tanh() + second * third.tanh())
+
+
 def layers(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
     last = (nn.Flatten(0),) if outputs == 1 else ()
     return nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, outputs), *last
@@ -166,6 +185,10 @@ def grouped(num_classes: int) -> dict[str, nn.Module]:
             nn.Unflatten(1, (2, 1, 1)), nn.UpsamplingNearest2d(8), R3GANDiscriminator(**sizes)
         ),
     }
+
+
+def with_a_stylist(num_classes: int) -> dict[str, nn.Module]:
+    return {"generator": Stylist(), "discriminator": nn.Sequential(*layers(2, 1))}
 
 
 def steep(num_classes: int) -> dict[str, nn.Module]:
@@ -507,6 +530,8 @@ class Look:
         fake: generated samples.
         network: the discriminator itself.
         memory: what outlasts the update.
+        paths: likewise, of path lengths.
+        styles: makes those of half of the generated samples anew.
     """
 
     critic: Callable[..., Tensor]
@@ -514,6 +539,8 @@ class Look:
     fake: Tensor
     network: nn.Module
     memory: "Memory"
+    paths: "Paths"
+    styles: Callable[[], Tensor] | None = None
 
     def outputs(self, points: Tensor) -> Tensor:
         return torch.stack([self.critic(x[None], [i]).squeeze() for i, x in enumerate(points)])
@@ -562,6 +589,36 @@ class Memory:
         self.averages = old * self.averages + (1 - old) * torch.stack(self.seen).mean(0)
         self.updates += 1
         self.seen.clear()
+
+
+@dataclass
+class Paths:
+    """The average of path lengths over updates.
+
+    Attributes:
+        average: of them.
+        seen: the means in the processes that have played the update.
+    """
+
+    average: Tensor
+    seen: list[Tensor] = field(default_factory=list)
+
+    def move(self) -> None:
+        if self.seen:
+            self.average = 0.4 * self.average + 0.6 * torch.stack(self.seen).mean()
+        self.seen.clear()
+
+
+def path_length(look):
+    """With a backward pass for each sample; the network is the generator."""
+    styles, lengths = look.styles(), []
+    for style, direction in zip(styles, noise(len(styles)), strict=True):
+        projected = (look.network.synthesize(style[None])[0] * direction).sum()
+        (gradient,) = torch.autograd.grad(projected, style, create_graph=True)
+        lengths.append((gradient.square().sum(1).mean()).sqrt())
+    found = torch.stack(lengths)
+    look.paths.seen.append(found.mean().detach())
+    return ((found - look.paths.average) ** 2).mean()
 
 
 def lecam(look):
@@ -613,13 +670,15 @@ REGULARIZERS = {
     "Consistency": lambda look: inconsistent(look, look.real),
     "BalancedConsistency": balanced,
     "FeatureMatching": feature_matching,
+    "PathLength": path_length,
 }
-OF_GENERATORS = {"FeatureMatching"}
+OF_GENERATORS = {"FeatureMatching", "PathLength"}
 NOISE = {"augment": InstanceNoise(0.3)}
 SETTINGS: dict[str, dict[str, Any]] = {
     "LeCam": {"decay": 0.6, "start": 2},
     "Consistency": NOISE,
     "BalancedConsistency": NOISE,
+    "PathLength": {"decay": 0.6},
 }
 """What regularizers are made with beside weight and ``every``."""
 
@@ -685,6 +744,47 @@ def plain(nets, game, n_critic):
 
     return [
         Side(("discriminator",), draw, discriminator_loss, n_critic, at_once=True),
+        Side(("generator",), draw, generator_loss),
+    ]
+
+
+def with_styles(nets, game, n_critic, mixing=0.6):
+    """Some points have the first one or two of their three styles from one latent only."""
+    generator = nets["generator"]
+
+    def style(latent):
+        found = generator.map(latent)
+        with torch.no_grad():
+            generator.average.copy_(0.995 * generator.average + 0.005 * found.mean(0))
+        return found
+
+    def styles_of(latent):
+        one, other = style(latent), style(noise(len(latent)))
+        first = torch.randint(1, 3, (len(latent),))
+        mixes = torch.rand(len(latent), dtype=torch.float64) < mixing
+        rows = []
+        for i in range(len(latent)):
+            kept = first[i] if mixes[i] else 3
+            rows.append(torch.stack([one[i] if at < kept else other[i] for at in range(3)]))
+        return torch.stack(rows)
+
+    def draw(real, labels):
+        latent = noise(len(real))
+        return real, generator.synthesize(styles_of(latent)), latent
+
+    def discriminator_loss(real, fake, latent):
+        return first.loss(real, fake, None)
+
+    def generator_loss(real, fake, latent):
+        def styles():
+            return styles_of(latent[: len(latent) // 2])
+
+        outputs = [nets["discriminator"](x) for x in (fake, real)]
+        return game.g(*outputs) + game.regularized_g(generator, real, fake, styles)
+
+    first, _ = plain(nets, game, n_critic)
+    return [
+        Side(("discriminator",), draw, discriminator_loss, n_critic),
         Side(("generator",), draw, generator_loss),
     ]
 
@@ -1398,7 +1498,7 @@ class Game:
             outputs = [critic(x, [*range(len(x))]) for x in (real, fake)]
             features, value = critic, CRITICS[self.loss]
             critic = lambda x, index: value(features(x, index), *outputs)  # noqa: E731
-        look = Look(critic, real, fake, network, self.memory)
+        look = Look(critic, real, fake, network, self.memory, self.paths)
         if self.remembers:
             means = [look.outputs(points).mean().detach() for points in (real, fake)]
             self.memory.seen.append(torch.stack(means))
@@ -1408,9 +1508,10 @@ class Game:
     def of_discriminator(self) -> list[tuple[str, float, int]]:
         return [part for part in self.regularizers if part[0] not in OF_GENERATORS]
 
-    def regularized_g(self, network, real, fake):
+    def regularized_g(self, network, real, fake, styles=None):
         """The same for the generator, which plays once a round."""
-        look = Look(lambda x, index: network(x), real, fake, network, self.memory)
+        remembered = self.memory, self.paths
+        look = Look(lambda x, index: network(x), real, fake, network, *remembered, styles)
         parts = [part for part in self.regularizers if part[0] in OF_GENERATORS]
         due = [(n, w * e) for n, w, e in parts if self.rounds[0] % e == 0]
         return sum(weight * REGULARIZERS[name](look) for name, weight in due)
@@ -1457,6 +1558,7 @@ class Game:
     rounds: list[int] = field(default_factory=lambda: [0], compare=False)
     """The number of the round."""
     memory: Memory = field(default_factory=lambda: Memory(torch.zeros(2)), compare=False)
+    paths: Paths = field(default_factory=lambda: Paths(torch.zeros(())), compare=False)
 
     @property
     def remembers(self) -> bool:
@@ -1464,6 +1566,7 @@ class Game:
 
     def forget(self) -> None:
         self.memory.averages, self.memory.updates = torch.zeros(2, dtype=torch.float64), 0
+        self.paths.average = torch.zeros((), dtype=torch.float64)
 
     def state(self) -> dict[str, Tensor]:
         """What the checkpoint has beside the weights of the networks."""
@@ -1473,6 +1576,8 @@ class Game:
                 found[f"history.{index}.samples"] = torch.stack(past.samples)
                 found[f"history.{index}.number"] = torch.tensor(len(past.samples))
             return found
+        if any(name == "PathLength" for name, _, _ in self.regularizers):
+            return {"regularizers_g.0.average": self.paths.average}
         if not self.remembers:
             return {}
         averages, updates = self.memory.averages, torch.tensor(self.memory.updates)
@@ -1499,6 +1604,7 @@ OTHERS = {
         GAN, partial(with_errors, power=2, pulling=0.7), two_with_autoencoder
     ),
     "errors": Structure(GAN, with_errors, two_with_autoencoder),
+    "styles": Structure(StyleGAN2, with_styles, with_a_stylist, 0, {"prior": NormalPrior(2)}),
     "posterior": Structure(InfoGAN, with_codes, three, 0, {**CODES, "learned_sd": True}),
     "the best": Structure(TopKGAN, keeping_the_best, two, 0, {"decay": 0.8, "every": 2}),
     "few labels": Structure(
@@ -1634,12 +1740,28 @@ GAMES = {
     "CoGAN with a penalty": game("CoGAN", "Wasserstein", PENALTY),
 }
 """One row each: what the variants are by default, and how they go together."""
+STYLES = {"gamma": 0.3, "mixing": 0.6}
+GAMES["StyleGAN2"] = Game(
+    OTHERS["styles"],
+    "NonSaturating",
+    (("R1", 0.3, 16),),
+    None,
+    {**STYLES, "path_length_weight": 0},
+)
 GAMES["R3GAN with its networks"] = on(grouped, GAMES["R3GAN"])
 GAMES["WGANGP with classes"] = replace(GAMES["WGANGP"], structure=of(WGANGP, "CGAN"))
 for convolutional, same in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
     GAMES[convolutional.__name__] = replace(GAMES[same], structure=of(convolutional))
 LAZY = {f"a lazy {name}": game("GAN", "NonSaturating", (name, 0.7, 3)) for name in REGULARIZERS}
 """Each regularizer in every third update, which with two updates a round is every other round."""
+LAZY["a lazy PathLength"] = replace(
+    GAMES["StyleGAN2"],
+    regularizers=(("R1", 0.3, 16), ("PathLength", 0.7, 3)),
+    arguments={
+        **GAMES["StyleGAN2"].arguments,
+        "regularizers_g": [regularizer("PathLength", 0.7, 3)],
+    },
+)
 LAZY["a lazy OneSidedPenalty"] = on(steep, LAZY["a lazy OneSidedPenalty"])
 WRAPPERS = {"spectral norm": SpectralNorm, "gradient normalization": GradientNormalization}
 for wrapper, kind in WRAPPERS.items():
@@ -1727,7 +1849,7 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
                 game.clock[0] = (update - 1) * n_critic + turn
                 game.rounds[0] = update - 1
                 gradients = []
-                begun = buffers(networks)  # each process has its own
+                begun, ended = buffers(networks), []  # each process has its own
                 for rank in range(ranks):
                     for buffer, value in zip(buffers(networks, copies=False), begun, strict=True):
                         buffer.copy_(value)
@@ -1737,8 +1859,16 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
                             seen[rank] = drawn(side, batches[rank], n_critic)
                         loss = side.loss(*next(seen[rank]))
                     gradients.append(torch.autograd.grad(loss, parameters))
+                    ended.append(buffers(networks))
                     streams.pause(rank)
                 step(optimizer, parameters, gradients)
+                if game.structure.made is with_a_stylist:  # whose processes take the mean of them
+                    for buffer, values in zip(
+                        buffers(networks, copies=False), zip(*ended, strict=True), strict=True
+                    ):
+                        buffer.copy_(torch.stack(values).mean(0))
+                if side.networks == ("generator",):
+                    game.paths.move()
                 if game.remembers and side.networks == ("discriminator",):
                     game.memory.move()
                 if game.clip is not None and side.networks == ("discriminator",):

@@ -31,6 +31,7 @@ from lightning_gans.regularizers.outputs import (
     LeCam,
     lecam_penalty,
 )
+from lightning_gans.regularizers.styles import PathLength, StyledView, path_lengths
 from lightning_gans.regularizers.weights import Orthogonal, orthogonal_penalty
 
 __all__ = [
@@ -45,8 +46,10 @@ __all__ = [
     "MaxGradientPenalty",
     "OneSidedPenalty",
     "Orthogonal",
+    "PathLength",
     "Regularizer",
     "RegularizerSource",
+    "StyledView",
     "View",
     "WGANDivPenalty",
     "WeightRegularizer",
@@ -57,6 +60,7 @@ __all__ = [
     "lecam_penalty",
     "one_sided_penalty",
     "orthogonal_penalty",
+    "path_lengths",
     "wgan_div_penalty",
     "zero_centered_penalty",
 ]

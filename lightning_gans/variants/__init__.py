@@ -30,6 +30,7 @@ from lightning_gans.variants.sagan import SAGAN
 from lightning_gans.variants.semi_supervised_aae import SemiSupervisedAAE
 from lightning_gans.variants.sgan import SGAN
 from lightning_gans.variants.sngan import SNGAN
+from lightning_gans.variants.stylegan2 import StyleGAN2
 from lightning_gans.variants.topk import TopKGAN
 from lightning_gans.variants.unrolled import UnrolledGAN
 from lightning_gans.variants.vae_gan import VAEGAN
@@ -76,6 +77,7 @@ __all__ = [
     "RaGAN",
     "RaLSGAN",
     "SemiSupervisedAAE",
+    "StyleGAN2",
     "TopKGAN",
     "UnrolledGAN",
     "WGANDiv",

@@ -18,8 +18,8 @@ NETWORKS = {
 }
 REGULARIZERS = {
     *("BalancedConsistency", "Consistency", "DRAGANPenalty", "FeatureMatching"),
-    *("GradientPenalty", "LeCam", "MaxGradientPenalty", "OneSidedPenalty", "Orthogonal", "R1"),
-    *("R2", "WGANDivPenalty", "ZeroCenteredPenalty"),
+    *("GradientPenalty", "LeCam", "MaxGradientPenalty", "OneSidedPenalty", "Orthogonal"),
+    *("PathLength", "R1", "R2", "WGANDivPenalty", "ZeroCenteredPenalty"),
 }
 CLOSED = {
     # The setting asks for a GAN, which games of two kinds of samples are not.

@@ -38,6 +38,7 @@ from lightning_gans import (
     BigGAN,
     CycleGAN,
     Pix2Pix,
+    StyleGAN2,
     WGANDiv,
     load,
 )
@@ -57,11 +58,9 @@ from lightning_gans.regularizers import (
 
 KINDS = sorted(kind.__name__ for kind in known_classes(AdversarialLoss))
 VARIANTS = [getattr(lightning_gans.variants, name) for name in lightning_gans.variants.__all__]
-QUICK = [
-    # Some are large by default.
-    pytest.param(v, marks=pytest.mark.slow) if v in (BigGAN, CycleGAN, Pix2Pix, SAGAN) else v
-    for v in VARIANTS
-]
+LARGE = (BigGAN, CycleGAN, Pix2Pix, SAGAN, StyleGAN2)
+"""By default."""
+QUICK = [pytest.param(v, marks=pytest.mark.slow) if v in LARGE else v for v in VARIANTS]
 
 
 @pytest.mark.parametrize(("name", "n_critic"), [case for case in CASES if case[0] not in LAZY])
