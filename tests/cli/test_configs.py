@@ -96,6 +96,9 @@ def narrowed(path):
     if path.stem in ("r3gan_cifar10", "r3gan_cifar10_half"):
         widths = "[8, 8, 8, 8]"
         return ["--model.generator.widths", widths, "--model.discriminator.widths", widths]
+    if path.stem in ("stylegan2_cifar10", "stylegan2_folder"):
+        name = "base_channels"
+        return [f"--model.generator.{name}", "256", f"--model.discriminator.{name}", "256"]
     if path.stem in ("pix2pix_folder", "dualgan_folder"):
         of = "generator" if path.stem == "pix2pix_folder" else "translator"
         return [f"--model.{of}.width", "4", "--model.discriminator.width", "4"]
@@ -123,7 +126,8 @@ def test_it_trains_and_scores(path):
     assert len(players) == 2
     for player in players:
         used = given[player]["init_args"]
-        narrow = {key: used[key] for key in ("width", "widths", "blocks") if key in used}
+        sizes = "width", "widths", "blocks", "base_channels"
+        narrow = {key: used[key] for key in sizes if key in used}
         named = asked[player] if isinstance(asked[player], dict) else {}
         assert_defaults(given[player], {"init_args": {**named.get("init_args", {}), **narrow}})
     assert (folder / "checkpoints" / "best.ckpt").is_file()
