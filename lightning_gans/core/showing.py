@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lightning_gans.augment import APA
+from lightning_gans.core.batch_checks import check_labels
 from lightning_gans.core.players import Batch
 from lightning_gans.core.priors import CodePrior, latents_between
 from lightning_gans.core.randomness import EVALUATION, reseed
@@ -279,7 +280,7 @@ def _samples(gan: "GAN", real: Batch, number: int) -> tuple[Tensor, Tensor, Tens
     if gan.num_classes is None:
         return fixed_samples(gan, number), real.real[:number], None
     reseed(gan.device, gan.seed, EVALUATION, LATENTS)
-    gan.check(real)
+    check_labels(real.real, real.labels, gan.num_classes)
     if real.real.ndim == 2:
         labels = torch.arange(number, device=gan.device) % gan.num_classes
         latent = gan.sample_latent(number)

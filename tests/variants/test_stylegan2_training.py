@@ -286,6 +286,16 @@ def test_commands_truncate_styles(capsys):
 # Pictures and exports
 
 
+def test_pictures_before_training_need_no_batch_that_groups_divide():
+    """That of the validation data, whose discriminator compares nothing."""
+    model = narrow(num_classes=10)
+    model.seed = 0
+    shown = model.pictures(Batch(torch.zeros(6, 1, 8, 8), torch.arange(6)), 8)["samples"]
+    assert len(shown.fake) == 80
+    with pytest.raises(ValueError, match="labels go from 0 to 10"):
+        model.pictures(Batch(torch.zeros(2, 1, 8, 8), torch.tensor([0, 10])), 8)
+
+
 @pytest.mark.parametrize("classes", CLASSES)
 def test_a_picture_has_the_styles_of_rows_and_columns_where_they_meet(classes):
     model = narrow(num_classes=classes)
