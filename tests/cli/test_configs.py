@@ -96,7 +96,7 @@ def narrowed(path):
     if path.stem in ("r3gan_cifar10", "r3gan_cifar10_half"):
         widths = "[8, 8, 8, 8]"
         return ["--model.generator.widths", widths, "--model.discriminator.widths", widths]
-    if path.stem in ("stylegan2_cifar10", "stylegan2_folder"):
+    if path.stem in ("stylegan2_cifar10", "stylegan2_ada_cifar10", "stylegan2_folder"):
         name = "base_channels"
         return [f"--model.generator.{name}", "256", f"--model.discriminator.{name}", "256"]
     if path.stem in ("pix2pix_folder", "dualgan_folder"):
