@@ -400,7 +400,7 @@ def main() -> None:
     if given.action == "run":
         for name in told(given.measures):
             found[name] = MEASURES[name](given)
-            found["machine"] = machine(torch.device("cpu"))
+            found.setdefault("machines", {})[name] = machine(torch.device("cpu"))
             found["versions"] = versions()
             found.setdefault("commits", {})[name] = code_version()
             write_results("scaling", found)
