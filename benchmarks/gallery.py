@@ -182,7 +182,6 @@ def tables(points: dict[str, Any], digits: dict[str, Any]) -> dict[str, list[str
 
     return {
         "points": synthetic.rows(points),
-        "points commits": [commits(run for runs in points.values() for run in runs)],
         "digits": images.table(some(images.DIGITS), images.COLUMNS),
         "classes": images.table(some(images.BY_CLASS), images.COLUMNS_BY_CLASS),
         "images commits": [commits(digits.values())],

@@ -90,24 +90,25 @@ def table(runs: dict[str, dict[str, Any]], columns: dict[str, int]) -> list[str]
     """Returns a table of digits, best first, in Markdown."""
     lines = [
         "| config | updates | minutes | precision | fd_digits untrained | "
-        + " | ".join([*columns, ""]).rstrip(),
-        "|---|---|---|---|---|" + "---|" * len(columns),
+        + " | ".join([*columns, "commit |"]),
+        "|---|---|---|---|---|" + "---|" * (len(columns) + 1),
     ]
 
-    def cells(scores: dict[str, float]) -> str:
+    def cells(scores: dict[str, float], commit: str) -> str:
         known = (
             f"{scores[name]:.{places}f}" if name in scores else "-"
             for name, places in columns.items()
         )
-        return " | ".join(known) + " |"
+        return " | ".join([*known, f"{commit} |"])
 
     for config, run in sorted(runs.items(), key=lambda item: item[1]["scores"]["fd_digits"]):
         lines.append(
             f"| `{config}` | {run['updates']:,} | {minutes(run):.1f} | "
-            f"{run['precision']} | {run['untrained']['fd_digits']:,.0f} | {cells(run['scores'])}"
+            f"{run['precision']} | {run['untrained']['fd_digits']:,.0f} | "
+            + cells(run["scores"], f"`{run['commit'][:7]}`")
         )
     for run in list(runs.values())[:1]:
-        lines.append(f"| real training digits | - | - | - | - | {cells(run['floors'])}")
+        lines.append(f"| real training digits | - | - | - | - | {cells(run['floors'], '-')}")
     return lines
 
 

@@ -87,14 +87,15 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Returns the table of the mixtures and the line on the pattern, in Markdown."""
     columns = {"modes": 1, "high_quality": 3, "reverse_kl": 4, "w1": 3, "sliced_w": 3}
     lines = [
-        "| config | seeds | updates | minutes | " + " | ".join(columns) + " |",
-        "|---|---|---|---|" + "---|" * len(columns),
+        "| config | seeds | updates | minutes | " + " | ".join([*columns, "commit"]) + " |",
+        "|---|---|---|---|" + "---|" * (len(columns) + 1),
     ]
     for config, records in runs.items():
         if config == "lsgan_pattern":
             continue
         taken = spread([minutes(r) for r in records], 1)
         cells = [spread([r["scores"][c] for r in records], d) for c, d in columns.items()]
+        cells.append(", ".join(dict.fromkeys(f"`{r['commit'][:7]}`" for r in records)))
         updates = f"{records[0]['updates']:,}"
         about = f"`{config}` | {len(records)} | {updates} | {taken}"
         lines.append(f"| {about} | " + " | ".join(cells) + " |")
@@ -102,7 +103,7 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
         if config in runs:
             floors = runs[config][0]["floors"]
             cells = [f"{floors[c]:.{d}f}" for c, d in columns.items()]
-            lines.append(f"| real data ({data}) | - | - | - | " + " | ".join(cells) + " |")
+            lines.append(f"| real data ({data}) | - | - | - | " + " | ".join([*cells, "- |"]))
     if "lsgan_pattern" in runs:
         lines += ["", pattern_line(runs["lsgan_pattern"])]
     return lines
