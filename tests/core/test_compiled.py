@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from conftest import SMALL, quiet_trainer, small_ring
-from reference import CURES, GAMES, LAZY
+from reference.games import CURES, GAMES, LAZY
 from torch import Tensor, nn
 from torch.testing import assert_close
 

@@ -11,8 +11,10 @@ from distributed.score_images import metrics
 from distributed.score_points import critic_scores, scores
 from distributed.stand import stood
 from lightning.pytorch import LightningModule
-from reference import BATCH, GAMES, play, tolerance
-from reference import CASES as PLAYED
+from reference import BATCH
+from reference.games import CASES as PLAYED
+from reference.games import GAMES
+from reference.loop import play, tolerance
 from torch.testing import assert_close
 
 from lightning_gans.core.trust import known_classes

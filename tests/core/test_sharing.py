@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 import torch
 from conftest import quiet_trainer, small_ring
-from reference import BATCH, SEED, Asked, data
+from reference import BATCH, SEED, data
+from reference.networks import Asked
 from torch import nn
 from torch.nn.functional import softplus
 from torch.testing import assert_close

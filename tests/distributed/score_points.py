@@ -6,7 +6,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from conftest import SMALL, small_ring
-from reference import Locates
+from reference.networks import Locates
 
 from datamodules import GaussianRing
 from lightning_gans import CVAEGAN, GAN, WGAN

@@ -8,7 +8,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lightning.pytorch as pl
 import torch
-from reference import GAMES, SEED
+from reference import SEED
+from reference.games import GAMES
 
 
 def main(folder: str | Path, nodes: str = "1", *cases: str) -> None:

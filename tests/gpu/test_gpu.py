@@ -11,7 +11,9 @@ import pytest
 import torch
 from conftest import SMALL, SMALL_CVAE, MadeImages, Rows, fitted, same, small_ring, snapshot
 from lightning.pytorch.plugins import MixedPrecision
-from reference import CASES, GAMES, SEED, play, tolerance
+from reference import SEED
+from reference.games import CASES, GAMES
+from reference.loop import play, tolerance
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close

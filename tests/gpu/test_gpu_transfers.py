@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from conftest import SMALL, MadeImages, fitted
-from reference import GAMES
+from reference.games import GAMES
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 

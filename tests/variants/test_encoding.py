@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import MadeImages, Rows, fitted, small_ring
 from interrupted import assert_same
-from reference import Locates, Pairs
+from reference.networks import Locates, Pairs
 from torch import nn
 from torch.testing import assert_close
 

@@ -9,7 +9,7 @@ import torch
 from conftest import MadeImages, Rows, fitted, same, small_ring, snapshot
 from made import make_digits
 from PIL import Image
-from reference import Locates, layers
+from reference.networks import Locates, layers
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 from conftest import MadeImages, fitted, same, small_ring, snapshot
-from reference import two
+from reference.networks import two
 from torch import nn
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset

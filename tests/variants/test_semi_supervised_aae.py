@@ -7,7 +7,9 @@ import pytest
 import torch
 from conftest import MadeImages, Rows, fitted, quiet_trainer, small_ring, snapshot
 from interrupted import assert_same
-from reference import GAMES, SEED, FewPoints
+from reference import SEED
+from reference.games import GAMES
+from reference.structures import FewPoints
 from test_variants import assert_like_the_plain_loop, assert_resumed_to_the_same_end
 from torch import nn
 from torch.nn.functional import cross_entropy

@@ -9,19 +9,12 @@ import pytest
 import torch
 from conftest import SMALL, MadeImages, fitted, fitting_data, quiet_trainer, small_ring
 from interrupted import assert_same
-from reference import (
-    CASES,
-    CURES,
-    GAMES,
-    LAZY,
-    LOSSES,
-    REGULARIZERS,
-    SEED,
-    STRUCTURES,
-    game,
-    play,
-    tolerance,
-)
+from reference import SEED
+from reference.games import CASES, CURES, GAMES, LAZY, game
+from reference.loop import play, tolerance
+from reference.losses import LOSSES
+from reference.regularizers import REGULARIZERS
+from reference.structures import STRUCTURES
 from torch.testing import assert_close
 
 import lightning_gans.variants
