@@ -11,7 +11,6 @@ claims_runs.py, the rules of the verdicts in claims_rules.py.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
@@ -19,7 +18,7 @@ from typing import Any
 
 from claims_rules import CLAIMS, WEIGHTS, Claim, Runs, verdict
 from claims_runs import EXPERIMENTS, LAYERS, collect, train
-from trained import RESULTS, ROOT, filled, write_results
+from trained import ROOT, filled, recorded, write_results
 
 PAGE = ROOT / "docs" / "claims.md"
 
@@ -99,9 +98,7 @@ def parts(kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str
 
 def page() -> str:
     """Returns docs/claims.md with the results that are there."""
-    path = RESULTS / "claims.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    return filled(PAGE.read_text(), dict(parts(kept)))
+    return filled(PAGE.read_text(), dict(parts(recorded("claims"))))
 
 
 def main() -> None:
@@ -118,8 +115,7 @@ def main() -> None:
         for name in names:
             train(name, given.data_dir, given.jobs, given.max_hours)
         return
-    path = RESULTS / "claims.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
+    before = recorded("claims")
     kept = {
         name: {(r["cell"], r["seed"]): r for r in before.get(name, [])} for name in EXPERIMENTS
     }

@@ -5,7 +5,6 @@
 A picture is drawn once all of its runs are in ``results/claims.json``.
 """
 
-import json
 from collections.abc import Iterable
 
 import matplotlib as mpl
@@ -14,7 +13,7 @@ from claims_rules import BUDGETS, CURVE, FOLLOWED, NAMES, Runs
 from claims_runs import BOUNDS, DISTANCES, EXPERIMENTS, METHODS, NETWORKS, RATES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from trained import RESULTS, ROOT
+from trained import ROOT, recorded
 
 FOLDER = ROOT / "docs" / "images"
 COLORS = {
@@ -151,7 +150,7 @@ PICTURES = {
 
 def main(names: Iterable[str] = PICTURES) -> None:
     """Draws what can be drawn."""
-    kept = json.loads((RESULTS / "claims.json").read_text())
+    kept = recorded("claims")
     runs = {name: Runs(name, kept.get(name, [])) for name in EXPERIMENTS}
     with mpl.rc_context(STYLE):
         for name in names:

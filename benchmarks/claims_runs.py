@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from compared import compare, recorded, write_configs
+from compared import compare, recorded_cells, write_configs
 from trained import ROOT
 
 from lightning_gans.comparison.reading import Run, read_run
@@ -271,7 +271,7 @@ def train(name: str, data_dir: str, jobs: int, max_hours: float | None) -> None:
         APART.write_text(json.dumps([*tried_apart()]))
         return
     settings = {} if name == "ring" else {"data.init_args.data_dir": data_dir}
-    seeds, done = EXPERIMENTS[name].seeds, recorded("claims", name)
+    seeds, done = EXPERIMENTS[name].seeds, recorded_cells("claims", name)
     compare(written(name), seeds, RUNS, name, jobs, settings, max_hours, done)
 
 

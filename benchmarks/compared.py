@@ -1,6 +1,5 @@
 """Experiments whose runs ``lightning-gans compare`` trains, one thread for each run."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from trained import RESULTS, ROOT
+from trained import ROOT, recorded
 
 Cell = tuple[str, Mapping[str, Any]]
 """The name of a config of ``configs/``, and what is set in it, by key."""
@@ -39,15 +38,14 @@ def write_configs(folder: Path, cells: Mapping[str, Cell]) -> list[Path]:
     return files
 
 
-def recorded(results: str, name: str) -> set[tuple[str, int]]:
+def recorded_cells(results: str, name: str) -> set[tuple[str, int]]:
     """Returns the cells and seeds of the runs that are in the results, from any machine.
 
     Args:
         results: name of the file in ``results``.
         name: of the experiment in it.
     """
-    path = RESULTS / f"{results}.json"
-    runs = json.loads(path.read_text()).get(name, []) if path.exists() else []
+    runs = recorded(results).get(name, [])
     return {(run["cell"], run["seed"]) for run in runs}
 
 

@@ -9,7 +9,6 @@ benchmarks or a change of a configuration.
 """
 
 import ast
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,7 +17,7 @@ import images
 import synthetic
 import tasks
 import yaml
-from trained import RESULTS, ROOT, filled, minutes, spread
+from trained import ROOT, filled, minutes, recorded, spread
 
 DOCS = ROOT / "docs"
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem != "default")
@@ -190,9 +189,7 @@ def tables(points: dict[str, Any], digits: dict[str, Any]) -> dict[str, list[str
 
 def written() -> Iterator[tuple[str, str]]:
     """Yields the names of the pages under docs and their texts."""
-    points, digits = (
-        json.loads((RESULTS / f"{name}.json").read_text()) for name in ("synthetic", "images")
-    )
+    points, digits = (recorded(name) for name in ("synthetic", "images"))
     yield "gallery.md", gallery({**points, **digits, **tasks.of_configs()})
     page = (DOCS / "benchmarks.md").read_text()
     yield "benchmarks.md", filled(page, tables(points, digits))

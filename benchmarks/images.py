@@ -14,12 +14,21 @@ CIFAR-10 too.
 import argparse
 import contextlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from trained import RESULTS, ROOT, RUNS, finished, minutes, record, told, train_all, write_results
+from trained import (
+    ROOT,
+    RUNS,
+    finished,
+    minutes,
+    record,
+    recorded,
+    told,
+    train_all,
+    write_results,
+)
 
 DIGITS = (
     *("gan_mnist", "minimax_gan_mnist", "lsgan_mnist", "wgan_mnist", "wgan_gp_mnist"),
@@ -138,9 +147,7 @@ def main() -> None:
         plan = [(c, given.seed, flags(c, given.data_dir, given.photos)) for c in given.configs]
         train_all(plan, given.root, given.jobs)
         return
-    path = RESULTS / "images.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    found = {}
+    before, found = recorded("images"), {}
     for config in told(ALL):
         run = finished(given.root, f"{config}_seed{given.seed}")
         if run is not None:

@@ -13,7 +13,6 @@ All cells have the networks, optimizers and batches of ``r3gan_ring_tuned``, on 
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import yaml
-from compared import Cell, compare, recorded, write_configs
+from compared import Cell, compare, recorded_cells, write_configs
 from matplotlib.figure import Figure
-from trained import RESULTS, ROOT, filled, write_results
+from trained import ROOT, filled, recorded, write_results
 
 from lightning_gans.comparison.reading import read_run
 
@@ -143,7 +142,9 @@ def cells(data: Data) -> dict[str, Cell]:
 def train(name: str, jobs: int, max_hours: float | None) -> None:
     """Trains what is missing of a table, or resumes it."""
     files = write_configs(RUNS / name / "configs", cells(DATA[name]))
-    compare(files, DATA[name].seeds, RUNS, name, jobs, {}, max_hours, recorded("matrix", name))
+    compare(
+        files, DATA[name].seeds, RUNS, name, jobs, {}, max_hours, recorded_cells("matrix", name)
+    )
 
 
 def collect(name: str) -> list[dict[str, Any]]:
@@ -261,13 +262,7 @@ def drawn(tables: Sequence[Table]) -> Figure:
 
 def page() -> str:
     """Returns docs/objectives.md with the results that are there."""
-    return filled(PAGE.read_text(), dict(parts(known())))
-
-
-def known() -> dict[str, list[dict[str, Any]]]:
-    """Returns the runs in ``results/matrix.json``, by the name of the data."""
-    path = RESULTS / "matrix.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return filled(PAGE.read_text(), dict(parts(recorded("matrix"))))
 
 
 def main() -> None:
@@ -283,7 +278,10 @@ def main() -> None:
         for name in names:
             train(name, given.jobs, given.max_hours)
         return
-    kept = {name: {(r["cell"], r["seed"]): r for r in known().get(name, [])} for name in DATA}
+    kept = {
+        name: {(r["cell"], r["seed"]): r for r in recorded("matrix").get(name, [])}
+        for name in DATA
+    }
     for name in names:
         kept[name].update({(r["cell"], r["seed"]): r for r in collect(name)})
     runs = {name: [*found.values()] for name, found in kept.items()}

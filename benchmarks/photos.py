@@ -9,7 +9,6 @@ training, and others at the end; SNGAN's last samples go to ``docs/images/galler
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from claims_runs import evaluations
 from compared import Cell, compare, write_configs
 from images import draw
-from trained import RESULTS, ROOT, filled, write_results
+from trained import ROOT, filled, recorded, write_results
 
 from lightning_gans.comparison.reading import read_run
 
@@ -91,8 +90,7 @@ def table(found: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 def written() -> str:
     """Returns the page with the tables of the results."""
-    found = json.loads((RESULTS / "photos.json").read_text())
-    return filled(PAGE.read_text(), {"photos": table(found)})
+    return filled(PAGE.read_text(), {"photos": table(recorded("photos"))})
 
 
 def main() -> None:

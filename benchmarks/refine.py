@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from trained import (
-    RESULTS,
     ROOT,
     RUNS,
     command_line,
     filled,
     finished,
+    recorded,
     spread,
     told,
     trained_run,
@@ -97,8 +97,7 @@ def rows(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 
 def written() -> str:
     """Returns the page with the table of the results."""
-    found = json.loads((RESULTS / "refine.json").read_text())
-    return filled(PAGE.read_text(), {"refined samples": rows(found)})
+    return filled(PAGE.read_text(), {"refined samples": rows(recorded("refine"))})
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ from memory import resident_memory
 from PIL import Image
 from speed import WORKLOADS, config, fit, part
 from torch import distributed
-from trained import RESULTS, ROOT, told, write_results
+from trained import ROOT, recorded, told, write_results
 
 from datamodules import ImageFolder
 from lightning_gans import DCGAN
@@ -395,8 +395,7 @@ def main() -> None:
     parser.add_argument("--photos", help="folder of images")
     given = parser.parse_intermixed_args(namespace=PLAIN)
     os.environ["TTY_COMPATIBLE"] = "1"  # the progress bar as on a terminal
-    path = RESULTS / "scaling.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    found = recorded("scaling")
     if given.action == "run":
         for name in told(given.measures):
             found[name] = MEASURES[name](given)

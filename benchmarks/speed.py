@@ -13,7 +13,6 @@ and the peak memory of each alone in a process.
 
 import argparse
 import contextlib
-import json
 import logging
 import os
 import subprocess
@@ -29,7 +28,7 @@ import torch
 import yaml
 from duel import Duel
 from memory import peak_memory
-from trained import RESULTS, told, write_results
+from trained import recorded, told, write_results
 
 from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.cli.training import GANCLI
@@ -293,8 +292,7 @@ def main() -> None:
     given = parser.parse_intermixed_args()
     os.environ["TTY_COMPATIBLE"] = "1"  # the progress bar as on a terminal
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    path = RESULTS / "speed.json"
-    found = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
+    found = recorded("speed") or {"workloads": {}}
     if given.action == "table":
         print("\n".join(table(found)))
     elif given.action == "run":

@@ -11,7 +11,6 @@ the processor, those of the kernel included.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from trained import RESULTS, ROOT, told, write_results
+from trained import ROOT, recorded, told, write_results
 
 from lightning_gans.cli.environment import code_version, machine, versions
 
@@ -131,7 +130,7 @@ def main() -> None:
         found.update(machine=machine(torch.device("cpu")), versions=versions())
         found.update(commit=code_version())
         write_results("startup", found)
-    print("\n".join(table(json.loads((RESULTS / "startup.json").read_text()))))
+    print("\n".join(table(recorded("startup"))))
 
 
 if __name__ == "__main__":

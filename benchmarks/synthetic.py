@@ -10,11 +10,19 @@ docs/benchmarks.md from it.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from trained import RESULTS, RUNS, finished, minutes, record, spread, train_all, write_results
+from trained import (
+    RUNS,
+    finished,
+    minutes,
+    record,
+    recorded,
+    spread,
+    train_all,
+    write_results,
+)
 
 REPEATED = (
     *("gan_ring", "minimax_gan_ring", "lsgan_ring", "wgan_ring", "wgan_gp_ring"),
@@ -134,9 +142,7 @@ def main() -> None:
         plan = [(c, seed, ()) for c in given.configs for seed in given.seeds or seeds_of(c)]
         train_all(plan, given.root, given.jobs)
         return
-    path = RESULTS / "synthetic.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    new, found = collect(given.root), {}
+    before, new, found = recorded("synthetic"), collect(given.root), {}
     for config in CONFIGS:
         kept = {run["seed"]: run for run in (*before.get(config, []), *new.get(config, []))}
         if kept:

@@ -10,25 +10,24 @@ before, writes the tables from it, and draws samples for the gallery: see ``gall
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from images import draw
 from trained import (
-    RESULTS,
     ROOT,
     RUNS,
-    command_line,
-    cpu_seconds,
     filled,
     finished,
+    in_parallel,
     minutes,
+    recorded,
+    scored,
+    scored_run,
     spread,
-    trained_run,
     write_results,
 )
 
@@ -138,33 +137,6 @@ def runs_of(task: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             yield name_of(task, row, seed), config, (*flags, "--seed_everything", str(seed))
 
 
-def run_one(name: str, config: str, flags: tuple[str, ...]) -> str:
-    """Trains and scores, as far as that is left to do; returns the name of the run."""
-    run = trained_run(name, RUNS, ["--config", config, *flags])
-    out = run / "task.json"
-    if not out.is_file():
-        scores = run / "task_scores.json"
-        checkpoint = str(run / "checkpoints" / "last.ckpt")
-        command_line("evaluate", "--ckpt_path", checkpoint, "--out", str(scores))
-        record = json.loads(scores.read_text())
-        del record["checkpoint"]
-        trained = json.loads((run / "run.json").read_text())
-        kept = {key: trained[key] for key in ("updates", "wall_time_s", "commit", "machine")}
-        out.write_text(json.dumps({**record, **kept}))
-    return name
-
-
-def collect() -> dict[str, dict[str, Any]]:
-    """Returns what is kept of the runs that are there, by name."""
-    found = {}
-    for task in TASKS:
-        for name, *_ in runs_of(task):
-            run = finished(RUNS, name)
-            if run is not None and (path := run / "task.json").is_file():
-                found[name] = {**json.loads(path.read_text()), "cpu_seconds": cpu_seconds(run)}
-    return found
-
-
 def lines(task: str, runs: Runs) -> Iterator[str]:
     """Yields a table in Markdown, or how many runs it waits for."""
     wanted = [name for name, *_ in runs_of(task)]
@@ -191,12 +163,6 @@ def lines(task: str, runs: Runs) -> Iterator[str]:
     yield f"| real data | - | - | {' | '.join(known)} |"
 
 
-def recorded() -> dict[str, dict[str, Any]]:
-    """Returns the runs in ``results/tasks.json``, by name."""
-    path = RESULTS / "tasks.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
 def unchanged() -> Iterator[tuple[str, Task, list[str]]]:
     """Yields configs that are trained as they stand, their tables and the names of their runs."""
     for task, content in TASKS.items():
@@ -207,7 +173,7 @@ def unchanged() -> Iterator[tuple[str, Task, list[str]]]:
 
 def of_configs() -> dict[str, list[dict[str, Any]]]:
     """Returns the runs of configs that were trained as they stand, by config, if all are there."""
-    runs = recorded()
+    runs = recorded("tasks")
     return {c: [runs[n] for n in names] for c, _, names in unchanged() if runs.keys() >= {*names}}
 
 
@@ -221,7 +187,7 @@ def draw_samples() -> None:
 
 def written() -> str:
     """Returns the page with the tables of the results."""
-    runs = recorded()
+    runs = recorded("tasks")
     return filled(PAGE.read_text(), {task: [*lines(task, runs)] for task in TASKS})
 
 
@@ -234,21 +200,21 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     given = parser.parse_args()
     if given.action == "table":
-        write_results("tasks", {**recorded(), **collect()})
+        names = [name for task in TASKS for name, *_ in runs_of(task)]
+        write_results("tasks", {**recorded("tasks"), **scored(RUNS, names)})
         PAGE.write_text(written())
         draw_samples()
         return
-    known = recorded()
-    with ThreadPoolExecutor(given.jobs) as pool:
-        runs = []
-        for task in given.tasks or TASKS:
-            key = TASKS[task].data
-            data = (key, str(given.data_dir)) if key else ()
-            for name, config, flags in runs_of(task):
-                if name not in known:
-                    runs.append(pool.submit(run_one, name, config, (*flags, *data)))
-        for run in as_completed(runs):
-            print("finished", run.result(), flush=True)
+    known = recorded("tasks")
+    calls = []
+    for task in given.tasks or TASKS:
+        key = TASKS[task].data
+        data = (key, str(given.data_dir)) if key else ()
+        for name, config, flags in runs_of(task):
+            if name not in known:
+                new = ("--config", config, *flags, *data)
+                calls.append(partial(scored_run, name, RUNS, new))
+    in_parallel(given.jobs, calls)
 
 
 if __name__ == "__main__":

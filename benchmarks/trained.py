@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from statistics import mean
@@ -20,6 +20,8 @@ KEPT = (
     *("precision", "commit", "versions", "machine"),
 )
 """What the results keep of the record of a run."""
+SCORED = "scored.json"
+"""Name of the file with the scores of the last update, in the folder of a run."""
 Case = TypeVar("Case")
 
 
@@ -97,6 +99,59 @@ def trained_run(name: str, root: Path, flags: Iterable[str]) -> Path:
     run = finished(root, name)
     assert run is not None
     return run
+
+
+def scored_run(
+    name: str,
+    root: Path,
+    flags: Iterable[str],
+    options: Iterable[str] = (),
+    further: Callable[[Path], Mapping[str, Any]] = lambda run: {},
+) -> str:
+    """Trains a run and scores its last update, as far as that is left to do; returns its name.
+
+    Args:
+        name: of the run.
+        root: folder of all runs.
+        flags: of a new run.
+        options: of ``evaluate``.
+        further: what else is kept of the finished run.
+    """
+    run = trained_run(name, root, flags)
+    out = run / SCORED
+    if not out.is_file():
+        scores = run / "evaluated.json"
+        checkpoint = str(run / "checkpoints" / "last.ckpt")
+        command_line("evaluate", "--ckpt_path", checkpoint, *options, "--out", str(scores))
+        record = json.loads(scores.read_text())
+        del record["checkpoint"]
+        trained = json.loads((run / "run.json").read_text())
+        kept = {key: trained[key] for key in ("updates", "wall_time_s", "commit", "machine")}
+        out.write_text(json.dumps({**record, **kept, **further(run)}))
+    return name
+
+
+def scored(root: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Returns what `scored_run` kept, by name, of the runs that are there."""
+    found = {}
+    for name in names:
+        run = finished(root, name)
+        if run is not None and (path := run / SCORED).is_file():
+            found[name] = {**json.loads(path.read_text()), "cpu_seconds": cpu_seconds(run)}
+    return found
+
+
+def recorded(results: str) -> dict[str, Any]:
+    """Returns what is in ``results/<results>.json``: nothing if there is no such file."""
+    path = RESULTS / f"{results}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def in_parallel(jobs: int, calls: Iterable[Callable[[], str]]) -> None:
+    """Makes calls, some at a time, and tells what each of them has finished."""
+    with ThreadPoolExecutor(jobs) as pool:
+        for run in as_completed([pool.submit(call) for call in calls]):
+            print("finished", run.result(), flush=True)
 
 
 def train_all(plan: Iterable[tuple[str, int, Iterable[str]]], root: Path, jobs: int) -> None:

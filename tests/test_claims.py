@@ -1,6 +1,5 @@
 """How runs are read and claims are judged in benchmarks/claims*.py."""
 
-import json
 import math
 from pathlib import Path
 
@@ -185,8 +184,7 @@ def test_every_cell_is_a_config_that_fit_accepts(trained, monkeypatch, tmp_path)
 
 def test_the_page_shows_the_results(claims, trained):
     assert claims.page() == claims.PAGE.read_text(), "run python benchmarks/claims.py table"
-    path = claims.RESULTS / "claims.json"
-    for name, runs in (json.loads(path.read_text()) if path.exists() else {}).items():
+    for name, runs in claims.recorded("claims").items():
         known = {
             (cell, seed)
             for cell in trained.EXPERIMENTS[name].cells

@@ -60,9 +60,9 @@ def test_what_is_stopped_begins_nothing_else(compared, started):
 
 
 def test_results_tell_what_is_done(compared, monkeypatch, tmp_path):
-    monkeypatch.setattr(compared, "RESULTS", tmp_path)
-    assert compared.recorded("none", "ring") == set()
+    monkeypatch.setattr("trained.RESULTS", tmp_path)
+    assert compared.recorded_cells("none", "ring") == set()
     runs = [{"cell": "a", "seed": 1}, {"cell": "b", "seed": 0}]
     (tmp_path / "found.json").write_text(json.dumps({"ring": runs}))
-    assert compared.recorded("found", "ring") == {("a", 1), ("b", 0)}
-    assert compared.recorded("found", "grid") == set()
+    assert compared.recorded_cells("found", "ring") == {("a", 1), ("b", 0)}
+    assert compared.recorded_cells("found", "grid") == set()

@@ -92,6 +92,6 @@ def test_the_picture_shows_each_cell(matrix):
 
 def test_the_page_shows_the_results(matrix):
     assert matrix.page() == matrix.PAGE.read_text(), "run python benchmarks/matrix.py table"
-    for name, runs in matrix.known().items():
+    for name, runs in matrix.recorded("matrix").items():
         known = {(c, s) for c in matrix.cells(matrix.DATA[name]) for s in matrix.DATA[name].seeds}
         assert {(run["cell"], run["seed"]) for run in runs} <= known
