@@ -132,6 +132,7 @@ def cells(data: Data) -> dict[str, Cell]:
                 # As many packs as there are samples in the other columns, as the authors have it.
                 "data.init_args.batch_size": 2 * size if packed else size,
                 "trainer.max_steps": length,
+                "trainer.callbacks": [],  # all weights are constant
                 "trainer.val_check_interval": length,
                 "pictures.every_n_updates": length,
             }
