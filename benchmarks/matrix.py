@@ -9,7 +9,8 @@
 before, writes the tables into docs/objectives.md and draws docs/images/matrix.png.
 
 All cells have the networks, optimizers and batches of ``r3gan_ring_tuned``, on the grid those of
-``r3gan_grid_tuned``, one discriminator update a round, the same seeds and the same updates.
+``r3gan_grid_tuned``, constant weights of penalties, one discriminator update a round, the same
+seeds and the same updates.
 """
 
 import argparse
