@@ -9,8 +9,7 @@
 before, writes the tables into docs/objectives.md and draws docs/images/matrix.png.
 
 All cells have the networks, optimizers and batches of ``r3gan_ring_tuned``, on the grid those of
-``r3gan_grid_tuned``, constant weights of penalties, one discriminator update a round, the same
-seeds and the same updates.
+``r3gan_grid_tuned``, one discriminator update a round, the same seeds and the same updates.
 """
 
 import argparse
@@ -68,7 +67,6 @@ class Data:
         title: of the data.
         modes: that it has.
         columns: what is combined with each loss.
-        gamma: weight of R1 and R2.
         seeds: of each cell.
         updates: of each run.
     """
@@ -77,7 +75,6 @@ class Data:
     title: str
     modes: int
     columns: Sequence[str]
-    gamma: float
     seeds: range
     updates: int
 
@@ -88,16 +85,14 @@ DATA = {
         "8 modes on a ring of radius 1, sd 0.01",
         8,
         [*TITLES],
-        0.01,
         range(3),
         7_500,
     ),
     "grid": Data(
         "r3gan_grid_tuned",
-        "25 modes on a grid from -4 to 4, sd 0.05",
+        "25 modes on a grid from -1 to 1, sd 0.0125",
         25,
         ["none", "r1_r2", "gp"],
-        0.1,
         range(2),
         20_000,
     ),
@@ -111,12 +106,13 @@ def _penalty(name: str, weight: float) -> dict[str, Any]:
 def cells(data: Data) -> dict[str, Cell]:
     """Returns the cells of a table by name: a config each, and what is set in it."""
     config = yaml.safe_load((ROOT / "configs" / f"{data.config}.yaml").read_text())
-    given = {k: v for k, v in config["model"]["init_args"].items() if k != "gamma"}
+    given = dict(config["model"]["init_args"])
+    gamma = given.pop("gamma")
     length = data.updates
     given["scheduler"] = {**given["scheduler"], "init_args": {"T_max": length}}
     penalties = {
-        "r1": [_penalty("R1", data.gamma)],
-        "r1_r2": [_penalty("R1", data.gamma), _penalty("R2", data.gamma)],
+        "r1": [_penalty("R1", gamma)],
+        "r1_r2": [_penalty("R1", gamma), _penalty("R2", gamma)],
         "gp": [_penalty("GradientPenalty", 0.1)],
     }
     size = config["data"]["init_args"]["batch_size"]
@@ -133,7 +129,6 @@ def cells(data: Data) -> dict[str, Cell]:
                 # As many packs as there are samples in the other columns, as the authors have it.
                 "data.init_args.batch_size": 2 * size if packed else size,
                 "trainer.max_steps": length,
-                "trainer.callbacks": [],  # all weights are constant
                 "trainer.val_check_interval": length,
                 "pictures.every_n_updates": length,
             }
