@@ -132,7 +132,7 @@ def scores(config: str, results: dict[str, Any], steps: int) -> str:
 
 
 def picture(config: str) -> str:
-    """Returns the picture of a configuration, if it has one."""
+    """Returns the picture of a measured configuration, if it has one."""
     place = PICTURES.get(config, f"images/gallery/{config}.png")
     if not (DOCS / place).exists():
         return "-"
@@ -156,7 +156,7 @@ def gallery(results: dict[str, Any]) -> str:
                 continue
             model, steps = config["model"]["class_path"], config["trainer"]["max_steps"]
             cells = [
-                picture(path.stem),
+                picture(path.stem) if path.stem in results else "-",
                 f"`{path.stem}`<br>{about(content)}",
                 source(content, linked[model]),
                 scores(path.stem, results, steps),
