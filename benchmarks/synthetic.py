@@ -49,6 +49,9 @@ REAL = {
     "PacGAN's grid": "r3gan_grid_tuned",
 }
 """Configurations with the floors of each data."""
+SIGMOID = "wgan_gp_sigmoid_ring"
+JUDGED = ("lsgan_pattern", SIGMOID)
+"""Configurations of which the mean outputs of the discriminator are kept."""
 
 
 def seeds_of(config: str) -> range:
@@ -85,14 +88,14 @@ def collect(root: Path) -> dict[str, list[dict[str, Any]]]:
             if run is None:
                 continue
             entry = record(run)
-            if config == "lsgan_pattern":
+            if config in JUDGED:
                 entry["scores"].update(discriminator_outputs(run))
             found.setdefault(config, []).append(entry)
     return found
 
 
 def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Returns the table of the mixtures and the line on the pattern, in Markdown."""
+    """Returns the table of the mixtures and what is told below it, in Markdown."""
     columns = {"modes": 1, "high_quality": 3, "reverse_kl": 4, "w1": 3, "sliced_w": 3}
     lines = [
         "| config | seeds | updates | minutes | " + " | ".join([*columns, "commit"]) + " |",
@@ -114,6 +117,10 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
             lines.append(f"| real data ({data}) | - | - | - | " + " | ".join([*cells, "- |"]))
     if "lsgan_pattern" in runs:
         lines += ["", pattern_line(runs["lsgan_pattern"])]
+    if SIGMOID in runs:
+        gaps = [r["scores"]["d_real"] - r["scores"]["d_fake"] for r in runs[SIGMOID]]
+        told = f"real and on generated points differ by {spread(gaps, 3)} at the end."
+        lines += ["", f"`{SIGMOID}`: the mean outputs of its critic on {told}"]
     return lines
 
 
