@@ -15,6 +15,18 @@ Cell = tuple[str, Mapping[str, Any]]
 """The name of a config of ``configs/``, and what is set in it, by key."""
 
 
+def config_of(base: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a config of ``configs/`` with other settings, by key."""
+    config: dict[str, Any] = yaml.safe_load((ROOT / "configs" / f"{base}.yaml").read_text())
+    for key, value in settings.items():
+        *above, last = key.split(".")
+        place = config
+        for part in above:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return config
+
+
 def write_configs(folder: Path, cells: Mapping[str, Cell]) -> list[Path]:
     """Writes the config of each cell of an experiment into a folder, and returns the files.
 
@@ -24,16 +36,9 @@ def write_configs(folder: Path, cells: Mapping[str, Cell]) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, (base, settings) in cells.items():
-        config = yaml.safe_load((ROOT / "configs" / f"{base}.yaml").read_text())
-        for key, value in settings.items():
-            *above, last = key.split(".")
-            place = config
-            for part in above:
-                place = place.setdefault(part, {})
-            place[last] = value
+    for name, cell in cells.items():
         path = folder / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        path.write_text(yaml.safe_dump(config_of(*cell), sort_keys=False))
         files.append(path)
     return files
 

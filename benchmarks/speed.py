@@ -179,13 +179,17 @@ def product_rate(workload: Workload, device: torch.device) -> float:
 
 
 def play(name: str, given: argparse.Namespace, *, bare: bool) -> None:
-    """Trains a workload alone in this process, and prints its peak memory in MiB."""
+    """Trains a workload alone in this process, and prints its peak memory in MiB.
+
+    On a GPU it is that of the tensors on it.
+    """
     workload = WORKLOADS[name]
     updates = workload.warm_up + workload.updates
     half = given.precision == "bf16-mixed"
     instead = [part("duel.Instead", updates=updates, half=half)] if bare else []
     fit(workload, given, updates, *instead)
-    print(peak_memory() / 2**20)
+    gpu = given.accelerator == "gpu"
+    print((torch.cuda.max_memory_allocated() if gpu else peak_memory()) / 2**20)
 
 
 def memory(name: str, given: argparse.Namespace) -> dict[str, float]:
