@@ -161,7 +161,7 @@ def collect(root: Path) -> dict[str, dict[str, Any]]:
         kept = {key: run.record[key] for key in keys}
         seconds = max(row.get("train/seconds", 0.0) for row in run.rows)
         found[name] = {**kept, "seconds": seconds, "evaluations": evaluations(run)}
-        draw(folder, ROOT / "docs" / "images" / "gallery" / f"{name}.png")
+        draw(folder, ROOT / "docs" / "images" / "gpu" / f"{name}.png")
     return found
 
 

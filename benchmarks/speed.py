@@ -264,6 +264,8 @@ def table(found: dict[str, Any]) -> list[str]:
         low, middle, high = quantiles(same, n=4)
         shares, mib = run["share_of_product_rate"], run["memory_mib"]
         what = f"{run['what']}, compiled" if run["compile"] else run["what"]
+        device = run["machine"]["device"]
+        what = what if device == "cpu" else f"{what}, {device}"
         lines.append(
             f"| {what} | {run['precision']} | {run['updates_per_s']['ours']:.3g} | "
             f"{run['images_per_s']:,.0f} | {middle:.3f} ({low:.3f} to {high:.3f}) | "

@@ -127,6 +127,14 @@ def test_the_table_of_refined_samples_shows_the_results(monkeypatch):
     assert refine.written() == refine.PAGE.read_text(), "run python benchmarks/refine.py table"
 
 
+def test_the_pages_show_what_was_measured_on_a_gpu(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import gpu
+
+    for page, text in gpu.written().items():
+        assert text == page.read_text(), "run python benchmarks/gpu.py table"
+
+
 @pytest.mark.slow
 def test_training_is_timed_up_to_its_first_update(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.callbacks import Timer
 
 from lightning_gans.cli.screen import say
 from lightning_gans.core.module import AdversarialModule
@@ -96,9 +97,20 @@ def print_summary(trainer: Trainer, folder: Path) -> None:
             say(f"{what}: {folder / name}")
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists() and trainer.max_steps > 0:
-        longer = f"--trainer.max_steps {2 * trainer.max_steps}"
-        say(f"to train longer: lightning-gans fit --ckpt_path {last} {longer}")
+        say(f"to train longer: lightning-gans fit --ckpt_path {last} {_longer(trainer)}")
     print_uploads(trainer)
+
+
+def _longer(trainer: Trainer) -> str:
+    """Returns the flag that doubles what ended a run: its time, or else its updates."""
+    for timer in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(timer, Timer) and (left := timer.time_remaining()) is not None and left <= 0:
+            seconds = 2 * round(timer.time_elapsed() + left)
+            minutes, seconds = divmod(seconds, 60)
+            hours, minutes = divmod(minutes, 60)
+            days, hours = divmod(hours, 24)
+            return f"--trainer.max_time {days:02}:{hours:02}:{minutes:02}:{seconds:02}"
+    return f"--trainer.max_steps {2 * trainer.max_steps}"
 
 
 def print_uploads(trainer: Trainer) -> None:

@@ -237,6 +237,27 @@ def test_going_on_from_the_best_state_is_a_new_run():
     assert "run/version_1/checkpoints/last.ckpt" in after
 
 
+@pytest.mark.parametrize(
+    ("end", "longer"),
+    [
+        ("--trainer.max_steps 6", "--trainer.max_steps 12"),
+        (
+            "--trainer.max_steps 1000000 --trainer.max_time 00:00:00:01",
+            "--trainer.max_time 00:00:00:02",
+        ),
+    ],
+)
+def test_the_command_that_a_finished_run_prints_trains_longer(end, longer, capsys):
+    main([*RUN, *end.split(), "--trainer.val_check_interval", "1000000"])
+    run = Path("runs/run/version_0")
+    before = json.loads((run / "run.json").read_text())["updates"]
+    said = capsys.readouterr().out
+    (command,) = re.findall(r"^to train longer: lightning-gans (.*)$", said, re.MULTILINE)
+    assert command == f"fit --ckpt_path {run}/checkpoints/last.ckpt {longer}"
+    main(command.split())
+    assert json.loads((run / "run.json").read_text())["updates"] > before
+
+
 def test_a_failed_run_says_so(monkeypatch):
     from lightning_gans import WGANGP
 
