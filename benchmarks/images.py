@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--root", type=Path, default=RUNS)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.action == "run":
         plan = [(c, given.seed, flags(c, given.data_dir, given.photos)) for c in given.configs]
         train_all(plan, given.root, given.jobs)

@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("data", nargs="*", choices=(*DATA, []), help="all if none is given")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--max-hours", type=float, help="of each table")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     names = given.data or list(DATA)
     if given.action == "run":
         for name in names:

@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, help="of every configuration")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--root", type=Path, default=RUNS)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.action == "run":
         plan = [(c, seed, ()) for c in given.configs for seed in given.seeds or seeds_of(c)]
         train_all(plan, given.root, given.jobs)

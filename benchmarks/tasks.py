@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", help="names of tables; all if none is given")
     parser.add_argument("--data_dir", type=Path, default=Path("data"), help="folder above MNIST")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.action == "table":
         names = [name for task in TASKS for name, *_ in runs_of(task)]
         write_results("tasks", {**recorded("tasks"), **scored(RUNS, names)})
