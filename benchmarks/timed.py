@@ -22,7 +22,8 @@ class Timed(Watch):
     """Times turns of some updates, and notes how much memory they take.
 
     Attributes:
-        seconds: of each turn.
+        seconds: of each turn, by the clock.
+        cpu_seconds: of each turn, of all threads on the CPU.
         memory: the most that tensors on the GPU took in these turns, in bytes; 0 on a CPU.
 
     Args:
@@ -34,8 +35,9 @@ class Timed(Watch):
         self.warm_up = warm_up
         self.updates = updates
         self.seconds: list[float] = []
+        self.cpu_seconds: list[float] = []
         self.memory = 0
-        self._start: float | None = None
+        self._start: tuple[float, float] | None = None
 
     def on_train_batch_end(
         self,
@@ -53,9 +55,11 @@ class Timed(Watch):
         if gpu:
             torch.cuda.synchronize()
         if self._start is not None:
-            self.seconds.append(time.perf_counter() - self._start)
+            wall, cpu = self._start
+            self.seconds.append(time.perf_counter() - wall)
+            self.cpu_seconds.append(time.process_time() - cpu)
         elif gpu:
             torch.cuda.reset_peak_memory_stats()
         if gpu:
             self.memory = torch.cuda.max_memory_allocated()
-        self._start = time.perf_counter()
+        self._start = time.perf_counter(), time.process_time()

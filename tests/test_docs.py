@@ -129,10 +129,10 @@ def test_the_table_of_refined_samples_shows_the_results(monkeypatch):
 
 def test_the_pages_show_what_was_measured_on_a_gpu(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import gpu
+    import networks
 
-    for page, text in gpu.written().items():
-        assert text == page.read_text(), "run python benchmarks/gpu.py table"
+    for page, text in networks.written().items():
+        assert text == page.read_text(), "run python benchmarks/networks.py table"
 
 
 @pytest.mark.slow

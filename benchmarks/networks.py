@@ -1,13 +1,13 @@
-"""Measures the networks for CIFAR-10 on one GPU: what an update takes, and what minutes bring.
+"""Measures networks for images: what an update takes, and what minutes on a GPU bring.
 
-    python benchmarks/gpu.py run --photos photos      # time and memory of an update, each way
-    python benchmarks/gpu.py train --photos photos    # some minutes of training, all at once
-    python benchmarks/gpu.py table                    # writes two pages of docs
+    python benchmarks/networks.py run --data_dir data --photos photos  # time and memory
+    python benchmarks/networks.py train --photos photos                # minutes on a GPU
+    python benchmarks/networks.py table                                # writes two pages of docs
 
-``--photos`` is CIFAR-10 as photos, a folder for each class. ``run`` trains each configuration in a
-process of its own for each way, one after the other. ``train`` trains them with
-``lightning-gans fit`` for ``--minutes``, side by side.
-``results/gpu.json`` keeps what was found.
+``--photos`` is CIFAR-10 as photos, a folder for each class. ``run`` trains each configuration for
+some updates in a process of its own: on the CPU with one thread, on a GPU, with ``--accelerator
+gpu``, in several ways. ``train`` trains configurations in bf16 on a GPU for ``--minutes``, side by
+side. ``results/networks.json`` keeps what was found.
 """
 
 import argparse
@@ -37,12 +37,11 @@ from lightning_gans.comparison.reading import read_run
 
 PERFORMANCE = ROOT / "docs" / "performance.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks.md"
-CONFIGS = ("sngan_cifar10", "stylegan2_cifar10")
 SCORES = {"fd_objects": 2, "label_fidelity": 3, "class_diversity": 3, "sliced_w_patches": 3}
 WARM_UP = 48
-"""Updates before the first turn; a multiple of the 16 between two regularized ones."""
-UPDATES = 32
-"""Of one turn; likewise."""
+"""Updates before the first turn on a GPU; a multiple of the 16 between two regularized ones."""
+UPDATES = {"cpu": 16, "gpu": 32}
+"""Of one turn, and before the first one on a CPU; likewise."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,14 @@ WAYS = {
     "compiled, `bf16-mixed`": Way(COMPILED),
     "compiled, `bf16-mixed`, CUDA graphs": Way(COMPILED, {"TORCHINDUCTOR_CUDAGRAPHS": "1"}),
 }
+EAGER = next(iter(WAYS))
+LARGE = ("sngan_cifar10", "stylegan2_cifar10")
+"""Configurations for a GPU."""
+SMALL = (
+    *("dcgan_mnist", "sngan_mnist", "biggan_mnist", "stylegan2_mnist_tiny"),
+    *("dcgan_cifar10", "sngan_cifar10_small", "r3gan_cifar10_tiny"),
+)
+"""Configurations for a CPU."""
 
 
 def photos_of(folder: Path) -> dict[str, Any]:
@@ -80,20 +87,29 @@ def photos_of(folder: Path) -> dict[str, Any]:
     }
 
 
+def data_of(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the settings of the data of a configuration, by key."""
+    if "mnist" in name:
+        return {"data.init_args.data_dir": str(given.data_dir.absolute())}
+    return photos_of(given.photos)
+
+
 def play(name: str, way: Way, given: argparse.Namespace) -> None:
     """Trains a configuration in this process, and prints what was found as JSON."""
+    updates = UPDATES[given.accelerator]
+    warm_up = updates if given.accelerator == "cpu" else WARM_UP
     settings = {
-        **photos_of(given.photos),
+        **data_of(name, given),
         **way.settings,
         "trainer.accelerator": given.accelerator,
         "trainer.devices": 1,
-        "trainer.max_steps": WARM_UP + given.turns * UPDATES,
+        "trainer.max_steps": warm_up + given.turns * updates,
         "trainer.limit_val_batches": 0,
         "pictures": {"every_n_updates": 0},
     }
     config = config_of(name, settings)
     callbacks = config["trainer"].setdefault("callbacks", [])
-    timer = {"class_path": "timed.Timed", "init_args": {"warm_up": WARM_UP, "updates": UPDATES}}
+    timer = {"class_path": "timed.Timed", "init_args": {"warm_up": warm_up, "updates": updates}}
     callbacks += [*way.callbacks, timer]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         path = Path(folder) / f"{name}.yaml"
@@ -103,22 +119,29 @@ def play(name: str, way: Way, given: argparse.Namespace) -> None:
     (timed,) = (callback for callback in trainer.callbacks if isinstance(callback, Timed))
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     model: Any = trainer.lightning_module
-    device = trainer.strategy.root_device
+    parameters = [
+        sum(weight.numel() for weight in network.parameters())
+        for network in (model.generator, model.discriminator)
+    ]
     found = {
-        "seconds_per_update": [seconds / UPDATES for seconds in timed.seconds],
+        "seconds_per_update": [seconds / updates for seconds in timed.seconds],
+        "cpu_seconds_per_update": [seconds / updates for seconds in timed.cpu_seconds],
         "images_per_update": data.batch_size * model.n_critic,
+        "parameters": parameters,
         "memory_mib": timed.memory / 2**20,
-        "machine": machine(device),
+        "machine": machine(trainer.strategy.root_device),
     }
     print(json.dumps(found))
 
 
 def measured(name: str, way: str, given: argparse.Namespace) -> dict[str, Any]:
     """Returns what a process of its own finds for a configuration and a way, or how it failed."""
-    arguments = [__file__, "play", name, "--way", way, "--photos", str(given.photos)]
-    arguments += ["--accelerator", given.accelerator, "--turns", str(given.turns)]
-    arguments += ["--root", str(given.root)]
+    arguments = [__file__, "play", name, "--way", way, "--turns", str(given.turns)]
+    arguments += ["--photos", str(given.photos), "--data_dir", str(given.data_dir)]
+    arguments += ["--accelerator", given.accelerator]
     environment = {**os.environ, **WAYS[way].environment}
+    if given.accelerator == "cpu":
+        environment["OMP_NUM_THREADS"] = "1"
     done = subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True
     )
@@ -136,7 +159,7 @@ def train(name: str, given: argparse.Namespace) -> None:
     settings = {
         **photos_of(given.photos),
         **HALF,
-        "trainer.accelerator": given.accelerator,
+        "trainer.accelerator": "gpu",
         "trainer.devices": 1,
         "trainer.max_time": f"00:00:{minutes:02}:{seconds:02}",
         "trainer.val_check_interval": 1500,
@@ -152,7 +175,7 @@ def train(name: str, given: argparse.Namespace) -> None:
 def collect(root: Path) -> dict[str, dict[str, Any]]:
     """Returns what is kept of the trainings that are there, by configuration."""
     found = {}
-    for name in CONFIGS:
+    for name in LARGE:
         folder = finished(root, name)
         if folder is None:
             continue
@@ -180,6 +203,17 @@ def ways(found: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"| `{name}` | {way} | {1000 * seconds:.1f} | {rate:,.0f} | {memory} |"
 
 
+def sizes(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yields the lines of the table of what an update takes on a CPU, in Markdown."""
+    yield "| config | parameters: generator, discriminator | batch x n_critic | CPU s per update |"
+    yield "|---|---|---|---|"
+    for name, runs in found.items():
+        run = runs[EAGER]
+        counts = ", ".join(f"{count:,}" for count in run["parameters"])
+        seconds = median(run["cpu_seconds_per_update"])
+        yield f"| `{name}` | {counts} | {run['images_per_update']} | {seconds:.3f} |"
+
+
 def trainings(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Yields the lines of the table of the trainings, in Markdown."""
     yield "| config | updates | minutes | " + " | ".join(SCORES) + " |"
@@ -196,9 +230,10 @@ def trainings(found: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 def written() -> dict[Path, str]:
     """Returns the pages with the tables of the results."""
-    found = recorded("gpu")
+    found = recorded("networks")
+    speeds = {"gpu": ways(found["gpu"]), "networks": sizes(found["cpu"])}
     return {
-        PERFORMANCE: filled(PERFORMANCE.read_text(), {"gpu": ways(found["ways"])}),
+        PERFORMANCE: filled(PERFORMANCE.read_text(), speeds),
         BENCHMARKS: filled(BENCHMARKS.read_text(), {"gpu": trainings(found["trainings"])}),
     }
 
@@ -207,30 +242,32 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("run", "train", "table", "play"))
-    parser.add_argument("configs", nargs="*", default=CONFIGS, help="all if none is given")
+    parser.add_argument("configs", nargs="*", help="all of the accelerator if none is given")
+    parser.add_argument("--accelerator", default="cpu", choices=("cpu", "gpu"), help="to run on")
+    parser.add_argument("--data_dir", type=Path, default=Path("data"), help="folder above MNIST")
     parser.add_argument("--photos", type=Path, default=Path("photos"), help="CIFAR-10, by class")
     parser.add_argument("--way", choices=WAYS, help="of one process")
-    parser.add_argument("--turns", type=int, default=8, help="of each way, of 32 updates")
+    parser.add_argument("--turns", type=int, default=5, help="of each way")
     parser.add_argument("--minutes", type=float, default=5.0, help="of a training")
-    parser.add_argument("--accelerator", default="gpu")
-    parser.add_argument("--root", type=Path, default=ROOT / "runs" / "gpu")
+    parser.add_argument("--root", type=Path, default=ROOT / "runs" / "gpu", help="of trainings")
     given = parser.parse_intermixed_args()
-    found = recorded("gpu") or {"ways": {}, "trainings": {}}
+    configs = given.configs or (SMALL if given.accelerator == "cpu" else LARGE)
+    found = recorded("networks") or {"gpu": {}, "cpu": {}, "trainings": {}}
     if given.action == "play":
-        play(given.configs[0], WAYS[given.way], given)
+        play(configs[0], WAYS[given.way], given)
     elif given.action == "run":
-        for name in given.configs:
-            for way in told(WAYS, name):
-                run = measured(name, way, given)
-                run.update(versions=versions(), commit=code_version())
-                found["ways"].setdefault(name, {})[way] = run
-                write_results("gpu", found)
+        ways_of = [EAGER] if given.accelerator == "cpu" else [*WAYS]
+        for name, way in told((name, way) for name in configs for way in ways_of):
+            run = measured(name, way, given)
+            run.update(versions=versions(), commit=code_version())
+            found[given.accelerator].setdefault(name, {})[way] = run
+            write_results("networks", found)
     elif given.action == "train":
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda name: train(name, given), given.configs))
+            list(pool.map(lambda name: train(name, given), given.configs or LARGE))
     else:
         found["trainings"].update(collect(given.root))
-        write_results("gpu", found)
+        write_results("networks", found)
         for page, text in written().items():
             page.write_text(text)
 
