@@ -1,5 +1,6 @@
 """Divergences between discrete distributions, in nats."""
 
+from math import nan
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def histogram_probabilities(
 ) -> Tensor:
     """Returns the shares of samples in the cells of a box, shape (bins,) * d.
 
-    Samples outside the box count in the nearest cell.
+    Samples outside the box count in the nearest cell. If a sample is NaN, so are all shares.
 
     Args:
         samples: shape (N, d).
@@ -68,9 +69,12 @@ def histogram_probabilities(
         pseudo_count: number of samples that are added, spread evenly over all cells, so that no
             cell is empty.
     """
-    cells = ((samples - low) / (high - low) * bins).long().clamp(0, bins - 1)
-    strides = bins ** torch.arange(samples.shape[1], device=samples.device).flip(0)
     shape = (bins,) * samples.shape[1]
+    if samples.isnan().any():
+        return samples.new_full(shape, nan, dtype=torch.float64)
+    # Clamped first: far outside, a place is more than the largest integer.
+    cells = ((samples - low) / (high - low) * bins).clamp(0, bins - 1).long()
+    strides = bins ** torch.arange(samples.shape[1], device=samples.device).flip(0)
     counts = torch.bincount((cells * strides).sum(1), minlength=bins ** len(shape))
     smoothed = counts.double() + pseudo_count / counts.numel()
     return (smoothed / smoothed.sum()).reshape(shape)

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +69,33 @@ class FeatureMetric(ComparingMetric):
         Raises:
             ValueError: if they are no images, or the features have another shape.
         """
+        return self.features_and_logits(samples)[0]
+
+    def features_and_logits(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns features and logits, or the features twice if the network has no logits.
+
+        See `features`.
+        """
         if samples.ndim != 4:
             raise ValueError(
                 f"{type(self).__name__}: it needs images of shape (N, C, H, W), got samples of "
                 f"shape {tuple(samples.shape)}."
             )
-        return self.features_of_unit(to_unit(samples, self.value_range))
+        return self._of_unit(to_unit(samples, self.value_range))
 
     def features_of_unit(self, images: Tensor) -> Tensor:
         """Returns the features of images in [0, 1]: see `features`."""
+        return self._of_unit(images)[0]
+
+    def _of_unit(self, images: Tensor) -> tuple[Tensor, Tensor]:
         result = self.feature(images)
-        features: Tensor = result[0] if isinstance(result, tuple) else result
+        features, logits = result if isinstance(result, tuple) else (result, result)
         if features.ndim != 2 or len(features) != len(images):
             raise ValueError(
                 f"{type(self).__name__}: its network must give features of shape "
                 f"({len(images)}, F) for {len(images)} images, got {tuple(features.shape)}."
             )
-        return features
+        return features, logits
 
 
 class FeatureScores(FeatureMetric):
@@ -136,9 +147,11 @@ class FeatureScores(FeatureMetric):
         Args:
             samples: in the value range, shape (N, C, H, W).
             real: whether they are real or generated.
+
+        Raises:
+            ValueError: if they are no images, or the network makes no features of them.
         """
-        result = self.feature(to_unit(samples, self.value_range))
-        features, logits = result if isinstance(result, tuple) else (result, result)
+        features, logits = self.features_and_logits(samples)
         if real:
             self.real.append(features)
         else:
@@ -147,7 +160,7 @@ class FeatureScores(FeatureMetric):
 
     @override
     def compute(self) -> dict[str, Tensor]:
-        """Returns the named scores.
+        """Returns the named scores, which are NaN if a feature or a logit is not finite.
 
         Raises:
             ValueError: if there are fewer than 2 real or 2 generated images.
@@ -161,6 +174,8 @@ class FeatureScores(FeatureMetric):
                 f"{type(self).__name__}: needs at least 2 real and 2 generated images, got "
                 f"{len(real)} and {len(fake)}."
             )
+        if not all(part.isfinite().all() for part in (real, fake, logits)):
+            return dict.fromkeys(self.scores, real.new_tensor(nan))
         given = _Given(real.shape[1])
         # The features of all processes have been gathered already.
         alone: dict[str, Any] = {"sync_on_compute": False}
@@ -222,8 +237,11 @@ class _Inception(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Any:
+        broken = images.isnan().flatten(1).any(1, keepdim=True)
         pixels = images.mul(255).round().to(torch.uint8)
-        return self.network(pixels.expand(-1, 3, -1, -1))
+        return tuple(
+            part.masked_fill(broken, nan) for part in self.network(pixels.expand(-1, 3, -1, -1))
+        )
 
 
 def _fidelity_network(path: Path) -> nn.Module:

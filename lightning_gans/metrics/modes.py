@@ -16,8 +16,8 @@ __all__ = ["ModeCoverage", "nearest_modes"]
 def nearest_modes(samples: Tensor, modes: Tensor, sd: float) -> Tensor:
     """Returns the mode of each sample, or -1 if it is not of high quality; int64, shape (N,).
 
-    A sample is of high quality if it lies within 3 standard deviations of its nearest mode. Of
-    samples of the mixture itself, 1 - exp(-9/2) = 98.9 % do in the plane.
+    A sample is of high quality if it lies within 3 standard deviations of its nearest mode; one
+    that is not finite is not. Of samples of the mixture itself, 1 - exp(-9/2) = 98.9 % do in the plane.
 
     Args:
         samples: shape (N, d).
@@ -27,7 +27,7 @@ def nearest_modes(samples: Tensor, modes: Tensor, sd: float) -> Tensor:
     distances, nearest = torch.cdist(
         samples, modes, compute_mode="donot_use_mm_for_euclid_dist"
     ).min(1)
-    return nearest.masked_fill(distances > 3 * sd, -1)
+    return nearest.masked_fill(~(distances <= 3 * sd), -1)
 
 
 class ModeCoverage(RecordMetric):

@@ -124,8 +124,10 @@ class PairedError(RecordMetric):
         l1, squares, likeness = (self.sums / self.number).unbind(1)
         psnr = 10 * torch.log10((high - low) ** 2 / squares)
         values = [score for pair in (l1, psnr, likeness) for score in pair]
-        found = zip(self.scores, values, strict=False)
-        return {name: value for name, value in found if not value.isnan()}
+        known = dict(zip(self.scores, values, strict=False))
+        # The second score of each pair is that of the sources, which may be no translations.
+        foreign = [name for name in [*known][1::2] if known[name].isnan()]
+        return {name: value for name, value in known.items() if name not in foreign}
 
 
 class ClassAgreement(RecordMetric):

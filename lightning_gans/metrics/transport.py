@@ -1,6 +1,7 @@
 """Optimal transport distances between sets of samples."""
 
 from collections.abc import Callable
+from math import nan
 from typing import Any
 
 import ot
@@ -45,6 +46,9 @@ def wasserstein_distance(x: Tensor, y: Tensor, *, p: float = 1.0) -> Tensor:
         y: shape (M, d); the time grows with about the cube of N and M.
         p: order, at least 1.
 
+    Returns:
+        The distance, or NaN if two points are not a finite distance apart.
+
     Raises:
         ValueError: if p is below 1.
     """
@@ -53,8 +57,10 @@ def wasserstein_distance(x: Tensor, y: Tensor, *, p: float = 1.0) -> Tensor:
     if x.shape[1] == 1 and len(x) == len(y):
         cost = (x.flatten().sort().values - y.flatten().sort().values).abs().pow(p).mean()
     else:
-        costs = _distances(x, y).pow(p).double().cpu().numpy()
-        cost = x.new_tensor(ot.emd2([], [], costs, numItermax=MOST_PIVOTS))
+        costs = _distances(x, y).pow(p).double().cpu()
+        if not costs.isfinite().all():
+            return x.new_tensor(nan)  # POT would find no way to move the points, and say 0
+        cost = x.new_tensor(ot.emd2([], [], costs.numpy(), numItermax=MOST_PIVOTS))
     return cost.pow(1 / p)
 
 

@@ -19,6 +19,7 @@ from lightning_gans import GAN
 from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.metrics import (
     DigitQuality,
+    FeatureCoverage,
     FeatureScores,
     InceptionScores,
     PatchWasserstein,
@@ -131,6 +132,24 @@ def test_the_distance_is_that_of_the_features():
     assert scores["fid_x"] == pytest.approx(float(alone.compute()), rel=1e-4)
 
 
+@pytest.mark.parametrize("real", [True, False])
+def test_one_image_that_is_no_number_leaves_no_score(real):
+    metric = FeatureScores(Halves(), "halves")
+    images, broken = noise(20, seed=1), noise(20, seed=2)
+    broken[7, 0, 1, 2] = torch.nan
+    metric.update(broken, real=real)
+    metric.update(images, real=not real)
+    found = metric.compute()
+    assert set(found) == {"fid_halves", "kid_halves", "is_halves"}
+    assert all(value.isnan() for value in found.values())
+
+
+@pytest.mark.parametrize("metric", [FeatureScores, FeatureCoverage])
+def test_samples_that_are_no_images_are_refused(metric):
+    with pytest.raises(ValueError, match=r"needs images of shape .* got samples of shape \(4, 2\)"):
+        metric(Halves(), "halves").update(torch.zeros(4, 2), real=True)
+
+
 def test_the_kernel_distance_tells_sets_apart():
     same = scored(FeatureScores(Halves(), "x"), noise(), noise(seed=1))
     other = scored(FeatureScores(Halves(), "x"), noise(), noise(seed=1) * 0.2 + 0.7)
@@ -222,6 +241,10 @@ def test_inceptions_features_and_logits_are_used(tmp_path, monkeypatch):
     direct = metric.feature.network(pixels.to(torch.uint8))
     assert torch.equal(metric.feature(pixels / 255)[0], direct[0])
     assert metric.scores == ("fid", "kid", "is")
+    half = torch.rand(2, 1, 28, 28)
+    half[1, 0, 3, 4] = torch.nan
+    known = [part.isnan().all(1).tolist() for part in metric.feature(half)]
+    assert known == [[False, True], [False, True]]
 
 
 def test_evaluation_takes_inception_in_addition_and_refuses_a_wrong_file_at_once(tmp_path):

@@ -91,6 +91,22 @@ def test_samples_outside_the_box_count_in_the_nearest_cell():
     assert_close(found, double(0.5, 0.0, 0.0, 0.5))
 
 
+@pytest.mark.parametrize("far", [1e30, -1e30, math.inf, -math.inf])
+def test_the_nearest_cell_is_found_however_far_a_sample_is(far):
+    cells = histogram_probabilities(
+        torch.tensor([[far, 0.5]]), torch.zeros(2), torch.ones(2), bins=2, pseudo_count=0
+    )
+    expected = torch.zeros(2, 2, dtype=torch.float64)
+    expected[int(far > 0), 1] = 1
+    assert torch.equal(cells, expected)
+
+
+def test_a_sample_that_is_no_number_leaves_no_divergence():
+    real, fake = torch.randn(2, 40, 2)
+    fake[3, 1] = math.nan
+    assert all(value.isnan() for value in scored(HistogramDivergence(), real, fake).values())
+
+
 def test_histogram_divergence_takes_the_box_of_the_real_samples():
     """All generated samples fall in the first of 50 x 50 cells, which no real one is in."""
     real = torch.rand(4000, 2, dtype=torch.float64)
@@ -139,6 +155,16 @@ def test_wasserstein_of_sets_of_different_size():
 def test_an_order_below_one_is_refused():
     with pytest.raises(ValueError, match=r"p must be at least 1, got 0.5"):
         wasserstein_distance(torch.zeros(2, 1), torch.zeros(2, 1), p=0.5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e200])
+@pytest.mark.parametrize("d", [1, 2])
+def test_one_sample_that_is_nowhere_leaves_no_distance(bad, d):
+    real, fake = torch.randn(2, 40, d, dtype=torch.float64)
+    fake[3, -1] = bad
+    for metric in (Wasserstein(1), Wasserstein(2), SlicedWasserstein()):
+        (score,) = scored(metric, real, fake).values()
+        assert not score < 1e50, metric.scores  # neither 0 nor another good distance
 
 
 def test_sliced_wasserstein_on_the_line_is_the_distance_itself():
@@ -235,6 +261,12 @@ def test_samples_count_for_their_nearest_mode_within_three_sd():
     modes = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     samples = torch.tensor([[0.29, 0.0], [0.31, 0.0], [1.0, 0.29], [1.0, -0.31], [0.9, 0.0]])
     assert nearest_modes(samples, modes, 0.1).tolist() == [0, -1, 1, -1, 1]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_samples_that_are_not_finite_are_near_no_mode(bad):
+    samples = torch.tensor([[0.0, 1.0], [bad, 0.0], [0.0, bad]])
+    assert nearest_modes(samples, torch.eye(2), sd=0.1).tolist() == [1, -1, -1]
 
 
 def test_real_samples_reach_the_ceiling_and_no_more():

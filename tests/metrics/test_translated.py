@@ -1,5 +1,7 @@
 """Scores of translations, against torchmetrics and by hand."""
 
+import math
+
 import pytest
 import torch
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
@@ -52,6 +54,16 @@ def test_a_right_translation_has_no_error():
     assert found["paired_l1"] == 0
     assert found["paired_ssim"] == pytest.approx(1)
     assert found["paired_psnr"] == float("inf")
+
+
+def test_a_translation_that_is_no_number_has_no_score_and_its_sources_have():
+    record = translations()
+    record["fake"] = record["fake"].clone()
+    record["fake"][2, 0, 3, 4] = torch.nan
+    found = scored(PairedError((1, 16, 16)), record)
+    missing = {name for name, value in found.items() if math.isnan(value)}
+    assert missing == {"paired_l1", "paired_psnr", "paired_ssim"}
+    assert set(found) == missing | {"identity_l1", "identity_psnr", "identity_ssim"}
 
 
 def test_points_have_distances_only_and_grey_sources_are_compared_in_each_channel():
