@@ -114,8 +114,10 @@ class FewLabels(StreamData):
         return _Parts(labelled, unlabelled, self.source.training_batches(seed_of(seed, 2), *place))
 
     @override
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
-        return self.source.evaluation_batches(index, rank, ranks)
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
+        return self.source.evaluation_batches(index, rank, ranks, most)
 
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -200,11 +200,15 @@ class ImageData(StreamData):
         return _TrainingBatches(images, chain, *moves, seed, size, rank, ranks)
 
     @override
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
         source, rows = self.held_out[index]
+        rows = rows[:most]
         share, first = share_of(rows, rank, ranks)
         parts = torch.split(share, self.eval_batch_size)
-        return Batches(partial(_read_part, source, parts), len(parts), self.num_workers, first)
+        draw = partial(_read_part, source, parts)
+        return Batches(draw, len(parts), self.num_workers, first, len(rows))
 
     def normalize(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Scales bytes, or levels that were spread, shape (N, C, H, W), to the value range."""

@@ -103,9 +103,12 @@ class MixturePairs(StreamData):
         return draw
 
     @override
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
         generator = generator_for(0, EVALUATION_DATA, index)
         points, labels = self._cloud.sample_with_labels(self.num_eval_samples, generator)
+        points, labels = points[:most], labels[:most]
         whole = {"source": points, "target": self.moved(points), "labels": labels}
         shares = {key: share_of(part, rank, ranks) for key, part in whole.items()}
         parts = {key: torch.split(part, self.eval_batch_size) for key, (part, _) in shares.items()}
@@ -113,4 +116,5 @@ class MixturePairs(StreamData):
             lambda index: {key: part[index] for key, part in parts.items()},
             len(parts["source"]),
             first=shares["source"][1],
+            size=len(points),
         )

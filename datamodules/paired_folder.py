@@ -13,7 +13,7 @@ from typing_extensions import override
 from datamodules.files import ImageFiles, UnreadableImageError, image_paths, shown, sides_of
 from datamodules.reading import FolderReader
 from datamodules.stream import EVALUATION_DATA, generator_for
-from datamodules.translation import Direction, TranslationData
+from datamodules.translation import Direction, TranslationData, evaluation_order
 
 __all__ = ["PairedFolder", "UnpairedFolders"]
 
@@ -149,8 +149,11 @@ class _Folders(TranslationData):
         large = (self.size[0] + self.room, self.size[1] + self.room)
         further = training
         if self.room:
-            a, b = training
-            further = (list(a[: self.num_eval_samples]), list(b[: self.num_eval_samples]))
+            a, b = (
+                [paths[row] for row in evaluation_order(len(paths))[: self.num_eval_samples]]
+                for paths in training
+            )
+            further = (a, b)
         wanted: dict[object, ImageFiles] = {}  # each once: some sets may be the same
         places = []
         for index, both in enumerate((training, held_out[0], further, held_out[1])):

@@ -96,14 +96,19 @@ class UnpairedSources(StreamData):
         return _Both(draws)
 
     @override
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
+        # Cut before they are shared out, so that any number of processes serves the same.
+        sizes = [source.evaluation_batches(index).size for source in self.sources.values()]
+        most = min((size for size in (*sizes, most) if size is not None), default=None)
         batches = {
-            key: source.evaluation_batches(index, rank, ranks)
+            key: source.evaluation_batches(index, rank, ranks, most)
             for key, source in self.sources.items()
         }
         draw = _Both({key: part.draw for key, part in batches.items()})
         length = min(map(len, batches.values()))
-        return Batches(draw, length, self.num_workers, batches["a"].first)
+        return Batches(draw, length, self.num_workers, batches["a"].first, most)
 
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -103,13 +103,16 @@ class StackedMNIST(StreamData):
         return _FreshTriples(self.digits.training, self.size, seed, size, rank)
 
     @override
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
         source, _ = self.digits.held_out[index]
         generator = generator_for(0, EVALUATION_DATA, NUMBER, index % 2)
-        triples = _triples(len(source), self.num_eval_samples, generator)
+        triples = _triples(len(source), self.num_eval_samples, generator)[:most]
         share, first = share_of(triples, rank, ranks)
         parts = torch.split(share, self.eval_batch_size)
-        return Batches(partial(_part, source, self.size, parts), len(parts), first=first)
+        draw = partial(_part, source, self.size, parts)
+        return Batches(draw, len(parts), first=first, size=len(triples))
 
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -47,8 +47,9 @@ AHEAD = 64
 def generator_for(seed: int, stream: int, place: int, *rest: int) -> torch.Generator:
     """Returns a CPU generator seeded from a key, such as (seed, stream, position, rank).
 
-    Keys that differ anywhere give unrelated generators, as long as their parts are below 2**32;
-    zeros after a key of fewer than four parts make no difference.
+    Keys that differ anywhere give unrelated generators, as long as their parts are below 2**32,
+    but for chance: seeds have 32 bits, so of 100,000 keys about one pair has the same. Zeros after
+    a key of fewer than four parts make no difference.
 
     Args:
         seed: of the run; no part of the key may be negative.
@@ -117,13 +118,22 @@ class Batches:
         length: number of batches.
         num_workers: processes that draw ahead; with 0 this one draws when a batch is needed.
         first: place of the first sample in the set, of which another process may serve the rest.
+        size: samples of the set, in all processes together, if it is known.
     """
 
-    def __init__(self, draw: Draw, length: int, num_workers: int = 0, first: int = 0) -> None:
+    def __init__(
+        self,
+        draw: Draw,
+        length: int,
+        num_workers: int = 0,
+        first: int = 0,
+        size: int | None = None,
+    ) -> None:
         self.draw = draw
         self.length = length
         self.num_workers = num_workers
         self.first = first
+        self.size = size
 
     def __len__(self) -> int:
         return self.length
@@ -189,9 +199,10 @@ class Permutations:
 class StreamData(LightningDataModule):
     """Base of the data modules: batches for training, fixed sets for evaluation.
 
-    Three evaluation sets of equal size share no sample: one to validate on, one to test on, and
-    one of further real samples, so that each score can be set beside what real data itself
-    scores. They do not depend on the run's seed: all runs are measured on the same samples.
+    There are three evaluation sets: one to validate on, one to test on, and one of further real
+    samples, so that each score can be set beside what as many samples of real data score. They
+    share no sample, unless a subclass says that validation and test are one. They do not depend
+    on the run's seed: all runs are measured on the same samples.
 
     Attributes:
         data_shape: shape of one sample.
@@ -236,13 +247,17 @@ class StreamData(LightningDataModule):
         """
 
     @abstractmethod
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
         """Returns a process's share of an evaluation set.
 
         Args:
             index: 0 validation, 1 further real samples, 2 test.
             rank: index of the process.
             ranks: number of processes.
+            most: samples of the set that all processes serve together, the first ones; all if it
+                is None.
         """
 
     def epoch_length(self, size: int, ranks: int) -> int:
@@ -340,12 +355,15 @@ class VectorData(StreamData):
         return lambda position: self.training_batch(seed, position, size, rank, ranks)
 
     @override
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
-        samples, first = share_of(self.evaluation_set(index), rank, ranks)
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
+        whole = self.evaluation_set(index)[:most]
+        samples, first = share_of(whole, rank, ranks)
         parts: Sequence[Batch] = torch.split(samples, self.eval_batch_size)
         labels = self.evaluation_labels(index)
         if labels is not None:
-            share, _ = share_of(labels, rank, ranks)
+            share, _ = share_of(labels[:most], rank, ranks)
             size = self.eval_batch_size
             parts = list(zip(torch.split(samples, size), torch.split(share, size), strict=True))
-        return Batches(parts.__getitem__, len(parts), first=first)
+        return Batches(parts.__getitem__, len(parts), first=first, size=len(whole))

@@ -13,6 +13,7 @@ from typing_extensions import override
 from datamodules.images import ImageSource
 from datamodules.pairs import seed_of
 from datamodules.stream import (
+    EVALUATION_DATA,
     TRAINING_DATA,
     Batches,
     Draw,
@@ -22,8 +23,10 @@ from datamodules.stream import (
     share_of,
 )
 
-__all__ = ["Direction", "Kind", "TranslationData"]
+__all__ = ["Direction", "Kind", "TranslationData", "evaluation_order"]
 
+ORDER = 6
+"""Key of the random numbers that evaluation sets are put in order by."""
 T = TypeVar("T")
 Direction = Literal["a_to_b", "b_to_a"]
 """Which side of a pair is given, and which is wanted."""
@@ -161,12 +164,18 @@ class TranslationData(StreamData):
         return _TrainingBatches(self.training, chains, seeds, self.jitter, size, rank, ranks)
 
     @override
-    def evaluation_batches(self, index: int, rank: int = 0, ranks: int = 1) -> Batches:
+    def evaluation_batches(
+        self, index: int, rank: int = 0, ranks: int = 1, most: int | None = None
+    ) -> Batches:
         images = self.held_out[index]
-        number = min(self.num_eval_samples, *map(len, images.values()))
-        share, first = share_of(torch.arange(number), rank, ranks)
-        parts = torch.split(share, self.eval_batch_size)
-        return Batches(partial(_read, images, parts), len(parts), self.num_workers, first)
+        limits = [self.num_eval_samples, *map(len, images.values())]
+        number = min(limits if most is None else [*limits, most])
+        parts, first = {}, 0
+        for key, source in images.items():
+            share, first = share_of(evaluation_order(len(source))[:number], rank, ranks)
+            parts[key] = torch.split(share, self.eval_batch_size)
+        length = max(map(len, parts.values()))
+        return Batches(partial(_read, images, parts), length, self.num_workers, first, number)
 
     def normalize(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Scales bytes, shape (N, C, H, W), to the value range."""
@@ -202,6 +211,14 @@ class TranslationData(StreamData):
         super().load_state_dict(state_dict)
 
 
+def evaluation_order(number: int) -> Tensor:
+    """Returns the order that so many images are evaluated in, always the same, int64, shape (N,).
+
+    Folders may be sorted, so the first images of a set need not be like all of them.
+    """
+    return torch.randperm(number, generator=generator_for(0, EVALUATION_DATA, ORDER))
+
+
 @dataclass(frozen=True)
 class _TrainingBatches:
     """Gives the training batch at a position; nothing in it refers to a trainer or a model.
@@ -230,9 +247,9 @@ class _TrainingBatches:
 
 
 def _read(
-    sources: Mapping[str, ImageSource], parts: tuple[Tensor, ...], index: int
+    sources: Mapping[str, ImageSource], parts: Mapping[str, tuple[Tensor, ...]], index: int
 ) -> dict[str, Tensor]:
-    rows = parts[index]
-    batch = {key: source.read(rows) for key, source in sources.items()}
-    known = [source.labels for source in sources.values() if source.labels is not None]
-    return {**batch, "labels": known[0][rows]} if known and "source" in batch else batch
+    rows = {key: part[index] for key, part in parts.items()}
+    batch = {key: source.read(rows[key]) for key, source in sources.items()}
+    known = [s.labels[rows[key]] for key, s in sources.items() if s.labels is not None]
+    return {**batch, "labels": known[0]} if known and "source" in batch else batch

@@ -208,14 +208,22 @@ class Evaluation(Callback):
     def _score_real_data(
         self, trainer: Trainer, model: AdversarialModule, stage: str
     ) -> dict[str, float]:
-        """Scores further real samples; the metrics' own states have been read by now."""
+        """Scores further real samples, at most as many as there were generated ones.
+
+        The metrics' own states have been read by now.
+        """
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         self._begin(model, stage)
         again = any(not self._keeps_real(metric, stage) for metric in self._all())
         loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
         for batches, real in ((loader if again else (), True), (data.floor_dataloader(), False)):
+            left = self._counted  # scores depend on how many samples they are of
             for batch in batches:
+                if left <= 0:
+                    break
                 part = model.read_evaluation_batch(trainer.strategy.batch_to_device(batch))
+                part = part.rows(slice(0, left))
+                left -= len(part)
                 whole = vars(model.floor_record(part))
                 for name, metrics in self._active.items():
                     record = vars(whole[name]) if name else whole

@@ -203,10 +203,7 @@ class FeatureCoverage(FeatureMetric):
     @override
     def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
         found = judge_for(data)
-        sizes = [len(rows) for _, rows in getattr(data, "held_out", ())]
-        if found is None or min(sizes, default=cls.least) < cls.least:
-            return []
-        return [cls(*found, range_of(data))]
+        return [] if found is None else [cls(*found, range_of(data))]
 
     def __init__(
         self, feature: nn.Module, name: str, value_range: tuple[float, float] = (-1.0, 1.0)
@@ -231,20 +228,13 @@ class FeatureCoverage(FeatureMetric):
 
     @override
     def compute(self) -> dict[str, Tensor]:
-        """Returns the named scores.
-
-        Raises:
-            ValueError: if there are fewer than 6 real or 6 generated images.
-        """
+        """Returns the named scores, none if there are fewer than 6 real or 6 generated images."""
         real, fake = (
             dim_zero_cat(part) if len(part) else torch.empty(0, 1)
             for part in (self.real, self.fake)
         )
         number = min(len(real), len(fake))
         if number < self.least:
-            raise ValueError(
-                f"{type(self).__name__}: needs at least {self.least} real and {self.least} "
-                f"generated images, got {len(real)} and {len(fake)}."
-            )
+            return {}
         values = manifold_scores(real[:number], fake[:number])
         return dict(zip(self.scores, values.values(), strict=True))

@@ -17,7 +17,8 @@ def nearest_modes(samples: Tensor, modes: Tensor, sd: float) -> Tensor:
     """Returns the mode of each sample, or -1 if it is not of high quality; int64, shape (N,).
 
     A sample is of high quality if it lies within 3 standard deviations of its nearest mode; one
-    that is not finite is not. Of samples of the mixture itself, 1 - exp(-9/2) = 98.9 % do in the plane.
+    that is not finite is not. Of samples of the mixture itself, 1 - exp(-9/2) = 98.9 % do in the
+    plane.
 
     Args:
         samples: shape (N, d).

@@ -24,6 +24,7 @@ from lightning_gans.callbacks import (
 )
 from lightning_gans.callbacks.progress import _total_updates
 from lightning_gans.metrics import SlicedWasserstein, fitting_metrics
+from lightning_gans.metrics.base import RecordMetric, SampleMetric, Score
 from lightning_gans.networks import MLPGenerator
 from lightning_gans.optimizers import GANAdam
 
@@ -378,6 +379,42 @@ def test_floors_are_what_further_real_samples_score():
     assert evaluation.floors["sliced_w"] == pytest.approx(float(expected.compute()["sliced_w"]))
     assert evaluation.floors["modes"] == 8
     assert evaluation.floors["w1"] < evaluation.scores["w1"]
+
+
+class Counted(SampleMetric):
+    """Tells how many samples of each kind it was given."""
+
+    about = (Score("real", "number"), Score("fake", "number"))
+
+    def compute(self):
+        real, fake = self.collected()
+        return {"real": torch.tensor(len(real)), "fake": torch.tensor(len(fake))}
+
+
+class CountedAnew(RecordMetric):
+    """The same of a metric that is given the real samples again each time."""
+
+    about = (Score("real_anew", "number"), Score("fake_anew", "number"))
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("numbers", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, samples, *, real):
+        self.numbers[0 if real else 1] += len(samples)
+
+    def compute(self):
+        return dict(zip(self.scores, self.numbers, strict=True))
+
+
+def test_floors_are_of_as_many_samples_as_scores():
+    evaluation = Evaluation([Counted(), CountedAnew()])
+    ring = small_ring(num_eval_samples=500)
+    ring.eval_batch_size = 40
+    limits = {**VALIDATED, "limit_val_batches": 3}
+    fitted(GAN(**SMALL), ring, 1, callbacks=[evaluation], **limits, val_check_interval=1)
+    expected = dict.fromkeys(("real", "fake", "real_anew", "fake_anew"), 120)
+    assert evaluation.scores == evaluation.floors == expected
 
 
 def test_a_users_own_metric_takes_the_place_of_the_usual_ones():

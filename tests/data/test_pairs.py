@@ -194,3 +194,7 @@ def test_evaluation_sets_of_unequal_length_are_cut_to_the_shorter(tmp_path):
     assert both.num_eval_samples == 5
     (batch,) = both.evaluation_batches(0)
     assert [len(part) for part in batch.values()] == [5, 5]
+    shares = [both.evaluation_batches(0, rank, 2) for rank in range(2)]
+    assert [share.first for share in shares] == [0, 3]
+    for key, part in batch.items():
+        assert torch.equal(torch.cat([b[key] for share in shares for b in share]), part)

@@ -146,7 +146,7 @@ def test_one_image_that_is_no_number_leaves_no_score(real):
 
 @pytest.mark.parametrize("metric", [FeatureScores, FeatureCoverage])
 def test_samples_that_are_no_images_are_refused(metric):
-    with pytest.raises(ValueError, match=r"needs images of shape .* got samples of shape \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"needs images of shape .* of shape \(4, 2\)"):
         metric(Halves(), "halves").update(torch.zeros(4, 2), real=True)
 
 

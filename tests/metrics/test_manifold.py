@@ -259,9 +259,7 @@ def test_what_has_no_features_is_refused():
         ValueError, match=r"features of shape \(2, F\) for 2 images, got \(2, 1, 4"
     ):
         FeatureCoverage(nn.Identity(), "x").update(noise(2), real=True)
-    filled(metric, noise(9), noise(5))
-    with pytest.raises(ValueError, match="at least 6 real and 6 generated images, got 9 and 5"):
-        metric.compute()
+    assert filled(metric, noise(9), noise(5)).compute() == {}
 
 
 def digits(number=120, **arguments):
@@ -281,8 +279,6 @@ def test_digits_have_a_judge_and_other_data_has_none():
     assert judge_for(MadeImages()) is judge_for(GaussianRing()) is judge_for(None) is None
     assert "FeatureCoverage" in kinds(fitting_metrics(digits()))
     assert "FeatureCoverage" not in kinds(fitting_metrics(MadeImages()))
-    few = digits(num_eval_samples=5)
-    assert "FeatureCoverage" not in kinds(fitting_metrics(few))
 
 
 def test_names_with_endings_are_known():
