@@ -99,7 +99,8 @@ class Evaluation(Callback):
         data = getattr(trainer, "datamodule", None)
         self._active = {}
         for name in pl_module.comparisons:
-            part = getattr(data, "sources", {}).get(name, data)
+            # What is not named is compared with the targets of pairs, if the data has pairs.
+            part = getattr(data, "sources", {}).get(name or "target", data)
             if self.metrics is None:
                 fitting = fitting_metrics(part, pl_module)
                 metrics: list[Metric] = [m for m in fitting if m.in_training or stage != "fit"]
@@ -108,7 +109,7 @@ class Evaluation(Callback):
             if self.inception_weights is not None:
                 metrics.append(InceptionScores(self.inception_weights, range_of(part)))
             if self.looks_for_copies:
-                metrics.append(TrainingNeighbours.of(part))
+                metrics.append(TrainingNeighbours.of(part if name else data))
             self._active[name] = metrics
         self.floors = {}
         self._known_real = None

@@ -1,14 +1,18 @@
 """Scores of translations, against torchmetrics and by hand."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
+from conftest import quiet_trainer
+from made import make_digits
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from datamodules import MixturePairs, TransformedMNIST
 from datamodules.transforms import TRANSFORMS, undoing
 from lightning_gans import GAN, CoGAN, CycleGAN, Pix2Pix
+from lightning_gans.callbacks import Evaluation
 from lightning_gans.metrics import (
     ClassAgreement,
     CycleError,
@@ -17,7 +21,12 @@ from lightning_gans.metrics import (
     better,
     fitting_metrics,
 )
-from lightning_gans.networks import MLPDiscriminator, MLPTranslator
+from lightning_gans.networks import (
+    DCGANDiscriminator,
+    MLPDiscriminator,
+    MLPTranslator,
+    SmallTranslator,
+)
 
 
 def scored(metric, *records):
@@ -115,6 +124,27 @@ def test_agreement_counts_samples_that_are_read_alike():
 
 def kinds(metrics):
     return {type(metric) for metric in metrics}
+
+
+@pytest.mark.parametrize("transform", ["invert", None])
+def test_targets_of_pairs_are_scored_by_what_is_known_of_them(transform, tmp_path):
+    if transform:
+        make_digits(tmp_path, training=60, test=30)
+        data = TransformedMNIST(
+            transform, data_dir=str(tmp_path), paired=True, batch_size=4, num_eval_samples=20
+        )
+        expected = {"label_fidelity", "class_agreement"}
+        translator = partial(SmallTranslator, width=2, blocks=1)
+        judge = partial(DCGANDiscriminator, width=2)
+    else:
+        data = MixturePairs(paired=True, batch_size=4, num_eval_samples=20)
+        expected = {"modes", "high_quality", "label_fidelity"}
+        translator, judge = MLPTranslator, MLPDiscriminator
+    evaluation = Evaluation()
+    trainer = quiet_trainer(1, callbacks=[evaluation], limit_val_batches=1.0)
+    model = Pix2Pix(data_shapes=data.data_shapes, generator=translator, discriminator=judge)
+    trainer.validate(model, data, verbose=False)
+    assert evaluation.scores.keys() >= {"paired_l1", "identity_l1", *expected}
 
 
 def test_each_metric_says_which_models_and_data_it_fits():
