@@ -9,6 +9,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from typing_extensions import override
 
 from lightning_gans.callbacks.evaluation import Evaluation
@@ -192,8 +193,10 @@ class Checkpoint(ModelCheckpoint):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if skip_saving(self, trainer):
+        fits = trainer.state.fn == TrainerFn.FITTING and not trainer.fast_dev_run  # type: ignore[attr-defined]
+        if not fits or trainer.sanity_checking:
             return
+        # The last validation may follow on a checkpoint of the same update, which lacks its score.
         if self.monitor is not None and self._improves(trainer):
             self._save(trainer, "best")
         self._save(trainer, "last")
@@ -249,10 +252,18 @@ class Checkpoint(ModelCheckpoint):
     def state_dict(self) -> dict[str, Any]:
         """Returns the best score and its update: no paths, so that folders may move."""
         score = None if self.best_model_score is None else float(self.best_model_score)
-        return {"best_score": score, "best_update": self.best_update}
+        return {
+            "monitor": self.monitor,
+            "mode": self.mode,
+            "best_score": score,
+            "best_update": self.best_update,
+        }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        known = (state_dict.get("monitor"), state_dict.get("mode"))
+        if known != (self.monitor, self.mode):
+            return  # the best by another score need not be the best by this one
         if state_dict["best_score"] is not None and (self._folder / "best.ckpt").exists():
             self.best_model_score = torch.tensor(state_dict["best_score"])
             self.best_update = state_dict["best_update"]

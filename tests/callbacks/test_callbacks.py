@@ -528,6 +528,46 @@ def test_the_best_state_is_kept_beside_the_last(mode, values, best, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["best.ckpt", "last.ckpt"]
 
 
+@pytest.mark.parametrize("cadence", [2, 3, 6])
+def test_the_last_validation_counts_whenever_the_last_checkpoint_was_written(cadence, tmp_path):
+    saver = Checkpoint("val/score", every_n_updates=cadence, dirpath=str(tmp_path))
+    fitted(
+        GAN(**SMALL),
+        max_steps=6,
+        enable_checkpointing=True,
+        callbacks=[Evaluation([Mean()]), Scores([3.0, 1.0]), saver],
+        **VALIDATED,
+        val_check_interval=4,
+    )
+    for name in ("best", "last"):
+        saved = torch.load(tmp_path / f"{name}.ckpt", weights_only=True)
+        assert saved["global_step"] == 6
+        state = saved["callbacks"]["Checkpoint"]
+        assert (state["best_score"], state["best_update"]) == (1.0, 6)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "best"),
+    [("val/score", "min", 2), ("val/fake_mean", "min", 6), ("val/score", "max", 6)],
+)
+def test_another_score_has_another_best_state(monitor, mode, best, tmp_path):
+    def run(steps, monitor, mode, values, path=None):
+        saver = Checkpoint(monitor, mode, every_n_updates=100, dirpath=str(tmp_path))
+        trainer = quiet_trainer(
+            steps,
+            enable_checkpointing=True,
+            callbacks=[Evaluation([Mean()]), Scores(values), saver],
+            **VALIDATED,
+            val_check_interval=2,
+        )
+        trainer.fit(GAN(**SMALL), small_ring(), ckpt_path=path)
+        return saver
+
+    run(4, "val/score", "min", [-1e3, 0.0])
+    saver = run(6, monitor, mode, [-2.0], str(tmp_path / "last.ckpt"))
+    assert saver.best_update == best == saved_at(tmp_path / "best.ckpt")
+
+
 def test_checkpoints_come_at_their_cadence_after_validation_and_at_the_end(tmp_path):
     events = []
 
