@@ -5,6 +5,7 @@ saved to resume a run exactly, and every process draws its own share.
 """
 
 import os
+import signal
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -154,13 +155,28 @@ class _Drawn(Dataset[Batch | ValueError]):
             return error  # raised by a worker it would bring a traceback along in its message
 
 
+def _leave_signals(worker: int) -> None:
+    """Leaves signals that end a run to the main process, which makes a checkpoint first.
+
+    Clusters and terminals send them to all processes, and a worker that was killed would break
+    the round that is being finished. Workers end with the loader, or if the main process is gone.
+    """
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 def _drawn(draw: Draw, positions: range, num_workers: int) -> Iterator[Batch]:
     if num_workers == 0:
         yield from map(draw, positions)
         return
     # Each worker draws whole batches, and their order is that of the positions.
     for batch in DataLoader(
-        _Drawn(draw), batch_size=None, sampler=positions, num_workers=num_workers
+        _Drawn(draw),
+        batch_size=None,
+        sampler=positions,
+        num_workers=num_workers,
+        worker_init_fn=_leave_signals,
     ):
         if isinstance(batch, ValueError):
             raise batch

@@ -1,7 +1,9 @@
 """Folders of images of every kind, whole and broken."""
 
+import multiprocessing
 import os
 import pickle
+import signal
 from itertools import chain
 from pathlib import Path
 
@@ -132,6 +134,22 @@ def test_kept_and_decoded_images_make_the_same_batches(num_workers, capsys):
     for one, two in zip(kept.val_dataloader(), decoded.val_dataloader(), strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_to_all_processes_leaves_the_workers_to_finish_the_round(number):
+    fill("images")
+    expected = [*opened().train_dataloader()]
+    batches = iter(opened(cache=False, num_workers=2).train_dataloader())
+    found = [next(batches)]
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for worker in workers:
+        os.kill(worker.pid, number)
+    found += batches
+    assert len(found) == len(expected)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert not any(worker.is_alive() for worker in workers)
 
 
 def test_workers_that_draw_ahead_do_not_move_the_position():
