@@ -3,19 +3,23 @@
 Each function raises a ValueError that names the argument, what it is and what it should be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from torch import nn
 
 from lightning_gans.core.priors import Prior
+from lightning_gans.losses import AdversarialLoss
 from lightning_gans.networks.conditioning import ClassShares, JoinLabels
+from lightning_gans.regularizers import Regularizer
 
 __all__ = [
     "build",
     "build_part",
+    "check_energies",
     "check_makes",
     "check_makes_two",
+    "check_moves",
     "check_sources",
     "check_updates",
     "check_weights",
@@ -44,6 +48,51 @@ def build_part(name: str, source: Callable[[], Part], kind: Any) -> Part:
     if not isinstance(part, kind):
         raise ValueError(f"{name} must be a {kind.__name__} or make one, got {part!r}.")
     return cast("Part", part)
+
+
+def check_moves(regularizers: Sequence[Regularizer]) -> None:
+    """Refuses regularizers of a generator that would not move it.
+
+    Args:
+        regularizers: of the generator.
+
+    Raises:
+        ValueError: if one of them differentiates at samples without a graph, or reads real samples
+            only.
+    """
+    for regularizer in regularizers:
+        if regularizer.reads_gradient or not regularizer.moves_samples:
+            raise ValueError(
+                f"regularizers_g: {type(regularizer).__name__} has no gradient by the generated "
+                "samples, so it would not move the generator. Use it in regularizers, or here one "
+                "such as FeatureMatching or Orthogonal."
+            )
+
+
+def check_energies(loss: AdversarialLoss, reads_energies: bool, model: object) -> None:
+    """Refuses a loss of energies where there are none, and others where there are.
+
+    Args:
+        loss: the loss.
+        reads_energies: whether the outputs of the model's discriminator are energies.
+        model: the model.
+
+    Raises:
+        ValueError: if they do not fit.
+    """
+    if loss.reads_energies == reads_energies:
+        return
+    name = type(loss).__name__
+    if reads_energies:
+        raise ValueError(
+            f"loss: the discriminator of {type(model).__name__} gives energies, which are low for "
+            f"real samples, but {name} wants high outputs for them. Use EnergyMargin or "
+            "BoundaryEquilibrium."
+        )
+    raise ValueError(
+        f"loss: {name} reads energies, which are low for real samples, but the discriminator of "
+        f"{type(model).__name__} gives none. Use EBGAN or BEGAN, or another loss."
+    )
 
 
 def build(

@@ -106,7 +106,8 @@ class CheckpointedModule(LightningModule):
     Attributes:
         seed: of the run, known once a trainer has set the model up.
         new_seed: whether training may continue from a checkpoint of another seed.
-        images_seen: real samples that the discriminator was shown, over all processes.
+        images_seen: real samples that the discriminator was shown, over all processes; those of
+            the player with the most updates if none is called discriminator.
         updates_made: generator updates, counted by the trainer that made the last of them.
         skipped_steps: steps of optimizers that fp16 left out because a gradient overflowed.
         missing: names of the networks that the file lacks that the model was loaded from, as an

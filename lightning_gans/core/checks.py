@@ -16,7 +16,7 @@ from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from lightning_gans.augment import AdaptiveAugmentation
+from lightning_gans.augment import AdaptiveAugmentation, Augmentation
 from lightning_gans.core.building import check_updates
 from lightning_gans.core.lightning_compat import shares_statistics
 from lightning_gans.core.players import Player
@@ -251,6 +251,26 @@ def check_adapts(
             f"augment: {type(augment).__name__} follows the outputs of real samples, which this "
             f"{player.name}'s loss does not tell. Use adversarial_d in it, and give the player "
             "views."
+        )
+
+
+def check_followed(augment: nn.Module | None, players: Sequence[Player]) -> None:
+    """Refuses an augmentation with a state that no player's updates would change.
+
+    Args:
+        augment: the augmentation, if there is one.
+        players: of the game.
+    """
+    names = [player.name for player in players]
+    changes = isinstance(augment, Augmentation) and (
+        type(augment).after_turn is not Augmentation.after_turn
+        or type(augment).mixed is not Augmentation.mixed
+    )
+    if changes and "discriminator" not in names:
+        raise ValueError(
+            f"augment: {type(augment).__name__} follows the player called discriminator, but the "
+            f"players are {', '.join(names)}. Give that name to the player whose discriminator it "
+            "is to follow."
         )
 
 

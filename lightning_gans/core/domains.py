@@ -4,7 +4,8 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
+from math import lcm
 from typing import Any, ClassVar, cast
 
 import torch
@@ -13,13 +14,21 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.augment import Augmentation
-from lightning_gans.core.batch_checks import check_sides
-from lightning_gans.core.building import build_part, check_makes, check_updates, check_weights
+from lightning_gans.core.batch_checks import check_packs, check_sides
+from lightning_gans.core.building import (
+    build_part,
+    check_energies,
+    check_makes,
+    check_moves,
+    check_updates,
+    check_weights,
+)
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.network_checks import check_augment, check_discriminator
 from lightning_gans.core.outputs import Outputs, view_of
 from lightning_gans.core.players import Domains, Pair, Player, Record
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
+from lightning_gans.networks.inspect import group_size_of
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import Regularizer, View
 
@@ -115,6 +124,8 @@ class TwoDomainModule(AdversarialModule):
         one, other = (tuple(shape or ()) for shape in given)
         self.shapes = one, other
         first = build_part("loss", loss, AdversarialLoss)
+        check_energies(first, False, self)
+        check_moves(regularizers_g)
         self.losses = nn.ModuleList([first, *(copy.deepcopy(first) for _ in self.judged[1:])])
         self.regularizers = nn.ModuleList(regularizers)
         self.regularizers_g = nn.ModuleList(regularizers_g)
@@ -250,6 +261,16 @@ class TwoDomainModule(AdversarialModule):
     @override
     def check(self, batch: Any) -> None:
         check_sides(batch, self.shapes)
+        if self.training and not self.has_trained:
+            check_packs(len(batch) // self.batches_per_round, 1, self._group_size)
+
+    @cached_property
+    def _group_size(self) -> int:
+        return lcm(*map(group_size_of, self.discriminators))
+
+    @override
+    def usable(self, number: int) -> int:
+        return number - number % self._group_size if number > self._group_size else number
 
 
 def _key(name: str, view: View) -> str:

@@ -22,7 +22,9 @@ from lightning_gans.core.batch_checks import (
 from lightning_gans.core.building import (
     build,
     build_part,
+    check_energies,
     check_makes,
+    check_moves,
     check_sources,
     check_updates,
 )
@@ -96,6 +98,7 @@ class GAN(LatentModule):
 
     Attributes:
         label_conditioning: whether the discriminator of a model with classes reads the labels.
+        gives_energies: whether the discriminator's outputs are energies, low for real samples.
         pack_size: m, samples that the discriminator judges at a time: it reads them as one of
             m times the channels or entries. A subclass sets it.
 
@@ -106,6 +109,7 @@ class GAN(LatentModule):
 
     loss: AdversarialLoss
     label_conditioning: ClassVar[bool] = True
+    gives_energies: ClassVar[bool] = False
     pack_size: int = 1
 
     def __init__(
@@ -141,6 +145,8 @@ class GAN(LatentModule):
         self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
         self.num_classes = num_classes
         self.loss = build_part("loss", loss, AdversarialLoss)
+        check_energies(self.loss, self.gives_energies, self)
+        check_moves(regularizers_g)
         self._sizes = {"logit": self.loss.num_outputs, **self.heads()}
         classes = {} if num_classes is None else {"num_classes": num_classes}
         self.generator = build("generator", generator, self.prior.dim, self.data_shape, **classes)

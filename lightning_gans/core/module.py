@@ -270,6 +270,7 @@ class AdversarialModule(TermsModule):
                 checks.check_terms(player, terms, noted, names)
                 checks.check_adapts(self.augment, player, self._round.judged, self._losses)
         checks.check_losses(self._losses)
+        checks.check_followed(self.augment, self.players)
         self._following = {
             player.name: turns.following(player, self._losses, self.augment)
             for player in self.players
@@ -319,7 +320,8 @@ class AdversarialModule(TermsModule):
         for config in trainer.lr_scheduler_configs:
             config.scheduler.step()
         self.images_per_update = size * trainer.world_size
-        self.images_seen += slices * self.images_per_update
+        judged = [player.updates for player in self.players if player.name == "discriminator"]
+        self.images_seen += (judged[0] if judged else slices) * self.images_per_update
         self.updates_made = update
         self.has_trained = True
         if self._round.logs:

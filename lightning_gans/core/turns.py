@@ -128,14 +128,21 @@ def valued(view: View, loss: AdversarialLoss) -> View:
     """
     if type(loss).critic is AdversarialLoss.critic:
         return view
-    read = view.discriminate
+    read, known_real, known_fake = view.discriminate, view.real_logits, view.fake_logits
 
     def value(x: Tensor) -> Tensor:
-        real = read(view.real) if view.real_logits is None else view.real_logits
-        fake = read(view.fake) if view.fake_logits is None else view.fake_logits
+        real = read(view.real) if known_real is None else known_real
+        fake = read(view.fake) if known_fake is None else known_fake
         return loss.critic(read(x), real, fake)
 
-    return replace(view, discriminate=value)
+    if known_real is None or known_fake is None:
+        return replace(view, discriminate=value, real_logits=None, fake_logits=None)
+    return replace(
+        view,
+        discriminate=value,
+        real_logits=loss.critic(known_real, known_real, known_fake),
+        fake_logits=loss.critic(known_fake, known_real, known_fake),
+    )
 
 
 def regularize(

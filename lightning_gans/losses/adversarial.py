@@ -1,5 +1,6 @@
 """Adversarial losses of logits as objects that any structure of networks takes."""
 
+from math import log
 from typing import Literal
 
 import torch
@@ -81,7 +82,8 @@ class NonSaturating(AdversarialLoss):
 
     @override
     def verdict(self, outputs: Tensor) -> Tensor:
-        return outputs.sign()
+        # Where both densities are equal, the best discriminator says real_target / 2.
+        return (outputs - log(self.real_target / (2 - self.real_target))).sign()
 
 
 class Minimax(AdversarialLoss):

@@ -22,11 +22,13 @@ class AdversarialLoss(nn.Module, ABC):
 
     Attributes:
         needs_real: whether the generator's loss reads the outputs of real samples too.
+        reads_energies: whether its outputs are energies, low for real samples, and not logits.
         num_outputs: d, the numbers that the loss reads for each sample. A loss with d > 1 is given
             outputs of shape (N, d).
     """
 
     needs_real: ClassVar[bool] = False
+    reads_energies: ClassVar[bool] = False
     num_outputs: int = 1
 
     @abstractmethod

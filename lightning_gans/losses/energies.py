@@ -71,7 +71,8 @@ def pulling_away(codes: Tensor) -> Tensor:
         ValueError: if there is one sample.
     """
     directions = normalize(codes.reshape(len(codes), -1), dim=1)
-    return mean_of_pairs((directions @ directions.T).square())
+    with torch.autocast(directions.device.type, enabled=False):
+        return mean_of_pairs((directions @ directions.T).square())
 
 
 class EnergyMargin(AdversarialLoss):
@@ -89,6 +90,8 @@ class EnergyMargin(AdversarialLoss):
     Raises:
         ValueError: if the margin is out of range.
     """
+
+    reads_energies = True
 
     def __init__(self, margin: float = 1.0) -> None:
         super().__init__()
@@ -146,6 +149,7 @@ class BoundaryEquilibrium(AdversarialLoss):
         ValueError: if an argument is out of range.
     """
 
+    reads_energies = True
     k: Tensor
     real: Tensor
 

@@ -66,13 +66,19 @@ class StyledGenerator(nn.Module, ABC):
             styles: shape (N, L, W).
         """
 
-    def styles(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the styles of latents for all layers, shape (N, L, W); see `map`."""
+    def styles(self, latent: Tensor, labels: Tensor | None = None, follow: bool = True) -> Tensor:
+        """Returns the styles of latents for all layers, shape (N, L, W).
+
+        Args:
+            latent: see `map`.
+            labels: see `map`.
+            follow: whether the average style follows these in training mode.
+        """
         style = self.map(latent, labels).to(self.average.dtype)
-        if self.training:
+        if self.training and follow:
             with torch.no_grad():
                 self.average.lerp_(style.mean(0), 1 - KEPT)
-        elif self.psi != 1:
+        elif not self.training and self.psi != 1:
             style = self.average.lerp(style, self.psi)
         return style[:, None].expand(-1, self.num_styles, -1)
 

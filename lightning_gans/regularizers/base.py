@@ -95,6 +95,8 @@ class Regularizer(nn.Module, ABC):
         reads_gradient: whether it differentiates the output of each sample by that sample, which
             a discriminator with batch statistics makes impossible.
         reads_features: whether it reads what the discriminator's last layer reads.
+        moves_samples: whether its gradient reaches the generated samples, so that the generator
+            can take it too.
         weight: a scalar that schedules may change in place. It is in double precision and on the
             CPU wherever the model is: there it is exact, and combines with tensors of any device.
 
@@ -105,6 +107,7 @@ class Regularizer(nn.Module, ABC):
     name: str
     reads_gradient: ClassVar[bool] = True
     reads_features: ClassVar[bool] = False
+    moves_samples: ClassVar[bool] = True
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
@@ -157,7 +160,10 @@ RegularizerSource = Callable[[], Regularizer]
 
 
 class WeightRegularizer(Regularizer):
-    """Base of the regularizers that read the weights of their player's networks."""
+    """Base of the regularizers that read the weights of their player's networks.
+
+    They are computed without autocast, in the precision of the weights.
+    """
 
     reads_gradient = False
 
@@ -169,4 +175,6 @@ class WeightRegularizer(Regularizer):
     @override
     def forward(self, networks: Sequence[nn.Module]) -> Tensor:  # type: ignore[override]
         """Returns the weighted penalty, a scalar; ``every`` is left to the caller."""
-        return self.weighted(self.penalize(networks))
+        device = next((p.device.type for network in networks for p in network.parameters()), "cpu")
+        with torch.autocast(device, enabled=False):
+            return self.weighted(self.penalize(networks))

@@ -23,11 +23,13 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
 
     The outputs are summed before they are differentiated. With a critic that treats samples
     independently (no batch statistics) row i of the result is the gradient of critic(x_i) alone.
+    It is in single precision or better: squares of it in half precision overflow or vanish.
 
     Args:
         critic: maps (N, ...) to outputs, shape (N,).
         x: points at which to differentiate, shape (N, ...).
     """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
     if torch.compiler.is_compiling():  # which cannot differentiate autograd.grad once more
         return torch.func.grad(lambda points: critic(points).sum())(x.detach())
     with torch.enable_grad():

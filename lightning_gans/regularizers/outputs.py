@@ -136,6 +136,7 @@ class Consistency(Regularizer):
 
     name = "consistency"
     reads_gradient = False
+    moves_samples = False
 
     def __init__(
         self, weight: float = 10.0, augment: nn.Module | None = None, every: int = 1
@@ -171,6 +172,7 @@ class BalancedConsistency(Consistency):
     """
 
     name = "balanced_consistency"
+    moves_samples = True
 
     @override
     def penalize(self, view: View) -> Tensor:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import Any
 
+import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -25,6 +26,8 @@ class AutoencodingGAN(GAN):
     Raises:
         ValueError: if a regularizer reads features, which an autoencoder does not have.
     """
+
+    gives_energies = True
 
     def __init__(
         self,
@@ -60,5 +63,6 @@ class AutoencodingGAN(GAN):
                 f"discriminator: it reconstructs samples of shape {tuple(x.shape[1:])} with shape "
                 f"{tuple(rebuilt.shape[1:])}. Use an autoencoder, which keeps the shape."
             )
-        energy = self.error(rebuilt.to(x.dtype) - x).flatten(1).mean(1)
-        return Outputs(logit=energy, **({"code": code[0]} if code else {}))
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        energy = self.error(rebuilt.to(dtype) - x.to(dtype)).flatten(1).mean(1)
+        return Outputs(logit=energy, **({"code": code[0].to(dtype)} if code else {}))

@@ -41,9 +41,11 @@ class Classified(Samples):
 
     Attributes:
         told: classes of the real samples, int64, shape (N,).
+        asked: what codes the generated samples were asked to have, if the latents have any.
     """
 
     told: Tensor
+    asked: tuple[Tensor, ...] = ()
 
 
 class SGAN(GAN):

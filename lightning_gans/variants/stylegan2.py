@@ -106,7 +106,7 @@ class StyleGAN2(GAN):
         if self.mixing == 0:
             return styles
         number, layers = len(latent), self.generator.num_styles
-        others = self.generator.styles(self.sample_latent(number), labels)
+        others = self.generator.styles(self.sample_latent(number), labels, follow=False)
         first = torch.randint(1, layers, (number,), device=self.device)
         mixes = torch.rand(number, device=self.device) < self.mixing
         first = torch.where(mixes, first, layers)

@@ -13,6 +13,9 @@ from lightning_gans.losses import AdversarialLoss
 
 __all__ = ["TopKGAN"]
 
+HIGH = 1e4
+"""An output that a loss takes for a real sample's, if high ones are those of real samples."""
+
 
 class TopKGAN(GAN):
     """Top-k training: the generator's loss leaves out the samples that are judged worst.
@@ -113,8 +116,13 @@ def _check_loss(loss: AdversarialLoss) -> None:
             f"loss: {name} compares the samples of an update, so that TopKGAN cannot leave any of "
             "them out. Use NonSaturating, Hinge, or another loss that is a mean over samples."
         )
-    if losses[0] <= losses[-1]:
+    try:
+        wants_high = bool(loss.verdict(torch.tensor([HIGH])) > 0)
+    except ValueError:  # of a critic, whose outputs have no middle
+        wants_high = bool(losses[0] > losses[-1])
+    if not wants_high:
         raise ValueError(
-            f"loss: the outputs that {name} wants of generated samples are low, but TopKGAN keeps "
-            "the samples with high ones. Use NonSaturating, Hinge, or other targets."
+            f"loss: with {name} the outputs of real samples are lower than those of generated "
+            "ones, but TopKGAN keeps the samples with high outputs. Use NonSaturating, Hinge, or "
+            "other targets."
         )

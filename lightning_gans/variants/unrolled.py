@@ -16,12 +16,15 @@ from lightning_gans.core.gan import GAN
 from lightning_gans.core.players import Player, Samples
 from lightning_gans.core.turns import valued
 from lightning_gans.losses import LossSource, Minimax
+from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import WeightRegularizer
 
 __all__ = ["UnrolledGAN"]
 
 TINY = 1e-30
 """Added to Adam's second moment, whose root has no gradient at 0."""
+CLIP_EPS = 1e-6
+"""Added to the norm of gradients that are clipped, as PyTorch does it."""
 Weights = dict[str, Tensor]
 """Weights of the discriminator, by name."""
 Moments = tuple[Tensor, Tensor, Tensor]
@@ -66,8 +69,8 @@ class UnrolledGAN(GAN):
     Args:
         unrolling: K, the steps that are tried out, at least 1. Time and memory grow with it.
         inner_lr: learning rate of plain gradient steps, above 0. If it is None, they are those of
-            the discriminator's own optimizer, which must be an Adam, with its averages so far and
-            without weight decay.
+            the discriminator's own optimizer, which must be a plain Adam, with its averages so far
+            and without weight decay. Gradients are clipped as in its own steps.
         loss: see `GAN`.
         **kwargs: as for `GAN`.
 
@@ -118,11 +121,8 @@ class UnrolledGAN(GAN):
     @override
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         optimizers, schedulers = super().configure_optimizers()
-        if self.inner_lr is None and not isinstance(optimizers[0], Adam):
-            raise ValueError(
-                f"inner_lr: optimizer_d makes a {type(optimizers[0]).__name__}, but without "
-                "inner_lr the steps are those of an Adam. Use inner_lr 0.1, or an Adam."
-            )
+        if self.inner_lr is None:
+            _check_adam(optimizers[0])
         self._moments = {}
         return optimizers, schedulers
 
@@ -163,11 +163,20 @@ class UnrolledGAN(GAN):
             return self._against(weights, self._whole_loss, samples)
 
         if torch.compiler.is_compiling():  # which cannot differentiate autograd.grad once more
-            return torch.func.grad(loss)(weights)
+            return self._clipped(torch.func.grad(loss)(weights))
         found = torch.autograd.grad(
             loss(weights), [*weights.values()], create_graph=True, materialize_grads=True
         )
-        return dict(zip(weights, found, strict=True))
+        return self._clipped(dict(zip(weights, found, strict=True)))
+
+    def _clipped(self, gradients: Weights) -> Weights:
+        """Returns gradients as long as those that the discriminator's own steps are made of."""
+        if self.gradient_clip_norm is None:
+            return gradients
+        squares = [gradient.square().sum() for gradient in gradients.values()]
+        norm = (torch.stack(squares).sum() + TINY).sqrt()
+        factor = (self.gradient_clip_norm / (norm + CLIP_EPS)).clamp(max=1.0)
+        return {name: factor * gradient for name, gradient in gradients.items()}
 
     def _against(self, weights: Weights, function: Callable[[Samples], Any], seen: Samples) -> Any:
         """Returns a function of samples, where the discriminator has other weights.
@@ -222,3 +231,19 @@ class UnrolledGAN(GAN):
             stepped[name] = weight - lr / (1 - beta1**number) * first / (root + eps)
             moved[name] = first, second, number
         return stepped, moved
+
+
+def _check_adam(optimizer: Optimizer) -> None:
+    """Refuses an optimizer whose steps are not those that are tried out."""
+    name = type(optimizer).__name__
+    if type(optimizer) not in (Adam, GANAdam):
+        raise ValueError(
+            f"inner_lr: optimizer_d makes a {name}, but without inner_lr the steps are those of a "
+            "plain Adam. Use inner_lr 0.1, or GANAdam."
+        )
+    for setting in ("amsgrad", "maximize"):
+        if optimizer.defaults.get(setting):
+            raise ValueError(
+                f"inner_lr: optimizer_d makes a {name} with {setting}, which the steps without "
+                f"inner_lr have not. Use inner_lr 0.1, or leave {setting} out."
+            )

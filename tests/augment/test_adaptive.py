@@ -1,6 +1,8 @@
 """Augmentations that follow how much a discriminator overfits."""
 
+from dataclasses import replace
 from functools import partial
+from math import log
 
 import lightning.pytorch as pl
 import pytest
@@ -127,6 +129,7 @@ def test_what_is_out_of_range_is_refused(make, arguments, message):
     ("loss", "outputs", "expected"),
     [
         (NonSaturating(), [-1.0, 0.0, 2.0], [-1, 0, 1]),
+        (NonSaturating(0.9), [log(0.9 / 1.1) + gap for gap in (-0.1, 0.1)], [-1, 1]),
         (Hinge(), [-0.2, 0.0, 0.2], [-1, 0, 1]),
         (LeastSquares(), [0.4, 0.5, 0.6], [-1, 0, 1]),
         (LeastSquares(-1.0, 1.0, 0.0), [0.4, 0.0, -0.6], [-1, 0, 1]),
@@ -305,6 +308,16 @@ def test_a_game_that_judges_no_real_samples_is_refused():
 
     with pytest.raises(ValueError, match="APA follows the outputs of real samples, which this"):
         fitted(Blind(data_shape=(2,), augment=APA()))
+
+
+def test_it_needs_a_player_that_it_can_follow():
+    class Renamed(GAN):
+        def configure_players(self):
+            discriminator, generator = super().configure_players()
+            return [replace(discriminator, name="critic"), generator]
+
+    with pytest.raises(ValueError, match="follows the player called discriminator, but the"):
+        fitted(Renamed(data_shape=(2,), augment=APA()))
 
 
 @pytest.mark.slow

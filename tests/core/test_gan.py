@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import SMALL, Rows, fitted, quiet_trainer, same, small_ring, snapshot
 from lightning.pytorch.plugins import MixedPrecision
+from reference.games import GAMES
 from torch import nn
 from torch.optim import SGD
 from torch.testing import assert_close
@@ -591,6 +592,29 @@ def test_losses_are_in_single_precision_under_bf16(kind):
     model.discriminator_loss = look
     fitted(model, precision="bf16-mixed", max_steps=1)
     assert set(seen) == {(torch.bfloat16, torch.float32)}
+
+
+IN_HALF = {"GAN", "R3GAN", "EBGAN", "BEGAN", "VAEGAN", "StyleGAN2", "a lazy FeatureMatching"}
+"""Games of which the quick tests look at the precision of each term."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in IN_HALF else pytest.param(name, marks=pytest.mark.slow) for name in GAMES],
+)
+def test_every_term_is_in_single_precision_under_bf16(name, monkeypatch):
+    found = []
+
+    def look(player, terms, noted, names):
+        found.extend((player.name, *item) for item in {**terms, **noted}.items())
+
+    monkeypatch.setattr("lightning_gans.core.checks.check_terms", look)
+    model = GAMES[name].model(1)
+    model.float()
+    fitted(model, GAMES[name].data(), max_steps=1, precision="bf16-mixed")
+    assert found
+    half = [(player, key) for player, key, term in found if term.dtype == torch.bfloat16]
+    assert half == []
 
 
 @pytest.mark.parametrize("precision", ["bf16-true", "16-true"])

@@ -73,14 +73,11 @@ def with_styles(nets, game, n_critic, mixing=0.6):
     """Some points have the first one or two of their three styles from one latent only."""
     generator = nets["generator"]
 
-    def style(latent):
-        found = generator.map(latent)
-        with torch.no_grad():
-            generator.average.copy_(0.995 * generator.average + 0.005 * found.mean(0))
-        return found
-
     def styles_of(latent):
-        one, other = style(latent), style(noise(len(latent)))
+        one = generator.map(latent)
+        with torch.no_grad():
+            generator.average.copy_(0.995 * generator.average + 0.005 * one.mean(0))
+        other = generator.map(noise(len(latent)))
         first = torch.randint(1, 3, (len(latent),))
         mixes = torch.rand(len(latent), dtype=torch.float64) < mixing
         rows = []

@@ -1,14 +1,18 @@
 """Regularizers that differentiate nothing: of outputs and of weights."""
 
+from functools import partial
+
 import pytest
 import torch
-from conftest import MadeImages, fitted, small_ring
+from conftest import MadeImages, Rows, fitted, small_ring
 from torch import nn
 from torch.testing import assert_close
 
 from lightning_gans import DCGAN, GAN
 from lightning_gans.augment import InstanceNoise
+from lightning_gans.core.players import Batch
 from lightning_gans.core.priors import NormalPrior
+from lightning_gans.losses import MMD, Cramer, NonSaturating
 from lightning_gans.networks import (
     DCGANCritic,
     GlobalPoolDiscriminator,
@@ -230,6 +234,25 @@ def test_consistency_reads_the_outputs_of_the_loss():
 
     BalancedConsistency(1.0, Fixed())(View(critic, REAL, FAKE, real_logits=REAL, fake_logits=FAKE))
     assert passes == [3, 3]
+
+
+@pytest.mark.parametrize("loss", [NonSaturating, partial(MMD, num_outputs=16), Cramer])
+@pytest.mark.parametrize("kind", [Consistency, BalancedConsistency])
+def test_samples_that_stay_as_they_are_cost_nothing_with_any_loss(kind, loss):
+    model = GAN(data_shape=(2,), loss=loss, regularizers=[kind(1.0, nn.Identity())])
+    player, _ = model.configure_players()
+    samples = model.draw(Batch(torch.randn(16, 2)))
+    terms, *_ = model.evaluate_terms(player, samples, (True,))
+    assert_close(terms[kind.name], torch.zeros(()), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("loss", [partial(MMD, num_outputs=4), partial(Cramer, num_outputs=4)])
+def test_lecam_follows_one_value_of_each_sample_with_any_loss(loss):
+    lecam, rows = LeCam(0.0, decay=0.0), Rows()
+    model = GAN(data_shape=(2,), loss=loss, regularizers=[lecam])
+    fitted(model, small_ring(), max_steps=1, log_every_n_steps=1, logger=rows)
+    ((_, row),) = rows.rows
+    assert_close(lecam.averages.tolist(), [row["train/d_real"], row["train/d_fake"]])
 
 
 def test_consistency_of_points_needs_an_augmentation_that_reads_them():

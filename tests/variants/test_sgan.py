@@ -22,7 +22,7 @@ from lightning_gans import SGAN, load, losses
 from lightning_gans.augment import InstanceNoise
 from lightning_gans.callbacks import Checkpoint, Evaluation, GeneratorEMA
 from lightning_gans.core.players import Batch, PartlyLabelled, Samples
-from lightning_gans.core.priors import NormalPrior
+from lightning_gans.core.priors import CodePrior, NormalPrior
 from lightning_gans.metrics import ClassifierAccuracy, fitting_metrics
 from lightning_gans.networks import (
     GaussianNoise,
@@ -244,6 +244,20 @@ def test_the_average_of_the_classifier_is_scored_without_noise():
     assert scores.scores["accuracy"] == pytest.approx((told == record.labels).double().mean())
     assert "accuracy" not in scores.floors
     assert scores.floors
+
+
+def test_latents_with_codes_are_scored_too():
+    scores = Evaluation()
+    prior = CodePrior(NormalPrior(2), [3])
+    model = SGAN(
+        data_shape=(1, 8, 8),
+        num_classes=10,
+        prior=prior,
+        generator=partial(MLPGenerator, hidden=[4]),
+        discriminator=partial(MLPDiscriminator, hidden=[4]),
+    )
+    quiet_trainer(2, callbacks=[scores], limit_val_batches=1.0).fit(model, images())
+    assert {"accuracy", "sliced_w"} <= scores.scores.keys()
 
 
 def test_a_saved_and_an_exported_classifier_tell_the_same(tmp_path):

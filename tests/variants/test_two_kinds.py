@@ -10,7 +10,7 @@ from torch.nn.functional import l1_loss
 from torch.utils.data import DataLoader
 
 from datamodules import GaussianRing, MixturePairs, SwissRoll, UnpairedSources
-from lightning_gans import CoGAN, CycleGAN, Domains, Pair, Pix2Pix, load
+from lightning_gans import BEGAN, GAN, CoGAN, CycleGAN, Domains, Pair, Pix2Pix, load
 from lightning_gans.augment import FlipAndShift
 from lightning_gans.callbacks import Checkpoint
 from lightning_gans.core.domains import DomainSamples
@@ -18,13 +18,21 @@ from lightning_gans.core.history import History
 from lightning_gans.core.players import Translated, Translates
 from lightning_gans.core.showing import Grid, Moved
 from lightning_gans.core.translating import rows_of
-from lightning_gans.losses import LeastSquares, NonSaturating
+from lightning_gans.losses import (
+    BoundaryEquilibrium,
+    EnergyMargin,
+    LeastSquares,
+    NonSaturating,
+)
 from lightning_gans.networks import (
     LocalTranslator,
+    MinibatchFeatures,
+    MinibatchStdDev,
     MLPDiscriminator,
     MLPTranslator,
     PatchDiscriminator,
 )
+from lightning_gans.regularizers import R1, Consistency, GradientPenalty
 
 close = partial(pytest.approx, rel=0, abs=1e-10)
 REAL, FAKE = ([[1.0], [-0.5], [2.0]], [[0.5], [-1.5], [0.25]])
@@ -314,6 +322,56 @@ def test_batches_of_another_kind_are_refused():
     networks["discriminator"].update({name: nn.Linear(2, 1) for name in "ab"})
     with pytest.raises(ValueError, match=r"CoGAN reads batches of a and b.*gives samples"):
         fitted(CoGAN(data_shape=(2,), **networks), GaussianRing(**SIZES))
+
+
+def test_images_are_counted_that_the_discriminators_have_seen():
+    model = CycleGAN(data_shape=(2,), updates_g=3, **POINTS)
+    seen = []
+    usual = model.discriminator_loss
+    model.discriminator_loss = lambda samples: (seen.append(len(samples)), usual(samples))[1]
+    fitted(model, unpaired(), max_steps=4)
+    rounds = seen[1:]  # the first was a rehearsal
+    assert model.images_seen == sum(rounds) == 4 * 6
+
+
+def test_a_shorter_last_batch_is_cut_to_whole_groups():
+    judge = partial(MinibatchFeatures, network=MLPDiscriminator, layer=MinibatchStdDev)
+    rows = [{"a": row, "b": row} for row in torch.randn(14, 2)]
+
+    def played(batch_size):
+        model = CycleGAN(data_shape=(2,), translator=MLPTranslator, discriminator=judge)
+        fitted(model, DataLoader(rows, batch_size=batch_size), max_steps=4)
+        return model
+
+    assert played(8).images_seen == 2 * (8 + 4)  # of batches of 8 and 6
+    with pytest.raises(ValueError, match="7 samples of an update cannot be split into groups of"):
+        played(7)
+
+
+@pytest.mark.parametrize("model", [GAN, partial(CycleGAN, **POINTS)])
+@pytest.mark.parametrize("regularizer", [R1(1.0), GradientPenalty(1.0), Consistency(1.0)])
+def test_regularizers_that_do_not_move_a_generator_are_refused(model, regularizer):
+    with pytest.raises(ValueError, match=r"regularizers_g: \w+ has no gradient by the generated"):
+        model(data_shape=(2,), regularizers_g=[regularizer])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GAN(data_shape=(2,), loss=EnergyMargin), "EnergyMargin reads energies, which"),
+        (
+            lambda: CycleGAN(data_shape=(2,), loss=BoundaryEquilibrium, **POINTS),
+            "the discriminator of CycleGAN gives none. Use EBGAN or BEGAN",
+        ),
+        (
+            lambda: BEGAN(data_shape=(1, 16, 16), loss=NonSaturating),
+            "discriminator of BEGAN gives energies, .* but NonSaturating wants high outputs",
+        ),
+    ],
+)
+def test_losses_of_energies_and_of_logits_are_not_mixed_up(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from lightning_gans.core.players import Samples
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import Minimax, NonSaturating, Wasserstein
 from lightning_gans.networks import SpectralNorm
-from lightning_gans.optimizers import GANAdam
+from lightning_gans.optimizers import GANAdam, OptimisticAdam
 from lightning_gans.regularizers import R1, View
 
 DOUBLE = torch.float64
@@ -72,6 +72,8 @@ def seen(model, n=8):
     [
         ({"inner_lr": 0.3, "regularizers": [R1(0.5, every=16)]}, partial(torch.optim.SGD, lr=0.3)),
         ({"optimizer_d": partial(GANAdam, lr=1e-2, beta2=0.9)}, None),
+        ({"optimizer_d": partial(GANAdam, lr=1e-2), "gradient_clip_norm": 0.05}, None),
+        ({"inner_lr": 0.3, "gradient_clip_norm": 0.05}, partial(torch.optim.SGD, lr=0.3)),
     ],
 )
 def test_the_steps_are_those_of_the_optimizer(arguments, optimizer):
@@ -99,6 +101,9 @@ def test_the_steps_are_those_of_the_optimizer(arguments, optimizer):
         loss = model.loss.discriminator(real, fake)
         loss = loss + sum(part.penalize(part_view(judge, x)) / 2 for part in model.regularizers)
         loss.backward()
+        if model.gradient_clip_norm is not None:
+            norm = nn.utils.clip_grad_norm_(judge.parameters(), model.gradient_clip_norm)
+            assert norm > 2 * model.gradient_clip_norm
         stepping.step()
     for name, weight in judge.named_parameters():
         assert_close(found[name], weight, rtol=0, atol=1e-12)
@@ -209,7 +214,12 @@ def test_arguments_out_of_range_are_refused(arguments, message):
         ),
         (
             {"optimizer_d": partial(torch.optim.SGD, lr=0.1)},
-            "inner_lr: optimizer_d makes a SGD, but .* Use inner_lr 0.1, or an Adam",
+            "inner_lr: optimizer_d makes a SGD, but .* Use inner_lr 0.1, or GANAdam",
+        ),
+        ({"optimizer_d": OptimisticAdam}, "optimizer_d makes a OptimisticAdam, but without"),
+        (
+            {"optimizer_d": partial(torch.optim.Adam, maximize=True)},
+            "optimizer_d makes a Adam with maximize, which the steps without inner_lr have not",
         ),
     ],
 )
