@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
@@ -78,9 +79,9 @@ class Alarms(Callback):
         # The adversarial terms alone: a reconstruction is summed over an image.
         losses = [_adversarial(row, key) for key in ("d", "g")]
         if min(losses) > 0 and not any(key.startswith("train/wasserstein") for key in row):
-            self._check(trainer, "loss_ratio", max(losses) / min(losses))
+            self._check(trainer, "loss_ratio", max(losses) / min(losses), trainer.global_step)
         norms = [value for name, value in row.items() if name.startswith("train/grad_norm_")]
-        self._check(trainer, "grad_norm", max(norms, default=0.0))
+        self._check(trainer, "grad_norm", max(norms, default=0.0), trainer.global_step)
 
     @override
     def on_validation_batch_end(
@@ -107,14 +108,16 @@ class Alarms(Callback):
         found = {"diversity": min(spreads), **pl_module.health()}
         if slopes:
             found = {"lipschitz": max(slopes), **found}
+        fits = trainer.state.fn == TrainerFn.FITTING
+        update = trainer.global_step if fits else pl_module.updates_made
         for logger in trainer.loggers:
             row = {f"alarms/{name}": value for name, value in found.items()}
-            logger.log_metrics(row, step=trainer.global_step)
+            logger.log_metrics(row, step=update)
         for name, value in found.items():
             if name in self.limits:
-                self._check(trainer, name, value)
+                self._check(trainer, name, value, update)
 
-    def _check(self, trainer: Trainer, name: str, value: float) -> None:
+    def _check(self, trainer: Trainer, name: str, value: float, update: int) -> None:
         limit = self.limits[name]
         if (value >= limit) if name == "diversity" else (value <= limit):
             self._ringing.discard(name)
@@ -123,7 +126,7 @@ class Alarms(Callback):
             return
         self._ringing.add(name)
         side = "below" if name == "diversity" else "above"
-        text = f"{name} is {value:.4g} at update {trainer.global_step:,}, {side} {limit:g}."
+        text = f"{name} is {value:.4g} at update {update:,}, {side} {limit:g}."
         rank_zero_warn(text)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

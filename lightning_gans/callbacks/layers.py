@@ -38,7 +38,7 @@ def distribution(weight: Tensor, grad_norm: float) -> Tensor:
         weight: any shape.
         grad_norm: of its gradient, NaN if it is not known.
     """
-    values = weight.flatten().float()
+    values = weight.detach().flatten().float().cpu()  # a GPU's histogram is not deterministic
     values = values[values.isfinite()]
     largest = float(values.abs().max()) if len(values) else 0.0
     limit = 2.0 ** frexp(largest)[1]

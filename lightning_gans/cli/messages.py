@@ -1,5 +1,6 @@
 """What a command says of a run on the terminal, beside its progress."""
 
+import shlex
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
@@ -97,12 +98,21 @@ def print_summary(trainer: Trainer, folder: Path) -> None:
             say(f"{what}: {folder / name}")
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists() and trainer.max_steps > 0:
-        say(f"to train longer: lightning-gans fit --ckpt_path {last} {_longer(trainer)}")
+        flag = _longer(trainer)
+        if flag is not None:
+            path = shlex.quote(str(last))
+            say(f"to train longer: lightning-gans fit --ckpt_path {path} {flag}")
     print_uploads(trainer)
 
 
-def _longer(trainer: Trainer) -> str:
-    """Returns the flag that doubles what ended a run: its time, or else its updates."""
+def _longer(trainer: Trainer) -> str | None:
+    """Returns the flag that doubles what ended a run: its time, its epochs or its updates.
+
+    There is none for a run whose learning rate has come to the end of its way.
+    """
+    periods = (getattr(c.scheduler, "T_max", None) for c in trainer.lr_scheduler_configs)
+    if any(period is not None and trainer.global_step >= period for period in periods):
+        return None
     for timer in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(timer, Timer) and (left := timer.time_remaining()) is not None and left <= 0:
             seconds = 2 * round(timer.time_elapsed() + left)
@@ -110,6 +120,9 @@ def _longer(trainer: Trainer) -> str:
             hours, minutes = divmod(minutes, 60)
             days, hours = divmod(hours, 24)
             return f"--trainer.max_time {days:02}:{hours:02}:{minutes:02}:{seconds:02}"
+    epochs = trainer.max_epochs
+    if trainer.global_step < trainer.max_steps and epochs and epochs > 0:
+        return f"--trainer.max_epochs {2 * epochs}"
     return f"--trainer.max_steps {2 * trainer.max_steps}"
 
 
@@ -128,4 +141,4 @@ def print_resume_hint(trainer: Trainer, folder: Path, note: str = "") -> None:
         say(note)
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
-        say(f"resume with: lightning-gans fit --ckpt_path {last}")
+        say(f"resume with: lightning-gans fit --ckpt_path {shlex.quote(str(last))}")

@@ -324,7 +324,9 @@ class RunRecord(Callback):
         text = yaml.safe_dump(self.config, sort_keys=False)
         if path.is_file() and path.read_text() != text:
             number = len(list(path.parent.glob("config*.yaml")))
-            path.rename(path.with_name(f"config_{number}.yaml"))
+            # A copy: a folder without config.yaml, as a kill might leave it, would be no run.
+            with replacing(path.with_name(f"config_{number}.yaml")) as file:
+                file.write(path.read_bytes())
         with replacing(path) as file:
             file.write(text.encode())
 

@@ -92,7 +92,8 @@ class Trials:
             InputError: if the run cannot begin.
         """
         kept = self._kept(cell)
-        trial = {"machine": socket.gethostname(), "jobs": jobs, "whole": whole}
+        threads = os.environ.get("OMP_NUM_THREADS")  # which the trial and then the runs will have
+        trial = {"machine": socket.gethostname(), "jobs": jobs, "whole": whole, "threads": threads}
         if kept.get("trial") != trial:
             config = self.config(cell, cells)
             with _named(cell, cells):

@@ -43,7 +43,7 @@ def seconds_of(run: Planned, state: State, cost: Cost) -> float:
     validations = 0
     if updates > 0:
         every = min(every, run.updates)  # as the planner has it
-        validations = run.updates // every - state.updates // every
+        validations = -(-run.updates // every) - state.updates // every  # the last state has one
     return cost.fixed + updates * cost.update + validations * cost.validation
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from conftest import Rows, fitted, small_ring
+from conftest import Rows, fitted, quiet_trainer, small_ring
 from torch import Tensor, nn
 
 from lightning_gans import GAN, WGAN
@@ -116,6 +116,15 @@ def test_a_value_without_a_limit_is_logged_and_not_watched():
     fitted(model, max_steps=1, logger=rows, callbacks=[Alarms()], **validated)
     (row,) = [row for _, row in rows.rows if "alarms/diversity" in row]
     assert row["alarms/temperature"] == 1e9
+
+
+def test_a_scored_checkpoint_is_looked_at_at_its_update():
+    rows = Rows()
+    model = StillGAN(generator=Point(), discriminator=linear([1.0, 0.0]), prior=NormalPrior(2))
+    fitted(model, max_steps=3)
+    trainer = quiet_trainer(3, logger=rows, callbacks=[Alarms()], limit_val_batches=1)
+    trainer.validate(model, small_ring(), verbose=False)
+    assert [step for step, row in rows.rows if "alarms/diversity" in row] == [3]
 
 
 def test_the_share_of_clipped_parameters_counts_all_of_them():

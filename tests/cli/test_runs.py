@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import yaml
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.main import main
 from lightning_gans.cli.runs import RunLogger
+from lightning_gans.files import replacing
 from lightning_gans.finding import RUNS, checkpoint_in, find_checkpoint, run_of
 
 RUN = [
@@ -245,6 +247,7 @@ def test_going_on_from_the_best_state_is_a_new_run():
             "--trainer.max_steps 1000000 --trainer.max_time 00:00:00:01",
             "--trainer.max_time 00:00:00:02",
         ),
+        ("--trainer.max_steps 100000 --trainer.max_epochs 1", "--trainer.max_epochs 2"),
     ],
 )
 def test_the_command_that_a_finished_run_prints_trains_longer(end, longer, capsys):
@@ -256,6 +259,37 @@ def test_the_command_that_a_finished_run_prints_trains_longer(end, longer, capsy
     assert command == f"fit --ckpt_path {run}/checkpoints/last.ckpt {longer}"
     main(command.split())
     assert json.loads((run / "run.json").read_text())["updates"] > before
+
+
+def test_a_run_whose_learning_rate_has_come_to_its_end_is_not_to_be_trained_longer(capsys):
+    cosine = ["--model.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR"]
+    main([*RUN, *cosine, "--model.scheduler.T_max", "4"])
+    assert "to train longer" not in capsys.readouterr().out
+    main([*RUN, *cosine, "--model.scheduler.T_max", "5"])
+    assert "to train longer" in capsys.readouterr().out
+
+
+def test_a_kill_while_a_config_is_replaced_leaves_a_run(monkeypatch):
+    main(RUN)
+    path = Path("runs/run/version_0/config.yaml")
+    before = path.read_text()
+
+    @contextmanager
+    def killed(target):
+        if target.resolve() == path.resolve():
+            raise KeyboardInterrupt
+        with replacing(target) as file:
+            yield file
+
+    resumed = ["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "6"]
+    with monkeypatch.context() as patch:
+        patch.setattr("lightning_gans.cli.runs.replacing", killed)
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            main(resumed)
+    assert path.read_text() == before
+    main(resumed)
+    assert json.loads(path.with_name("run.json").read_text())["updates"] == 6
+    assert yaml.safe_load(path.read_text())["trainer"]["max_steps"] == 6
 
 
 def test_a_failed_run_says_so(monkeypatch):

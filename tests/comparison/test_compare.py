@@ -22,6 +22,7 @@ from lightning_gans.cli.main import main
 from lightning_gans.cli.mistakes import check
 from lightning_gans.cli.trials import Trials
 from lightning_gans.comparison import engines, running
+from lightning_gans.errors import InputError
 
 TINY = (
     *("gan_ring", "--set", "data.num_eval_samples=64", "--set", "data.batch_size=8"),
@@ -87,6 +88,8 @@ def end_of(arguments, code):
         (["gan_ring", "--sweep", "none.yaml"], "sweep: none.yaml cannot be read"),
         (["gan_ring", "--trainer.max_steps", "3"], "compare does not know --trainer.max_steps 3"),
         (["gan_ring", "--only-draw", "x"], "only-draw trains nothing."),
+        (["--only-draw", "x", "--plan-only"], "only-draw trains nothing."),
+        (["--only-draw", "x", "--jobs", "2"], "only-draw trains nothing."),
         (["--only-draw", "runs/none"], "only-draw: There is no run folder at runs/none."),
     ],
 )
@@ -240,6 +243,19 @@ def test_time_is_up(quick, capsys):
     assert [run.status for run in quick.drawn[0].runs] == ["stopped"]
     main(["compare", *longer])
     assert [run.status for run in quick.drawn[1].runs] == ["finished"] * 2
+
+
+@pytest.mark.usefixtures("untried")
+def test_time_that_is_up_before_a_run_has_scores_is_said(monkeypatch, quick, capsys):
+    from lightning_gans.comparison import page
+
+    def draw(runs, *arguments, **more):
+        raise InputError("no run has scores of the validation split.")
+
+    monkeypatch.setattr(page, "draw", draw)
+    brief(s0={"seconds": 0.05})
+    end_of([*SMALL, "--seeds", "0", "--jobs", "1", "--max-hours", str(0.2 / 3600)], 1)
+    assert "time is up with 0 of 1 run finished" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("untried")

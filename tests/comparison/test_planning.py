@@ -204,6 +204,8 @@ def test_a_damaged_folder_is_refused():
 def test_what_a_run_takes():
     (run,) = runs_of(0, max_steps=20)  # validated every 5 updates
     assert seconds_of(run, State("new"), COST) == 10 + 20 * 0.5 + 4 * 2
+    (more,) = runs_of(0, max_steps=23)  # and once more at the end
+    assert seconds_of(more, State("new"), COST) == 10 + 23 * 0.5 + 5 * 2
     half = State("stopped", Path("x"), 12)
     assert seconds_of(run, half, COST) == 10 + 8 * 0.5 + 2 * 2
     assert bytes_of(run, State("new"), COST) == 1000 + 6 * 10

@@ -83,9 +83,11 @@ def compare(
         RunError: if a run has failed, or is not finished in time.
     """
     if only_draw:
-        if configs or seeds or sweep or settings:
+        trains = configs or seeds or sweep or settings or jobs or max_hours or retry_failed
+        if trains or plan_only or slurm:
             raise InputError(
-                "only-draw trains nothing. Leave configs, --seeds, --sweep and --set out."
+                "only-draw trains nothing. Leave configs and all flags but --out, --name and "
+                "--import out."
             )
         _draw([_run_at(path) for path in only_draw], out or Path(PAGE), name, command)
         return
@@ -121,7 +123,11 @@ def compare(
         return
     runner = Runner(states, place, at_once, retries=retry_failed, tell=say)
     follow(runner, max_hours)
-    _draw(_drawable(runner), page, name, command)
+    try:
+        _draw(_drawable(runner), page, name, command)
+    except InputError as error:
+        _conclude(runner)  # runs without scores may have failed, or been stopped before them
+        raise RunError(f"no page was drawn: {error}") from error
     _conclude(runner)
 
 

@@ -82,7 +82,7 @@ class _Screen:
 
     def __enter__(self) -> Self:
         if self._bar is not None:
-            done = self._percent(self._first)
+            done = int(self._percent(self._first))
             self._all = self._bar.add_task(str(self._runner), total=100, completed=done, unit="%")
             self._bar.start()
         return self
@@ -112,8 +112,9 @@ class _Screen:
         text = str(self._runner)
         self._bar.update(self._all, description=text, completed=self._percent(done), refresh=True)
 
-    def _percent(self, done: float) -> int:
-        return int(100 * done / len(self._runner.states))
+    def _percent(self, done: float) -> float:
+        # Not rounded, or the bar would see no progress for minutes, and know no time left.
+        return 100 * done / len(self._runner.states)
 
     def _updates(self) -> dict[Planned, int]:
         """Returns the updates of the runs under way."""
