@@ -1,7 +1,7 @@
 """Which process trains in the folder of a run, as a file in there tells.
 
 What is known of the process decides whether it is alive: one that is dead on this machine, or was
-of the same SLURM job, which then waited in the queue again, is known to be dead. One of another
+of the same SLURM job before that waited in the queue again, is known to be dead. One of another
 machine has to be watched for minutes, without comparing clocks.
 """
 
@@ -54,6 +54,7 @@ class Holder:
         started: when the process was started, in the machine's own units, if it tells.
         job: SLURM job, if it is one.
         beat: renewals so far.
+        restarts: how often the job has been queued again.
     """
 
     host: str
@@ -63,6 +64,7 @@ class Holder:
     started: str
     job: str | None = None
     beat: int = 0
+    restarts: int = 0
 
     def __str__(self) -> str:
         job = f", SLURM job {self.job}" if self.job else ""
@@ -78,7 +80,13 @@ def this_process() -> Holder:
     with suppress(OSError):
         namespace = os.readlink("/proc/self/ns/pid")
     started = start_of(os.getpid()) or ""
-    return Holder(socket.gethostname(), boot, namespace, os.getpid(), started, slurm_job())
+    known = (socket.gethostname(), boot, namespace, os.getpid(), started, slurm_job())
+    return Holder(*known, restarts=_restarts())
+
+
+def _restarts() -> int:
+    text = os.environ.get("SLURM_RESTART_COUNT", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def slurm_job() -> str | None:
@@ -124,7 +132,8 @@ def is_alive(holder: Holder | None, locked: bool | None, me: Holder) -> bool | N
     if here and holder.namespace == me.namespace and os.name != "nt":
         start = start_of(holder.pid)
         return start is not None and start in ("", holder.started)
-    if me.job is not None and holder.job == me.job:
+    # Other steps of one job may train on other machines at the same time.
+    if me.job is not None and holder.job == me.job and holder.restarts < me.restarts:
         return False
     if here:  # in a container, perhaps; locks know
         return locked
@@ -143,6 +152,7 @@ def read_holder(file: int) -> Holder | None:
         return None
     texts = (holder.host, holder.boot, holder.namespace, holder.started)
     whole = all(isinstance(text, str) for text in texts) and isinstance(holder.pid, int)
+    whole = whole and isinstance(holder.restarts, int)
     return holder if whole and isinstance(holder.job, str | None) else None
 
 

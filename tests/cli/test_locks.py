@@ -160,10 +160,27 @@ def test_children_that_outlive_a_process_do_not_keep_the_folder(tmp_path):
 
 def test_a_job_that_was_queued_again_succeeds_itself(file_system, monkeypatch, tmp_path):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    leave(tmp_path, **ELSEWHERE, job="4711")
-    lock = RunLock(tmp_path)
-    lock.acquire()
-    lock.release()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    for restarts in (0, 1):
+        leave(tmp_path, **ELSEWHERE, job="4711", restarts=restarts)
+        lock = RunLock(tmp_path)
+        lock.acquire()
+        lock.release()
+
+
+@pytest.mark.parametrize("restarts", ["", "1"])
+def test_steps_of_one_job_do_not_take_a_folder_from_each_other(restarts, monkeypatch, tmp_path):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    here = holders.this_process()
+    assert here.restarts == int(restarts or 0)
+    monkeypatch.setattr(locks, "this_process", lambda: replace(here, **ELSEWHERE))
+    other = RunLock(tmp_path)
+    other.acquire()
+    monkeypatch.setattr(locks, "this_process", lambda: here)
+    with pytest.raises(InputError, match="process 1 on elsewhere, SLURM job 4711"):
+        RunLock(tmp_path).acquire()
+    other.release()
 
 
 @pytest.mark.parametrize("about", [ELSEWHERE, {"namespace": "pid:[1]", "pid": 1}])
