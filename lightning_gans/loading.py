@@ -47,9 +47,9 @@ def load(
             ``last.ckpt`` if there is no best checkpoint.
         averaged: give the generator its averaged weights, if the checkpoint has any.
         allow: classes of your own that the file may name, or names of packages with such classes.
-        arguments: constructor arguments that win over the saved ones. Networks, priors,
-            losses and regularizers that were handed to the constructor as objects are not in the
-            checkpoint and have to be given here.
+        arguments: constructor arguments that win over the saved ones. Networks that were handed
+            to the constructor as objects, and objects of classes that are not of this package, are
+            not in the checkpoint and have to be given here.
 
     Raises:
         FileNotFoundError: if there is no such file and no run with a checkpoint.

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.described import Described
+
 __all__ = ["Augmentation", "RandomAugmentation", "check_images", "check_probability"]
 
 
-class Augmentation(nn.Module):
+class Augmentation(Described, nn.Module):
     """Base of augmentations, which may adapt to how training goes; plain modules do as well.
 
     Attributes:

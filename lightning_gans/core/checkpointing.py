@@ -25,6 +25,7 @@ from lightning_gans.core.lightning_compat import (
     trainer_of,
 )
 from lightning_gans.core.trust import Trust, class_path_of
+from lightning_gans.described import description_of, is_plain
 from lightning_gans.errors import one_line, printable
 from lightning_gans.files import is_overgrown
 
@@ -138,8 +139,9 @@ class CheckpointedModule(LightningModule):
         """Saves those arguments that the object is being constructed with that are plain data.
 
         From the command line all of them are: a network is its class path and its arguments. From
-        Python, objects are remembered by name, so that `load` can ask for them; optimizers and
-        schedulers matter to training only and are not. Lightning's ``save_hyperparameters`` would
+        Python, classes and objects of this package are told in the same way. Other objects are
+        remembered by name, so that `load` can ask for them; optimizers and schedulers matter to
+        training only and are not. Lightning's ``save_hyperparameters`` would
         mix in what a constructor hands on to that of its base.
         """
         arguments, keywords = self.__dict__.pop("_given")
@@ -150,14 +152,17 @@ class CheckpointedModule(LightningModule):
         values = given_hyperparameters.get() or taken
         # Lightning adds names of its own, and what the data tells to models that do not ask.
         values = {k: v for k, v in values.items() if k in taken}
-        set_hyperparameters(self, {k: v for k, v in values.items() if _is_plain(v)})
-        self._objects = [
-            name
-            for name, value in values.items()
-            if name in chosen
-            and not _is_plain(value)
-            and not name.startswith(("optimizer", "scheduler"))
-        ]
+        plain = {k: v for k, v in values.items() if is_plain(v)}
+        self._objects = []
+        for name, value in values.items():
+            training = name.startswith(("optimizer", "scheduler"))
+            if name not in chosen or is_plain(value) or training:
+                continue
+            try:
+                plain[name] = description_of(value)
+            except ValueError:
+                self._objects.append(name)
+        set_hyperparameters(self, plain)
 
     def note_constants(self) -> None:
         """Notes which weights and buffers are not finite before training, such as a causal mask.
@@ -205,7 +210,7 @@ class CheckpointedModule(LightningModule):
         # A subclass may have called Lightning's save_hyperparameters, which keeps objects.
         hyperparameters = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {
-            name: value for name, value in hyperparameters.items() if _is_plain(value)
+            name: value for name, value in hyperparameters.items() if is_plain(value)
         }
         checkpoint[RECORD_KEY] = {
             "version": version("lightning-gans"),
@@ -386,14 +391,6 @@ def _by_name(given: inspect.BoundArguments) -> dict[str, Any]:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             named |= named.pop(name, {})
     return named
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_plain(v) for v in value)
-    return value is None or type(value) in (bool, int, float, str)
 
 
 def _tensors(value: object, name: str) -> Iterator[tuple[str, Tensor]]:

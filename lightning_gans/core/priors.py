@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 from typing_extensions import override
 
 from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.described import Described
 from lightning_gans.networks.independence import declares_it
 
 __all__ = [
@@ -30,7 +31,7 @@ BLOCK = 1000
 """Latents of an evaluation that are drawn at a time."""
 
 
-class Prior(ABC):
+class Prior(Described, ABC):
     """A distribution over latents of a fixed size.
 
     Args:
@@ -68,7 +69,8 @@ class Prior(ABC):
         return spherical_interpolation(start, end, weight)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value}" for name, value in vars(self).items())
+        shown = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        arguments = ", ".join(f"{name}={value}" for name, value in shown.items())
         return f"{type(self).__name__}({arguments})"
 
 

@@ -11,10 +11,12 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lightning_gans.described import Described
+
 __all__ = ["AdversarialLoss", "LossSource", "check_choice", "mean_of_pairs"]
 
 
-class AdversarialLoss(nn.Module, ABC):
+class AdversarialLoss(Described, nn.Module, ABC):
     """Base of the adversarial losses: one scalar for each player, which it minimises.
 
     A loss with a state keeps it in buffers, so that it moves with the model and is in its

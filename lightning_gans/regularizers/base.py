@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.described import Described
 from lightning_gans.packs import packed, unpacked
 
 __all__ = ["Critic", "Regularizer", "RegularizerSource", "View", "WeightRegularizer"]
@@ -79,7 +80,7 @@ class View:
         return packed(augment(unpacked(x, self.pack_size)), self.pack_size)
 
 
-class Regularizer(nn.Module, ABC):
+class Regularizer(Described, nn.Module, ABC):
     """Base of the regularizers: what is added to a player's loss, with a weight.
 
     Under fp16 autocast it leaves autocast and runs in fp32, since squared gradients overflow or

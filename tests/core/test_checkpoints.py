@@ -13,10 +13,13 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import GAN, WGAN, WGANGP, load
+from lightning_gans.augment import InstanceNoise
 from lightning_gans.callbacks import Checkpoint, GeneratorEMA
 from lightning_gans.core.checkpointing import read_checkpoint
-from lightning_gans.core.priors import UniformPrior
-from lightning_gans.regularizers import R1
+from lightning_gans.core.priors import CodePrior, NormalPrior, UniformPrior
+from lightning_gans.losses import Hinge, LeastSquares
+from lightning_gans.networks import MLPGenerator
+from lightning_gans.regularizers import R1, Consistency, LeCam, Orthogonal
 
 
 def trained(model, data=None, max_steps=2, callbacks=(), name="last", **trainer):
@@ -26,6 +29,12 @@ def trained(model, data=None, max_steps=2, callbacks=(), name="last", **trainer)
         model, data, max_steps, enable_checkpointing=True, callbacks=[saver, *callbacks], **trainer
     )
     return f"checkpoints/{name}.ckpt"
+
+
+class Steep(R1):
+    """A regularizer of a user's own."""
+
+    name = "steep"
 
 
 def test_plain_modules_lambdas_and_a_plain_loader_make_a_plain_checkpoint():
@@ -49,14 +58,42 @@ def test_plain_modules_lambdas_and_a_plain_loader_make_a_plain_checkpoint():
         "augment": None,
         "gradient_clip_norm": None,
         "compile": False,
+        "prior": {"class_path": "lightning_gans.core.priors.UniformPrior", "init_args": {"dim": 3}},
+        "regularizers": [{"class_path": "lightning_gans.regularizers.R1"}],
     }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"loss": Hinge, "regularizers": (R1(0.3, every=2),)},
+        {"loss": LeastSquares(1.0, fake_target=-1.0), "augment": InstanceNoise(sd=0.1)},
+        {
+            "prior": CodePrior(NormalPrior(2), [3], continuous=1),
+            "generator": partial(MLPGenerator, hidden=[5], activation=nn.ReLU),
+            "regularizers": [LeCam(0.1, start=1), Consistency(2.0, InstanceNoise(0.2))],
+            "regularizers_g": [Orthogonal(1e-3)],
+        },
+    ],
+)
+def test_what_this_package_has_is_made_again_without_being_given(arguments):
+    model = GAN(data_shape=(2,), **arguments)
+    loaded = load(trained(model))
+    z = model.prior.sample(4)
+    assert torch.equal(loaded.sample(z), model.sample(z))
+    assert repr(loaded) == repr(model.eval())
+    assert repr(loaded.prior) == repr(model.prior)
+    assert load(trained(loaded)).hparams == loaded.hparams
 
 
 def test_objects_are_asked_for_when_it_is_opened():
     network = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2))
     path = trained(
         WGANGP(
-            data_shape=(2,), generator=network, regularizers=[R1()], optimizer_g=torch.optim.Adam
+            data_shape=(2,),
+            generator=network,
+            regularizers=[R1(), Steep(1.0)],
+            optimizer_g=torch.optim.Adam,
         )
     )
     with pytest.raises(ValueError, match=r"give generator=\.\.\., regularizers=\.\.\.\."):
