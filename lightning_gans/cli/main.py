@@ -67,7 +67,7 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="lightning-gans",
         description="Generative adversarial networks: train, score, sample and export them.",
-        epilog="lightning-gans COMMAND --help tells the arguments of a command.",
+        epilog="lightning-gans COMMAND --help lists the arguments of a command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -194,7 +194,7 @@ def _parser() -> _Parser:
     )
     compared.epilog = "The exit code is 0 if settings and rows are equal, 1 if they differ."
 
-    add("list", "list the GANs, the data and the configurations that come along", "")
+    add("list", "list the GANs, the data and the included configurations", "")
     completion = add("completion", "print what makes a shell complete commands and names", "SHELL")
     shells = ("bash", "zsh", "tcsh")
     completion.add_argument("shell", choices=shells, metavar="SHELL", help=", ".join(shells))

@@ -362,8 +362,9 @@ class GANCLI(CommandLine):
         told = self.trainer, model, self.datamodule, self.checkpoint
         self.scored = record_of(*told, self._truncation)
         if folder is not None and keeps:
+            earlier = " (in place of the earlier ones)" if (folder / LATEST).exists() else ""
             keep(self.scored, folder)
-            say(f"these scores, in the place of earlier ones: {folder / LATEST}")
+            say(f"these scores{earlier}: {folder / LATEST}")
             say(f"a row for each scoring of the run: {folder / ROWS}")
         elif self.checkpoint is not None and keeps:
             say(

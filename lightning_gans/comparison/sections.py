@@ -74,7 +74,7 @@ def about_scores(summary: Numbers) -> str:
     words = (
         "Means over finished seeds, with 95 % intervals by Student's t below; of two seeds, both "
         "values. IQM is the mean without the least and the greatest quarter of 5 or more seeds, "
-        "with its bootstrap interval. The best mean is bold, which does not say how sure it is: "
+        "with its bootstrap interval. The best mean is bold, however uncertain it is: "
         f"see the differences. Cells are in the order of {name} ({tables.said(about)}), where a "
         "failed run counts as the worst of all."
     )

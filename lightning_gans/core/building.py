@@ -46,7 +46,8 @@ def build_part(name: str, source: Callable[[], Part], kind: Any) -> Part:
     """
     part: Any = source if isinstance(source, kind) or not callable(source) else source()
     if not isinstance(part, kind):
-        raise ValueError(f"{name} must be a {kind.__name__} or make one, got {part!r}.")
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise ValueError(f"{name} must be {article} {kind.__name__} or make one, got {part!r}.")
     return cast("Part", part)
 
 

@@ -15,7 +15,7 @@ __all__ = ["WGANGP"]
 
 
 class WGANGP(GAN):
-    """The Wasserstein GAN whose critic a gradient penalty keeps Lipschitz.
+    """The Wasserstein GAN with a gradient penalty, which keeps the critic Lipschitz.
 
     References:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), algorithm 1 and its

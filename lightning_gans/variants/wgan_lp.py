@@ -9,7 +9,7 @@ __all__ = ["WGANLP"]
 
 
 class WGANLP(WGANGP):
-    """`WGANGP` with a penalty that only gradients steeper than 1 cost: the Lipschitz penalty.
+    """`WGANGP` with a one-sided penalty, on gradients steeper than 1 only: the Lipschitz penalty.
 
     References:
         On the regularization of Wasserstein GANs (Petzka et al., 2018),

@@ -59,7 +59,7 @@ def test_images_get_size_and_channels_as_in_the_data_module(capsys):
     ((_, found),) = read(FolderImages(Path("in"), 1, (6, 5), data.value_range, data.crop))
     assert_close(found, expected)
     assert capsys.readouterr().out.splitlines() == [
-        "10 of 20 images have other channels and are read as grey",
+        "10 of 20 images have other channels and are converted to grey",
         "20 of 20 images have another size and are scaled and cut to 6 x 5 pixels",
     ]
 

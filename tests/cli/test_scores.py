@@ -74,13 +74,15 @@ def test_scores_go_to_the_run_and_each_scoring_has_a_row(capsys):
     trained = json.loads((RUN / "run.json").read_text())
     main(["validate", "--ckpt_path", LAST])
     printed = capsys.readouterr().out
-    assert f"these scores, in the place of earlier ones: {RUN}/scores.json\n" in printed
+    assert f"these scores: {RUN}/scores.json\n" in printed
     assert f"a row for each scoring of the run: {RUN}/validation.csv\n" in printed
     found = json.loads((RUN / "scores.json").read_text())
     assert found["scores"] == trained["scores"]
     assert found["floors"] == trained["floors"]
     assert (found["checkpoint"], found["updates"], found["samples"]) == (LAST, 4, 20)
     main(["test", "--ckpt_path", str(RUN)])
+    printed = capsys.readouterr().out
+    assert f"these scores (in place of the earlier ones): {RUN}/scores.json\n" in printed
     found = json.loads((RUN / "scores.json").read_text())
     assert (found["checkpoint"], found["updates"], found["split"]) == (BEST, 2, "test")
     main(["validate", "--ckpt_path", LAST])

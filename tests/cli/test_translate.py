@@ -76,7 +76,7 @@ def test_images_of_any_size_are_translated_in_their_size_under_their_names(capsy
     capsys.readouterr()
     main(["translate", "--ckpt_path", run, "--in", "in", "--out", "out"])
     told = capsys.readouterr().out
-    assert "1 of 3 images have other channels and are read as RGB" in told
+    assert "1 of 3 images have other channels and are converted to RGB" in told
     assert told.splitlines()[-1] == "out"
     found = {
         p.relative_to("out").as_posix(): Image.open(p).size for p in Path("out").rglob("*.png")

@@ -58,7 +58,10 @@ def test_plain_modules_lambdas_and_a_plain_loader_make_a_plain_checkpoint():
         "augment": None,
         "gradient_clip_norm": None,
         "compile": False,
-        "prior": {"class_path": "lightning_gans.core.priors.UniformPrior", "init_args": {"dim": 3}},
+        "prior": {
+            "class_path": "lightning_gans.core.priors.UniformPrior",
+            "init_args": {"dim": 3},
+        },
         "regularizers": [{"class_path": "lightning_gans.regularizers.R1"}],
     }
 

@@ -681,7 +681,7 @@ def test_players_are_made_once_a_fit():
 
 
 def test_a_loss_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="loss must be a AdversarialLoss or make one, got"):
+    with pytest.raises(ValueError, match="loss must be an AdversarialLoss or make one, got"):
         GAN(**SMALL, loss=nn.MSELoss)
     with pytest.raises(ValueError, match="penalty must be a Regularizer or make one, got 3"):
         WGANGP(**SMALL, penalty=3)

@@ -93,7 +93,7 @@ class FolderImages:
         others = sum(shape[0] != channels for shape in self._shapes)
         if others:
             kind = "grey" if channels == 1 else "RGB"
-            say(f"{others:,} of {number:,} images have other channels and are read as {kind}")
+            say(f"{others:,} of {number:,} images have other channels and are converted to {kind}")
         others = 0 if size is None else sum(shape[1:] != size for shape in self._shapes)
         if size is not None and others:
             height, width = size
