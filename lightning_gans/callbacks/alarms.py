@@ -60,6 +60,7 @@ class Alarms(Callback):
                 raise ValueError(f"{name} must be above 0, got {limit}.")
         self.limits = limits
         self._ringing: set[str] = set()
+        self._update = 0
         self._outputs: Mapping[str, Any] | None = None
 
     @override
@@ -75,13 +76,14 @@ class Alarms(Callback):
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every < 1 or trainer.global_step % every != 0:
             return
+        self._update = trainer.global_step
         row = pl_module.last_logged
         # The adversarial terms alone: a reconstruction is summed over an image.
         losses = [_adversarial(row, key) for key in ("d", "g")]
         if min(losses) > 0 and not any(key.startswith("train/wasserstein") for key in row):
-            self._check(trainer, "loss_ratio", max(losses) / min(losses), trainer.global_step)
+            self._check(trainer, "loss_ratio", max(losses) / min(losses))
         norms = [value for name, value in row.items() if name.startswith("train/grad_norm_")]
-        self._check(trainer, "grad_norm", max(norms, default=0.0), trainer.global_step)
+        self._check(trainer, "grad_norm", max(norms, default=0.0))
 
     @override
     def on_validation_batch_end(
@@ -109,15 +111,15 @@ class Alarms(Callback):
         if slopes:
             found = {"lipschitz": max(slopes), **found}
         fits = trainer.state.fn == TrainerFn.FITTING
-        update = trainer.global_step if fits else pl_module.updates_made
+        self._update = trainer.global_step if fits else pl_module.updates_made
         for logger in trainer.loggers:
             row = {f"alarms/{name}": value for name, value in found.items()}
-            logger.log_metrics(row, step=update)
+            logger.log_metrics(row, step=self._update)
         for name, value in found.items():
             if name in self.limits:
-                self._check(trainer, name, value, update)
+                self._check(trainer, name, value)
 
-    def _check(self, trainer: Trainer, name: str, value: float, update: int) -> None:
+    def _check(self, trainer: Trainer, name: str, value: float) -> None:
         limit = self.limits[name]
         if (value >= limit) if name == "diversity" else (value <= limit):
             self._ringing.discard(name)
@@ -126,7 +128,7 @@ class Alarms(Callback):
             return
         self._ringing.add(name)
         side = "below" if name == "diversity" else "above"
-        text = f"{name} is {value:.4g} at update {update:,}, {side} {limit:g}."
+        text = f"{name} is {value:.4g} at update {self._update:,}, {side} {limit:g}."
         rank_zero_warn(text)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

@@ -18,7 +18,7 @@ from lightning_gans.callbacks import Checkpoint, GeneratorEMA, Schedule
 from lightning_gans.cli.main import main
 from lightning_gans.networks import DCGANDiscriminator, DCGANGenerator
 from lightning_gans.optimizers import GANAdam
-from lightning_gans.regularizers import R1, Consistency
+from lightning_gans.regularizers import R1, BalancedConsistency
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ SCALARS = {
 
 
 def everything():
-    consistent = Consistency(augment=DiffAugment(), every=100)
+    consistent = BalancedConsistency(augment=DiffAugment(), every=100)
     consistent.augment.forward = lambda x: x  # points
     arguments = {"regularizers": [R1()], "regularizers_g": [consistent]}
     return GAN(**SMALL, augment=InstanceNoise(), **arguments)

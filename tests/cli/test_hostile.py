@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from made import fill
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -417,10 +418,13 @@ def test_what_is_said_is_no_markup(capsys):
 
 
 @pytest.mark.parametrize("name", ["[link=http://example.org]x[/link]", "[/b]"])
-def test_the_name_of_a_score_is_no_markup(name, honest, capsys, monkeypatch):
+def test_the_name_of_a_score_is_no_markup(name, capsys, monkeypatch):
+    fill("photos", 24, (8, 8))
+    data = ("--data", "ImageFolder", "--data.path", "photos", "--data.image_size", "8")
+    main([*("fit", "--name", "run", "--model", "GAN"), *data, *BRIEF[-4:]])
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "300")
-    state = read_checkpoint(honest)
+    state = read_checkpoint("runs/run/version_0/checkpoints/last.ckpt")
     feature = {"class_path": "torch.nn.Flatten"}
     scores = {
         "class_path": "lightning_gans.metrics.FeatureScores",
