@@ -308,9 +308,11 @@ def _table(title: str, rows: Sequence[Sequence[str]], columns: int, *, close: bo
     """Returns a table of the first columns; only the narrowest form breaks names and numbers."""
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, not close), show_edge=not close)
     for cells in [*zip(HEADINGS, *rows, strict=True)][:columns]:
-        least = 16 if cells[0] == "meaning" else max(map(len, cells))
-        least = 1 if columns == FORMS[-1][0] else least
-        table.add_column(cells[0], overflow="fold", min_width=least)
+        breaks = cells[0] == "meaning" or columns == FORMS[-1][0]
+        least = max(map(len, cells)) if not breaks else 16 if cells[0] == "meaning" else 1
+        # What may break, and nothing else: rich would cut off what a column that keeps its width
+        # had been asked to give.
+        table.add_column(cells[0], overflow="fold", min_width=least, no_wrap=not breaks)
     for row in rows:
         table.add_row(*map(Text, row[:columns]))  # names may stem from a file: no markup
     return table

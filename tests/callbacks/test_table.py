@@ -4,6 +4,7 @@ import lightning.pytorch as pl
 import pytest
 
 from lightning_gans.callbacks import Evaluation
+from lightning_gans.metrics import meaning
 
 SCORES = {"modes": 8.0, "high_quality": 0.97, "w1": 0.0627465, "fd_digits": 1234.5, "mine": 2e-7}
 FLOORS = {"modes": 8.0, "w1": 0.15}
@@ -21,11 +22,11 @@ SLICES = (slice(7), slice(8, 15))
 """Of a line, the first two columns at 22 characters."""
 
 
-def printed(columns, capsys, monkeypatch):
+def printed(columns, capsys, monkeypatch, scores=SCORES):
     """Returns the lines of the table of some scores."""
     monkeypatch.setenv("COLUMNS", str(columns))
     evaluation = Evaluation()
-    evaluation.scores, evaluation.floors, evaluation.num_samples = SCORES, FLOORS, 2500
+    evaluation.scores, evaluation.floors, evaluation.num_samples = scores, FLOORS, 2500
     evaluation.updates, evaluation.split = 1000, "test"
     evaluation.print_table(pl.Trainer(accelerator="cpu", logger=False, barebones=True))
     return [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
@@ -64,6 +65,24 @@ def test_a_narrow_terminal_shows_fewer_columns_and_whole_numbers(
     assert ("meaning" in text) == ("meaning" in headings)
     for name, value in {"high_quality": "0.97", "w1": "0.06275", "mine": "2e-07"}.items():
         assert f"{name} {value}" in text
+
+
+@pytest.mark.parametrize("columns", [72, 76, 79, 80, 81, 90, 100])
+def test_meanings_are_broken_and_not_cut_off(columns, capsys, monkeypatch):
+    names = ("reconstruction_fidelity", "code_sliced_w", "neighbour_accuracy", "paired_l1")
+    shown = printed(columns, capsys, monkeypatch, dict.fromkeys(names, 0.5))
+    assert max(map(len, shown)) <= columns
+    words = " ".join(" ".join(shown).split())
+    if "meaning" not in words:
+        assert columns < 80
+        return
+    for name in names:  # the first line of each row ends with the first words of its meaning
+        (index,) = (i for i, line in enumerate(shown) if line.split()[0] == name)
+        text = shown[index].split("\u2191")[-1].split("\u2193")[-1].split(" = ")[-1]
+        following = shown[index + 1 :]
+        ends = [i for i, line in enumerate(following) if not line.startswith("     ")]
+        rest = following[: ends[0]] if ends else following
+        assert " ".join(" ".join([text, *rest]).split()) == meaning(name)
 
 
 def test_the_narrowest_terminal_breaks_names_and_numbers_and_drops_nothing(capsys, monkeypatch):
