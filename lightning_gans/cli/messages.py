@@ -91,8 +91,17 @@ def _threads(device: str) -> str:
     return f" with {number} thread{'s' * (number > 1)}" if device == "cpu" else ""
 
 
-def print_summary(trainer: Trainer, folder: Path) -> None:
-    """Says what a finished run leaves in its folder, and how to train longer."""
+def print_summary(trainer: Trainer, folder: Path, *, trained: bool) -> None:
+    """Says what a finished run leaves in its folder, and how to train longer.
+
+    Args:
+        trainer: which has run.
+        folder: of the run.
+        trained: whether there was anything left to train.
+    """
+    if not trained:
+        flag = _longer(trainer) or ""
+        say(f"nothing left to train: {flag.partition(' ')[0].lstrip('-') or 'the run'} is used up")
     for name, what in LEFT_BEHIND.items():
         if (folder / name).exists():
             say(f"{what}: {folder / name}")

@@ -332,7 +332,7 @@ class GANCLI(CommandLine):
             if self._run is not None:
                 self._run.give_back()
         if self._run is not None and self.trainer.is_global_zero:
-            print_summary(self.trainer, Path(self._run.log_dir))
+            print_summary(self.trainer, Path(self._run.log_dir), trained=model.has_trained)
 
     def validate(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the validation data."""

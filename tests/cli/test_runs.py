@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -257,6 +257,11 @@ def test_the_command_that_a_finished_run_prints_trains_longer(end, longer, capsy
     said = capsys.readouterr().out
     (command,) = re.findall(r"^to train longer: lightning-gans (.*)$", said, re.MULTILINE)
     assert command == f"fit --ckpt_path {run}/checkpoints/last.ckpt {longer}"
+    with suppress(SystemExit):
+        main(command.split()[:-2])
+    said = capsys.readouterr().out
+    assert "nothing left to train: " in said
+    assert longer.split()[0].lstrip("-") in said
     main(command.split())
     assert json.loads((run / "run.json").read_text())["updates"] > before
 
