@@ -199,6 +199,8 @@ def no_flag(flag: str, models: Iterable[str] = (), data: Iterable[str] = ()) -> 
             f"{message}: did you mean --{section}.{near}?" if near else f"{message}; see --help."
         )
     name = flag.rpartition(".")[2]
+    if name == "seed":
+        return f"{message}. Use --seed_everything."
     exact = [f"--{section}.{name}" for section, found in known.items() if name in found]
     if exact:
         return f"{message}. Use {' or '.join(exact)}."

@@ -100,8 +100,9 @@ def print_summary(trainer: Trainer, folder: Path, *, trained: bool) -> None:
         trained: whether there was anything left to train.
     """
     if not trained:
-        flag = _longer(trainer) or ""
-        say(f"nothing left to train: {flag.partition(' ')[0].lstrip('-') or 'the run'} is used up")
+        flag = _longer(trainer)
+        limit = "the run" if flag is None else flag.split()[0].removeprefix("--")
+        say(f"nothing left to train: {limit} is used up")
     for name, what in LEFT_BEHIND.items():
         if (folder / name).exists():
             say(f"{what}: {folder / name}")

@@ -71,6 +71,7 @@ MISTAKES = [
         f"there is no flag --lr. Use {' and '.join(BOTH)}.",
     ),
     ([*RING, "--batch_size", "8"], "there is no flag --batch_size. Use --data.batch_size."),
+    ([*RING, "--seed", "3"], "there is no flag --seed. Use --seed_everything."),
     ([*RING, "--max_step", "8"], "there is no flag --max_step: did you mean --trainer.max_steps?"),
     (
         [*RING, "--trainer.max_step", "8"],
