@@ -22,6 +22,7 @@ ARGUMENTS = {
     "own_loss.py": ["4", "64"],
     "own_metric.py": ["4"],
     "own_network.py": ["4"],
+    "own_structure.py": ["4", "64"],
     "resume.py": ["4"],
 }
 APART = {"two_processes.py", "use_onnx.py"}
