@@ -8,7 +8,7 @@ set -e
 lightning-gans fit --config wgan_gp_ring_tuned --name wandb_example \
     --trainer.max_steps ${1:-2000} \
     --trainer.logger WandB --trainer.logger.offline true \
-    --trainer.logger.project examples --trainer.logger.tags [ring,example]
+    --trainer.logger.project examples --trainer.logger.tags '[ring,example]'
 
 # Later, on a machine with a network:
 # wandb login

@@ -107,7 +107,7 @@ def _of_class(command: str, key: str, cls: ClassSource) -> str:
         lines += _lines(f"--{key}.{setting.name}", setting, shown_default(setting.default))
     if key == "model":
         text = (
-            "The settings of a part follow its name, such as --model.generator.hidden [64,64]; "
+            "The settings of a part follow its name, such as --model.generator.hidden '[64,64]'; "
             f"lightning-gans {command} --model.generator.help MLPGenerator lists them. In the "
             "place of any class goes one of your own, by its path."
         )
