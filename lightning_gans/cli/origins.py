@@ -63,6 +63,14 @@ def read_origin(request: Request) -> Origin:
     saved, updates = state.get(CONFIG_KEY), state.get("global_step", 0)
     if not (saved is None or is_whole(saved)) or not isinstance(updates, int):
         raise InputError(f"ckpt_path: the settings in {path} are damaged.")
+    said = dict(request.said)
+    missing = [f"--{section}" for section in ("model", "data") if said.get(section) is None]
+    if saved is None and missing:
+        raise InputError(
+            f"ckpt_path: {path} was written by a program in Python, without the settings that a "
+            f"command needs. Use {' and '.join(missing)} with the class of its run, and with its "
+            "settings."
+        )
     settings = None if saved is None else request.relevant(saved)
     taken = {} if settings is None or request.tells_all() else settings
     try:

@@ -560,3 +560,19 @@ def test_a_command_that_is_interrupted_ends_without_a_traceback(last):
     assert process.communicate(timeout=60)[1] == b""
     assert process.returncode == 130
     assert os.listdir() == []
+
+
+def test_a_checkpoint_from_python_is_scored_with_the_classes_of_its_run(capsys):
+    saver = Checkpoint(dirpath="made")
+    fitted(GAN(data_shape=(2,)), max_steps=1, enable_checkpointing=True, callbacks=[saver])
+    scoring = ["evaluate", "--ckpt_path", "made/last.ckpt"]
+    ring = ["--data", "GaussianRing", "--data.num_eval_samples", "20"]
+    for given, missing in (([], "--model and --data"), (ring, "--model")):
+        with pytest.raises(SystemExit) as end:
+            main([*scoring, *given])
+        assert end.value.code == 2
+        told = capsys.readouterr().err
+        assert "was written by a program in Python, without the settings" in told
+        assert f"Use {missing} with the class of its run" in told
+    main([*scoring, *ring, "--model", "GAN"])
+    assert "w1" in capsys.readouterr().out
