@@ -50,6 +50,8 @@ FIXED_BY_TRAINING = (
 """Beginnings of the keys that a run cannot change on its way, since their state is saved."""
 LEARNING_RATE = r"model\.init_args\.optimizer\w*\.init_args\.lr"
 """Keys of the learning rates, which a fork may change unless a scheduler does."""
+PARTS = ("class_path", "init_args", "dict_kwargs")
+"""Keys of a class in a file."""
 FORK = "_fork"
 """Ends the name of a fork, unless the user names it."""
 
@@ -403,7 +405,35 @@ def _in_file(path: Path) -> list[tuple[str, Any]]:
         raise InputError(f"config: {path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"config: {path} has no settings, such as model: WGANGP.")
-    return [(_as_said(key), leaf) for key, leaf in _leaves(content, lists=True)]
+    found = [(_as_said(key), leaf) for key, leaf in _leaves(content, lists=True)]
+    _check_parts(content, path)
+    return found
+
+
+def _check_parts(settings: Any, path: Path, key: str = "") -> None:
+    """Refuses arguments of a class that stand beside its path in a file, and not below it.
+
+    Args:
+        settings: of the file, or some of them.
+        path: of the file.
+        key: that leads to these.
+
+    Raises:
+        InputError: if there are some.
+    """
+    if isinstance(settings, list):
+        for index, part in enumerate(settings):
+            _check_parts(part, path, f"{key}[{index}]")
+    if not isinstance(settings, dict):
+        return
+    beside = [str(name) for name in settings if name not in PARTS]
+    if "class_path" in settings and beside:
+        raise InputError(
+            f"config: {path}: {key}: {', '.join(beside)} must stand below init_args, which is "
+            f"beside class_path: {settings['class_path']}."
+        )
+    for name, value in settings.items():
+        _check_parts(value, path, f"{key}.{name}" if key else str(name))
 
 
 def is_whole(saved: object) -> bool:

@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule
 from lightning_gans import GAN
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.hints import SECTIONS, section_settings
+from lightning_gans.cli.main import main
 from lightning_gans.cli.mistakes import FLAGS, check
 from lightning_gans.cli.request import COMMANDS
 from lightning_gans.cli.training import GANCLI
@@ -407,3 +408,28 @@ def test_the_flags_are_those_of_the_parser():
     for section in SECTIONS:
         known = {f.split(".")[1] for f in of_command["fit"] if f.startswith(f"{section}.")}
         assert known == section_settings(section).keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "model: {class_path: GAN, loss: Hinge, n_critic: 2}\ndata: GaussianRing",
+            "model: loss, n_critic must stand below init_args, which is beside class_path: GAN.",
+        ),
+        (
+            "model: GAN\ndata:\n  class_path: GaussianRing\n  batch_size: 8",
+            "data: batch_size must stand below init_args, which is beside class_path: Gaussian",
+        ),
+        (
+            "model: {class_path: GAN, init_args: {regularizers: [{class_path: R1, weight: 1}]}}",
+            "model.init_args.regularizers[0]: weight must stand below init_args",
+        ),
+    ],
+)
+def test_arguments_beside_the_path_of_their_class_are_told_of(text, told, capsys):
+    Path("mine.yaml").write_text(text)
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", "mine.yaml"])
+    assert end.value.code == 2
+    assert f"config: mine.yaml: {told}" in capsys.readouterr().err
