@@ -347,7 +347,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_there(tmp_path
     assert "No space left on device" in line
     kept = tmp_path / "after" / "version_0" / "checkpoints"
     assert (kept / "last.ckpt").read_bytes() == (tmp_path / "before.ckpt").read_bytes()
-    assert sorted(os.listdir(kept)) == ["last.ckpt"]
+    assert sorted(os.listdir(kept)) == ["best.ckpt", "last.ckpt"]
 
 
 @contextmanager
@@ -390,6 +390,6 @@ def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(tmp_pat
     assert "File too large" in line
     assert "resume with: lightning-gans fit --ckpt_path" in printed.out
     assert (folder / "last.ckpt").read_bytes() == before
-    assert sorted(os.listdir(folder)) == ["last.ckpt"]
+    assert sorted(os.listdir(folder)) == ["best.ckpt", "last.ckpt"]
     main(going_on)
     assert content(folder / "last.ckpt")["global_step"] == 40
