@@ -86,11 +86,12 @@ ENCODERS = {
 }
 """Players of the games with an encoder."""
 CODES = ("InfoGAN", "InfoGAN with a posterior", "SGAN with a penalty", *ENCODERS)
+ENERGIES = ("BEGAN", "EBGAN")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*LAZY, *CURES, *CODES])
-def test_regularizers_cures_codes_and_labels_are_compiled_as_they_are_in_eager_mode(name):
+@pytest.mark.parametrize("name", [*LAZY, *CURES, *CODES, *ENERGIES])
+def test_regularizers_cures_codes_labels_and_energies_are_compiled_as_they_are_in_eager_mode(name):
     """On the networks of the plain loop, with a row and with updates in which it is not due."""
 
     def make(compile):
