@@ -205,6 +205,9 @@ def ways(found: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 def sizes(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Yields the lines of the table of what an update takes on a CPU, in Markdown."""
+    if not found:
+        yield "Not measured yet."
+        return
     yield "| config | parameters: generator, discriminator | batch x n_critic | CPU s per update |"
     yield "|---|---|---|---|"
     for name, runs in found.items():

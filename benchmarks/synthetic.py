@@ -71,6 +71,7 @@ def discriminator_outputs(run: Path) -> dict[str, float]:
     data = getattr(datamodules, config["class_path"].rpartition(".")[2])(**config["init_args"])
     model = load(run / "checkpoints" / "last.ckpt", averaged=False)
     real = data.evaluation_set(0)
+    torch.manual_seed(0)  # the same latents whenever the table is made
     with torch.no_grad():
         fake = model.sample(model.sample_latent(len(real)))
         return {

@@ -83,9 +83,9 @@ def _described(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shortest_path(cls: type) -> str:
     """Returns the path that a class is exported at, which moves less than where it is defined."""
-    *above, last = cls.__module__.split(".")
-    for number in range(1, len(above) + 1):
-        module = ".".join(above[:number])
+    module = ""
+    for part in cls.__module__.split("."):
+        module = f"{module}.{part}".lstrip(".")
         if getattr(sys.modules.get(module), cls.__qualname__, None) is cls:
-            return f"{module}.{cls.__qualname__}"
-    return f"{'.'.join([*above, last])}.{cls.__qualname__}"
+            break
+    return f"{module}.{cls.__qualname__}"

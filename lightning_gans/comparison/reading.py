@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
+from lightning_gans.described import is_plain
 from lightning_gans.errors import one_line, printable
 from lightning_gans.files import is_overgrown, read_rows
 from lightning_gans.holders import Watch
@@ -268,7 +269,7 @@ def _read(
         content = parse(path.read_bytes())
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise _damage(path, one_line(str(error))) from error
-    if not isinstance(content, dict) or is_overgrown(content) or not _is_plain(content):
+    if not isinstance(content, dict) or is_overgrown(content) or not is_plain(content):
         raise _damage(path, "it is no mapping of plain data")
     for key, kind in kinds.items():
         if not isinstance(content.get(key), kind | None):
@@ -278,14 +279,6 @@ def _read(
 
 def _yaml(text: bytes) -> Any:
     return yaml.load(text, Loader)
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _damage(path: Path, reason: str) -> FolderError:
