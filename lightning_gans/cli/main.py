@@ -44,6 +44,10 @@ SHORT = (
 """Commands whose arguments are known here."""
 WITHOUT_DATA = ("sample", "interpolate", "export", "diff")
 """Commands that need no data module."""
+OF_CHECKPOINTS = tuple(
+    name for name in SHORT if name not in ("compare", "diff", "list", "completion")
+)
+"""Commands that a flag tells a checkpoint, and that take no word without a flag."""
 MEANT = {
     **dict.fromkeys(("train", "training", "resume"), "fit"),
     **{"branch": "fork", "generate": "sample"},
@@ -420,6 +424,9 @@ def _run(given: Sequence[str]) -> None:
     if given and given[0] in TRAINING:
         _train(list(given))
         return
+    word = given[1] if len(given) > 1 else "-"
+    if given and given[0] in OF_CHECKPOINTS and not word.startswith("-"):
+        raise InputError(f"{given[0]} reads flags only, not {word}. Use --ckpt_path {word}.")
     asked, flags = parser.parse_known_args(given)
     arguments = vars(asked)
     command = arguments.pop("command")

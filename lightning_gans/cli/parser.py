@@ -114,7 +114,9 @@ def _arguments(owner: str) -> set[str]:
     found = getattr(import_module(module), name)
     bases = found.__mro__ if isinstance(found, type) else ()
     made = (vars(base)["__init__"] for base in bases if "__init__" in vars(base))
-    return {name for init in made for name in inspect.signature(init).parameters} - {"self"}
+    parameters = (part for init in made for part in inspect.signature(init).parameters.values())
+    passed_on = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {part.name for part in parameters if part.kind not in passed_on} - {"self"}
 
 
 @contextmanager

@@ -123,7 +123,9 @@ def build(
         except TypeError as error:
             given = (*map(str, sizes), *(f"{key}={value}" for key, value in arguments.items()))
             raise ValueError(
-                f"{name}: it could not be made from ({', '.join(given)}): {error}"
+                f"{name}: it could not be made from ({', '.join(given)}): "
+                f"{str(error).removesuffix('.')}. Use a class or a function that takes these "
+                "arguments."
             ) from error
         if not isinstance(network, nn.Module):
             raise ValueError(f"{name} must make a torch.nn.Module from {sizes}, got {network!r}.")

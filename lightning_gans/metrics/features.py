@@ -16,6 +16,7 @@ from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
 from lightning_gans.metrics.base import ComparingMetric, Score, to_unit
+from lightning_gans.metrics.frechet import warn_of_few
 
 __all__ = ["INCEPTION_SHA256", "FeatureMetric", "FeatureScores", "InceptionScores"]
 
@@ -176,6 +177,7 @@ class FeatureScores(FeatureMetric):
             )
         if not all(part.isfinite().all() for part in (real, fake, logits)):
             return dict.fromkeys(self.scores, real.new_tensor(nan))
+        warn_of_few(self, real.shape[1], len(real), len(fake))
         given = _Given(real.shape[1])
         # The features of all processes have been gathered already.
         alone: dict[str, Any] = {"sync_on_compute": False}

@@ -1,9 +1,10 @@
 """The Frechet distance between two normal distributions, and what it needs of samples."""
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-__all__ = ["frechet_distance", "moments"]
+__all__ = ["frechet_distance", "moments", "warn_of_few"]
 
 
 def frechet_distance(
@@ -53,3 +54,22 @@ def moments(total: Tensor, products: Tensor, number: Tensor) -> tuple[Tensor, Te
     """
     mean = total / number
     return mean, (products - number * torch.outer(mean, mean)) / (number - 1)
+
+
+def warn_of_few(metric: object, num_features: int, num_real: int, num_fake: int) -> None:
+    """Warns that a Frechet distance is of fewer samples than its covariances need.
+
+    The covariance of F or fewer samples has no inverse, whatever they are drawn from.
+
+    Args:
+        metric: that computes it.
+        num_features: F, of a sample.
+        num_real: real samples that it is of.
+        num_fake: generated ones.
+    """
+    if min(num_real, num_fake) <= num_features:
+        rank_zero_warn(
+            f"{type(metric).__name__}: {num_real:,} real and {num_fake:,} generated images are "
+            f"too few for covariances of {num_features:,} features, so the Frechet distance is "
+            f"biased. Use more than {num_features:,} held-out images."
+        )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.metrics.base import ComparingMetric, to_unit
-from lightning_gans.metrics.frechet import frechet_distance, moments
+from lightning_gans.metrics.frechet import frechet_distance, moments, warn_of_few
 
 __all__ = ["Judge", "JudgedQuality"]
 
@@ -70,6 +70,8 @@ class JudgedQuality(ComparingMetric):
         num_classes: K.
         value_range: of the images that the metric is given.
     """
+
+    real_total: Tensor
 
     def __init__(
         self,
@@ -133,14 +135,12 @@ class JudgedQuality(ComparingMetric):
 
     def distance(self) -> Tensor:
         """Returns the squared Frechet distance between real and generated features, shape ()."""
+        numbers = [getattr(self, f"{kind}_classes").sum() for kind in ("real", "fake")]
         real, fake = (
-            moments(
-                getattr(self, f"{kind}_total"),
-                getattr(self, f"{kind}_products"),
-                getattr(self, f"{kind}_classes").sum(),
-            )
-            for kind in ("real", "fake")
+            moments(getattr(self, f"{kind}_total"), getattr(self, f"{kind}_products"), number)
+            for kind, number in zip(("real", "fake"), numbers, strict=True)
         )
+        warn_of_few(self, len(self.real_total), *map(int, numbers))
         return frechet_distance(*real, *fake)
 
     @abstractmethod

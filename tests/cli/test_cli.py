@@ -488,6 +488,10 @@ LONG = "x" * 5000
             "os.getcwd has no setting width.",
         ),
         (
+            ["--model", "HingeGAN", "--model.loss.margin", "2"],
+            "model.loss: lightning_gans.losses.Hinge has no setting margin.",
+        ),
+        (
             ["--model.discriminator.normalization", "torch.nn.GroupNorm"],
             "the following arguments are required: num_channels",
         ),

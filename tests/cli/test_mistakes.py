@@ -205,6 +205,13 @@ MISTAKES = [
         "config: bad.yaml is not valid YAML: while parsing a flow n",
     ),
     (["sample"], "the following arguments are required: --ckpt_path"),
+    *(
+        (
+            [command, "runs/ring"],
+            f"{command} reads flags only, not runs/ring. Use --ckpt_path runs/ring.",
+        )
+        for command in ("sample", "interpolate", "evaluate", "export", "translate", "encode")
+    ),
     (
         ["sample", "--ckpt_path", "runs/ring", "--n", "many"],
         "argument --n: it must be a whole number, got many",

@@ -461,6 +461,26 @@ def test_equal_digits_score_0_in_parts_as_in_one():
     assert scores["digit_tv"] == 0
 
 
+@pytest.mark.parametrize(
+    ("real", "fake", "few"), [(64, 65, True), (65, 64, True), (65, 65, False)]
+)
+def test_fewer_images_than_features_are_told(real, fake, few, recwarn):
+    images = torch.rand(real + fake, 1, 28, 28)
+    scored(DigitQuality((0.0, 1.0)), images[:real], images[real:])
+    told = [str(warning.message) for warning in recwarn]
+    message = (
+        f"DigitQuality: {real} real and {fake} generated images are too few for covariances of "
+        "64 features, so the Frechet distance is biased. Use more than 64 held-out images."
+    )
+    assert told == [message] * few
+
+
+def test_few_images_are_told_for_features_of_any_network(recwarn):
+    images = torch.rand(8, 1, 2, 2)
+    scored(FeatureScores(nn.Flatten(), "", (0.0, 1.0)), images[:4], images[4:])
+    assert "FeatureScores: 4 real and 4 generated images are too few" in str(recwarn[0].message)
+
+
 def test_images_that_are_no_digits_are_refused():
     with pytest.raises(
         ValueError, match=r"judges images of shape \(1, 28, 28\), got \(3, 32, 32\)"
