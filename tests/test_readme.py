@@ -104,9 +104,15 @@ def test_the_collection_has_every_model_with_its_measured_score(monkeypatch):
     for row in filter(lambda row: "<img" in row, rows):
         config, score = re.search(r"`(\w+)`, fd_digits ([\d.]+) \|$", row).groups()
         assert float(score) == round(results[config]["scores"]["fd_digits"], 2)
-    grid = tasks.recorded("synthetic")["r3gan_grid_tuned"]
-    assert [run["scores"]["modes"] for run in grid] == [25] * 10
-    assert "`r3gan_grid_tuned`, all 25 modes in ten of ten runs" in table
+    points = tasks.recorded("synthetic")
+    for config, modes, text in (
+        ("r3gan_grid_tuned", [25] * 10, "`r3gan_grid_tuned`, all 25 modes in ten of ten runs"),
+        ("fgan_ring", [8], "`fgan_ring` and `cramer_gan_ring`, all 8 modes"),
+        ("cramer_gan_ring", [8], "`fgan_ring` and `cramer_gan_ring`, all 8 modes"),
+        ("pacgan_ring", [8], "`pacgan_ring`, all 8 modes"),
+    ):
+        assert [run["scores"]["modes"] for run in points[config]] == modes
+        assert text in table
     assert f"real digits score\n{RESULTS['gan_mnist']['floors']['fd_digits']:.2f}" in README
     assert f"all {len(configs())} configs" in README
 
