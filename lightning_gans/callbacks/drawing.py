@@ -5,7 +5,7 @@ that the same value always gets the same colour and the same place.
 """
 
 from collections.abc import Callable, Sequence
-from math import pi
+from math import ceil, pi
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,7 @@ def image_grid(
         title: above the images, if there is one.
     """
     grid = make_grid(to_bytes(images, value_range), nrow=columns, padding=2, pad_value=255)
-    picture = grid.permute(1, 2, 0).numpy()
-    if not title:
-        return picture
-    strip = Image.new("RGB", (picture.shape[1], 16), "white")
-    ImageDraw.Draw(strip).text((2, 2), title, "black")
-    return np.concatenate([np.asarray(strip), picture])
+    return _titled(grid.permute(1, 2, 0).numpy(), title)
 
 
 def points(
@@ -293,13 +288,16 @@ def real_and_generated(real: Tensor, fake: Tensor, value_range: tuple[float, flo
 def beside_neighbours(images: Tensor, neighbours: Tensor) -> Picture:
     """Returns images on the left, and in the row of each its neighbours behind a gap.
 
+    A title says so.
+
     Args:
         images: in [0, 1], shape (R, C, H, W).
         neighbours: in [0, 1], shape (R, K, C, H, W).
     """
     left = image_grid(images, (0.0, 1.0), columns=1)
     right = image_grid(neighbours.flatten(0, 1), (0.0, 1.0), columns=neighbours.shape[1])
-    return side_by_side(left, right, gap=8)
+    picture = side_by_side(left, right, gap=8)
+    return _titled(picture, "generated, and the nearest training images")
 
 
 def rendered(figure: Figure) -> Picture:
@@ -346,6 +344,18 @@ def save_gif(
         pictures[0].save(
             file, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
         )
+
+
+def _titled(picture: Picture, title: str) -> Picture:
+    """Returns a picture below its title, which may be wider, or the picture if there is none."""
+    if not title:
+        return picture
+    needed = 4 + ceil(ImageDraw.Draw(Image.new("RGB", (1, 1))).textlength(title))
+    lacking = max(0, needed - picture.shape[1])
+    picture = np.pad(picture, ((0, 0), (0, lacking), (0, 0)), constant_values=255)
+    strip = Image.new("RGB", (picture.shape[1], 16), "white")
+    ImageDraw.Draw(strip).text((2, 2), title, "black")
+    return np.concatenate([np.asarray(strip), picture])
 
 
 def _axes(title: str, width: float) -> tuple[Figure, Any]:

@@ -199,10 +199,10 @@ def draw(what: Drawing, value_range: tuple[float, float], *, title: str = "") ->
     Args:
         what: the description.
         value_range: the data's least and greatest value.
-        title: above plots; images have none.
+        title: above plots; a grid of images has its note.
     """
     if isinstance(what, Grid):
-        return drawing.image_grid(what.images, value_range, columns=what.columns)
+        return drawing.image_grid(what.images, value_range, columns=what.columns, title=what.note)
     if isinstance(what, Levels):
         title += what.note
         return drawing.level_sets(what.score, what.fake, what.real, value_range, title=title)

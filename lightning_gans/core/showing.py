@@ -62,10 +62,12 @@ class Grid:
     Attributes:
         images: shape (N, C, H, W).
         columns: images in a row.
+        note: for the title, what the rows or columns are.
     """
 
     images: Tensor
     columns: int = COLUMNS
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,9 @@ def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
         labels = torch.arange(ROWS, device=gan.device) % gan.num_classes
         labels = labels.repeat_interleave(STEPS)
     images = gan.evaluated.sample(latents_between(start, end, STEPS, gan.prior.between), labels)
-    found: dict[str, Drawing] = {"interpolation": Grid(images, STEPS)}
+    found: dict[str, Drawing] = {
+        "interpolation": Grid(images, STEPS, "each row: from one latent to another")
+    }
     if isinstance(gan.prior, CodePrior) and gan.num_classes is None:
         found.update(code_pictures(gan, gan.prior))
     if isinstance(gan.evaluated.generator, StyledGenerator):
@@ -200,7 +204,7 @@ def final_pictures(gan: "GAN", real: Batch) -> dict[str, Drawing]:
         few = real.real[:COLUMNS]
         with torch.no_grad():
             made = gan.augment(torch.cat([few] * (COLUMNS - 1)))
-        found["augmented"] = Grid(torch.cat([few, made]), len(few))
+        found["augmented"] = Grid(torch.cat([few, made]), len(few), "real, augmented below")
     return found
 
 
@@ -227,7 +231,7 @@ def style_mixing(gan: "GAN", generator: StyledGenerator) -> Grid:
         images = generator.synthesize(torch.cat([top[None], rows]).flatten(0, 1))
     low = gan.value_range[0] if gan.value_range else images.amin()
     images[0] = low
-    return Grid(images, 1 + COLUMNS)
+    return Grid(images, 1 + COLUMNS, "first layers: the left one; last layers: the top one")
 
 
 def code_pictures(gan: "GAN", prior: CodePrior) -> dict[str, Drawing]:
@@ -256,7 +260,11 @@ def code_pictures(gan: "GAN", prior: CodePrior) -> dict[str, Drawing]:
             rows = tables["category"][0]
         first += size
     return {
-        name: Grid(gan.evaluated.sample(table.flatten(0, 1)), table.shape[1])
+        name: Grid(
+            gan.evaluated.sample(table.flatten(0, 1)),
+            table.shape[1],
+            f"each column: one value of {name}",
+        )
         for name, table in tables.items()
     }
 

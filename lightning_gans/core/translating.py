@@ -120,9 +120,15 @@ def rows_of(record: Translated) -> Drawing:
     if record.fake.ndim != 4:
         return Comparison(record.fake, record.real)
     columns = min(COLUMNS, len(record))
-    parts = (record.source, record.fake, record.back, record.truth)
-    images = [part[: len(part) // columns * columns] for part in parts if part is not None]
+    parts = {
+        "source": record.source,
+        "translated": record.fake,
+        "back": record.back,
+        "truth": record.truth,
+    }
+    known = {name: part for name, part in parts.items() if part is not None}
+    images = [part[: len(part) // columns * columns] for part in known.values()]
     channels = max(part.shape[1] for part in images)
     shown = [part.expand(-1, channels, -1, -1) for part in images]
     rows = [part.reshape(-1, columns, *part.shape[1:]) for part in shown]
-    return Grid(torch.stack(rows, 1).flatten(0, 2), columns)
+    return Grid(torch.stack(rows, 1).flatten(0, 2), columns, f"rows: {', '.join(known)}")

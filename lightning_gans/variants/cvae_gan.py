@@ -163,7 +163,9 @@ class CVAEGAN(VariationalGAN):
         styles = self.evaluated.sample(latent, classes.repeat(len(classes)))
         styles = styles.reshape(len(classes), len(classes), *originals.shape[1:])
         table = torch.cat([originals[:, None], styles], 1)
-        found["styles"] = Grid(table.flatten(0, 1), 1 + len(classes))
+        found["styles"] = Grid(
+            table.flatten(0, 1), 1 + len(classes), "real, and in its style each class"
+        )
         return found
 
     # Before the first update ---------------------------------------------------------------------

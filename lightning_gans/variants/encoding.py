@@ -180,7 +180,9 @@ class EncodingGAN(GAN):
         part: Batch = real.rows(slice(0, min(4, len(real) // columns) * columns))
         again = self.evaluated.reconstruct(part.real, part.labels)
         rows = [x.reshape(-1, columns, *again.shape[1:]) for x in (part.real, again)]
-        found["reconstructions"] = Grid(torch.stack(rows, 1).flatten(0, 2), columns)
+        found["reconstructions"] = Grid(
+            torch.stack(rows, 1).flatten(0, 2), columns, "real, reconstructed below"
+        )
         return found
 
     @override

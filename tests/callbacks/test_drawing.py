@@ -7,6 +7,8 @@ from PIL import Image
 
 from lightning_gans.callbacks import drawing
 from lightning_gans.callbacks.drawing import to_bytes
+from lightning_gans.callbacks.pictures import draw
+from lightning_gans.core.showing import Grid
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,12 @@ def test_a_title_stands_above_a_grid_and_changes_no_image():
     assert (titled[-len(plain) :] == plain).all()
     strip = titled[: len(titled) - len(plain)]
     assert 0 < (strip < 128).mean() < 0.5
+    wide = drawing.image_grid(images, (0, 1), title="a title that is wider than its images")
+    assert wide.shape[1] > plain.shape[1]
+    assert (wide[-len(plain) :, : plain.shape[1]] == plain).all()
+    assert (wide[:, -2:] == 255).all()
+    noted = draw(Grid(images, 8, "real"), (0.0, 1.0), title="update 3")
+    assert np.array_equal(noted, titled)
 
 
 def test_files_hold_what_was_drawn(tmp_path):

@@ -426,6 +426,8 @@ def test_the_picture_has_even_ranks_from_the_nearest_on():
     ]
     assert near[:, 0].round().tolist() == [30, 50, 70, 10]
     picture = beside_neighbours(*metric.shown)
+    assert (picture[16:, 6 + 8 + 30 :] == 255).all()
+    picture = picture[16:, : 6 + 8 + 30]  # the title is wider
     assert picture.shape == (4 * 4 + 2, (4 + 2) + 8 + (7 * 4 + 2), 3)
     assert [picture[row, 2, 0] for row in (2, 6, 10, 14)] == [30, 52, 73, 14]
     assert [picture[2, column, 0] for column in (9, 16)] == [255, 30]

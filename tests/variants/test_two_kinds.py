@@ -249,10 +249,12 @@ def test_pictures_have_rows_of_sources_translations_the_way_back_and_the_truth()
     assert list(found) == ["samples", "samples_a"]
     grid = found["samples"]
     assert (grid.columns, grid.images.shape) == (8, (32, 3, 4, 4))
+    assert grid.note == "rows: source, translated, back, truth"
     assert torch.equal(grid.images[:8], a[:8].expand(-1, 3, -1, -1))
     assert torch.equal(grid.images[8:16], model.translate(a[:8]))
     assert torch.equal(grid.images[24:], b[:8])
-    assert len(model.pictures(Domains(a, b), 5)["samples"].images) == 3 * 5
+    unpaired = model.pictures(Domains(a, b), 5)["samples"]
+    assert (len(unpaired.images), unpaired.note) == (3 * 5, "rows: source, translated, back")
     points = Translated(a[:, 0, 0, :2], b[:, 0, 0, :2], source=a[:, 0, 1, :2])
     assert isinstance(rows_of(points), Moved)
     assert isinstance(grid, Grid)
