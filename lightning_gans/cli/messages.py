@@ -91,12 +91,15 @@ def _threads(device: str) -> str:
     return f" with {number} thread{'s' * (number > 1)}" if device == "cpu" else ""
 
 
-def print_summary(trainer: Trainer, folder: Path, *, trained: bool) -> None:
+def print_summary(
+    trainer: Trainer, folder: Path, modules: Sequence[str], *, trained: bool
+) -> None:
     """Says what a finished run leaves in its folder, and how to train longer.
 
     Args:
         trainer: which has run.
         folder: of the run.
+        modules: that the command imports.
         trained: whether there was anything left to train.
     """
     if not trained:
@@ -110,8 +113,7 @@ def print_summary(trainer: Trainer, folder: Path, *, trained: bool) -> None:
     if last.exists() and trainer.max_steps > 0:
         flag = _longer(trainer)
         if flag is not None:
-            path = shlex.quote(str(last))
-            say(f"to train longer: lightning-gans fit --ckpt_path {path} {flag}")
+            say(f"to train longer: {_resuming(last, modules)} {flag}")
     print_uploads(trainer)
 
 
@@ -144,11 +146,26 @@ def print_uploads(trainer: Trainer) -> None:
             say(f"to upload it to W&B: {command}")
 
 
-def print_resume_hint(trainer: Trainer, folder: Path, note: str = "") -> None:
-    """Says where a run was stopped, why if a note tells, and what continues it."""
+def print_resume_hint(
+    trainer: Trainer, folder: Path, modules: Sequence[str], note: str = ""
+) -> None:
+    """Says where a run was stopped, why if a note tells, and what continues it.
+
+    Args:
+        trainer: which has been stopped.
+        folder: of the run.
+        modules: that the command imports.
+        note: why it was stopped.
+    """
     say(f"stopped after {trainer.global_step:,} updates")
     if note:
         say(note)
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
-        say(f"resume with: lightning-gans fit --ckpt_path {shlex.quote(str(last))}")
+        say(f"resume with: {_resuming(last, modules)}")
+
+
+def _resuming(checkpoint: Path, modules: Sequence[str]) -> str:
+    """Returns the command that resumes a run."""
+    imports = (part for module in modules for part in ("--import", module))
+    return shlex.join(["lightning-gans", "fit", "--ckpt_path", str(checkpoint), *imports])

@@ -24,6 +24,7 @@ from lightning_gans.cli.hints import (
     section_settings,
 )
 from lightning_gans.cli.request import (
+    KNOWN,
     Request,
     check_name,
     check_trainer,
@@ -36,7 +37,7 @@ from lightning_gans.errors import InputError
 from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.spelling import nearest
 
-__all__ = ["FLAGS", "KNOWN", "check", "check_checkpoints"]
+__all__ = ["FLAGS", "check", "check_checkpoints"]
 
 FLAGS = (
     *("config", "help", "import", "print_config", "seed_everything", "name", "threads"),
@@ -45,8 +46,6 @@ FLAGS = (
     *SECTIONS,
 )
 """Beginnings of all flags of the commands that train and score."""
-KNOWN = ("datamodules", "lightning", "lightning_gans", "torch", "torchmetrics", "torchvision")
-"""Packages that define no models and data beyond those that are listed."""
 BASES = (
     ("lightning_gans.core.module", "AdversarialModule"),
     ("lightning.pytorch", "LightningDataModule"),

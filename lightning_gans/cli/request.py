@@ -19,6 +19,7 @@ from lightning_gans.spelling import nearest
 
 __all__ = [
     "COMMANDS",
+    "KNOWN",
     "Request",
     "check_name",
     "check_trainer",
@@ -26,9 +27,12 @@ __all__ = [
     "config_file",
     "is_help_of_class",
     "is_whole",
+    "own_modules",
 ]
 
 COMMANDS = ("fit", "validate", "test", "predict")
+KNOWN = ("datamodules", "lightning", "lightning_gans", "torch", "torchmetrics", "torchvision")
+"""Packages that define no models and data beyond those that are listed."""
 
 PATH = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
 """Of a class: names with dots."""
@@ -281,6 +285,22 @@ class Request:
 def is_help_of_class(flag: str) -> bool:
     """Tells whether a flag shows the settings of a class, and nothing else is done."""
     return flag.partition("=")[0].endswith(".help")
+
+
+def own_modules(settings: Mapping[str, Any]) -> set[str]:
+    """Returns the modules of the user's own classes that a configuration names.
+
+    A command that reads the checkpoint has to import them.
+
+    Args:
+        settings: with the path of every class.
+    """
+    paths = (str(value) for key, value in _leaves(settings) if key.endswith("class_path"))
+    return {
+        path.rpartition(".")[0]
+        for path in paths
+        if "." in path and path.partition(".")[0] not in KNOWN
+    }
 
 
 @contextmanager

@@ -42,6 +42,7 @@ from lightning_gans.cli.request import (
     check_trainer,
     class_name,
     config_file,
+    own_modules,
 )
 from lightning_gans.cli.runs import RunLogger, RunRecord, parent_of
 from lightning_gans.cli.scores import (
@@ -272,6 +273,11 @@ class GANCLI(CommandLine):
         return folder_of(Path(self.checkpoint)) if self.checkpoint else None
 
     @property
+    def _modules(self) -> list[str]:
+        """The modules that a command with a checkpoint of this run has to import."""
+        return sorted({*self._request.modules, *own_modules(self.config_dump)})
+
+    @property
     def _resumed(self) -> Path | None:
         """The folder of the run that a training resumes, if it does not begin a new one."""
         return (
@@ -332,7 +338,8 @@ class GANCLI(CommandLine):
             if self._run is not None:
                 self._run.give_back()
         if self._run is not None and self.trainer.is_global_zero:
-            print_summary(self.trainer, Path(self._run.log_dir), trained=model.has_trained)
+            folder = Path(self._run.log_dir)
+            print_summary(self.trainer, folder, self._modules, trained=model.has_trained)
 
     def validate(self, model: AdversarialModule, **kwargs: Any) -> None:
         """Scores a model on the validation data."""
@@ -398,7 +405,8 @@ class GANCLI(CommandLine):
         if self.trainer.world_size > 1:
             raise InputError("trainer.devices: predict writes one file. Use one process.")
         checkpoint = Path(self.checkpoint)
-        target = checkpoint.parent.parent / "samples" / f"{checkpoint.stem}.npy"
+        folder = self._scored_run or checkpoint.parent
+        target = folder / "samples" / f"{checkpoint.stem}.npy"
         refuse_links(target.parent)
         kwargs["return_predictions"] = True
         samples = torch.cat(self._run_guarded(model, **kwargs))
@@ -493,7 +501,7 @@ class GANCLI(CommandLine):
     @rank_zero_only
     def _print_resume_hint(self, note: str = "") -> None:
         if self._run is not None:
-            print_resume_hint(self.trainer, Path(self._run.log_dir), note)
+            print_resume_hint(self.trainer, Path(self._run.log_dir), self._modules, note)
 
 
 def _told(name: str, data: object) -> Any:

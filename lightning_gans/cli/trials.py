@@ -17,8 +17,7 @@ from typing import Any
 from typing_extensions import Self
 
 from lightning_gans.cli.catalogue import ENDINGS, PACKAGE, configs_folder
-from lightning_gans.cli.mistakes import KNOWN
-from lightning_gans.cli.request import Request
+from lightning_gans.cli.request import KNOWN, Request
 from lightning_gans.comparison.estimates import Cost
 from lightning_gans.comparison.planning import Cell
 from lightning_gans.errors import InputError, RunError

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -274,6 +275,11 @@ def test_predict_generates_an_array():
     array = np.load("runs/run/version_0/samples/best.npy")
     assert array.shape == (32, 2)
     assert np.isfinite(array).all()
+    Path("kept").mkdir()
+    shutil.copy("runs/run/version_0/checkpoints/best.ckpt", "kept/mine.ckpt")
+    main(["predict", "--ckpt_path", "kept/mine.ckpt"])
+    assert (np.load("kept/samples/mine.npy") == array).all()
+    assert sorted(os.listdir()) == ["kept", "runs"]
 
 
 def test_going_on_takes_the_configuration_of_the_checkpoint(capsys):

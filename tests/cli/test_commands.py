@@ -425,7 +425,11 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
     brief = ["--data.batch_size", "4", "--data.num_eval_samples", "20", "--trainer.max_steps", "1"]
     fit = ["fit", "--name", "own", "--model", "own_gan.Own", "--data", "GaussianRing", *brief]
     script = [sys.executable, "-m", "lightning_gans"]
-    subprocess.run([*script, *fit, "--pictures.enabled", "false"], check=True)
+    fit += ["--pictures.enabled", "false"]
+    said = subprocess.run([*script, *fit], check=True, capture_output=True, text=True).stdout
+    (longer,) = re.findall(r"to train longer: lightning-gans (.*)", said)
+    assert longer.endswith("last.ckpt --import own_gan --trainer.max_steps 2")
+    subprocess.run([*script, *longer.split()], check=True, capture_output=True)
     message = refused(capsys, "sample", "--ckpt_path", "runs/own")
     assert "If you trust it, use --import own_gan." in message
     assert "own_gan" not in sys.modules
