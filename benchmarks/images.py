@@ -3,8 +3,8 @@
     python benchmarks/images.py run --data_dir data --photos photos     # hours on a CPU
     python benchmarks/images.py table --data_dir data                   # of what has been run
 
-``run`` takes names of configurations, ``--seed`` and ``--jobs``; it keeps what it finds already
-trained. ``table`` puts the runs it finds into ``results/images.json``, beside those that are there
+``run`` takes names of configurations, ``--seed``, ``--jobs`` and ``--precision``; it keeps what it finds
+already trained. ``table`` puts the runs it finds into ``results/images.json``, beside those there
 from before, and their last samples into ``docs/images/gallery``; it prints the tables. Beside the
 scores at the end they have that of the untrained generator. ``benchmarks/gallery.py`` writes them
 into the pages. Configurations that need a folder of images read ``--photos``, in place of
@@ -48,7 +48,7 @@ LONG = (
     *("dcgan_maxpool_mnist", "wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
     *("acgan_mnist", "cvae_gan_mnist", "infogan_mnist", "sngan_mnist", *PHOTOS),
 )
-"""The most expensive ones, trained in bf16-mixed, which newer CPUs do in hardware."""
+"""The most expensive ones, trained in bf16-mixed unless told, which newer CPUs do in hardware."""
 FEW_LABELS = ("sgan_mnist_small",)
 ALL = DIGITS + BY_CLASS + CODED + FEW_LABELS + PHOTOS
 COLUMNS = {"fd_digits": 2, "digit_tv": 3, "digit_ones": 3, "digit_confidence": 3}
@@ -59,9 +59,16 @@ COLUMNS_BY_CLASS = {
 COLUMNS_OF_CODES = {"fd_digits": 2, "code_mi": 3, "code_matched": 3, "digit_confidence": 3}
 
 
-def flags(config: str, data_dir: str, photos: str | None) -> list[str]:
-    """Returns where a configuration finds its data, and for photos how long it is run."""
-    precision = ["--trainer.precision", "bf16-mixed"] if config in LONG else []
+def flags(config: str, data_dir: str, photos: str | None, long: str) -> list[str]:
+    """Returns where a configuration finds its data, and for photos how long it is run.
+
+    Args:
+        config: its name.
+        data_dir: folder above MNIST.
+        photos: folder of images, if there is one.
+        long: precision of the most expensive configurations.
+    """
+    precision = ["--trainer.precision", long] if config in LONG else []
     if config not in PHOTOS:
         return [f"{source(config)}.data_dir", data_dir, *precision]
     if photos is None:
@@ -141,10 +148,14 @@ def main() -> None:
     parser.add_argument("--photos", help="folder of images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--precision", default="bf16-mixed", help="of the most expensive configs")
     parser.add_argument("--root", type=Path, default=RUNS)
     given = parser.parse_intermixed_args()
     if given.action == "run":
-        plan = [(c, given.seed, flags(c, given.data_dir, given.photos)) for c in given.configs]
+        plan = [
+            (c, given.seed, flags(c, given.data_dir, given.photos, given.precision))
+            for c in given.configs
+        ]
         train_all(plan, given.root, given.jobs)
         return
     before, found = recorded("images"), {}
