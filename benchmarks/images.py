@@ -3,12 +3,12 @@
     python benchmarks/images.py run --data_dir data --photos photos     # hours on a CPU
     python benchmarks/images.py table --data_dir data                   # of what has been run
 
-``run`` takes names of configurations, ``--seed``, ``--jobs`` and ``--precision``; it keeps what it finds
-already trained. ``table`` puts the runs it finds into ``results/images.json``, beside those there
-from before, and their last samples into ``docs/images/gallery``; it prints the tables. Beside the
-scores at the end they have that of the untrained generator. ``benchmarks/gallery.py`` writes them
-into the pages. Configurations that need a folder of images read ``--photos``, in place of
-CIFAR-10 too.
+``run`` takes names of configurations, ``--seed``, ``--jobs`` and ``--precision``; it keeps what it
+finds already trained. ``table`` puts the runs it finds into ``results/images.json``, beside those
+that are there from before, and their last samples into ``docs/images/gallery``; it prints the
+tables. Beside the scores at the end they have that of the untrained generator.
+``benchmarks/gallery.py`` writes them into the pages. Configurations that need a folder of images
+read ``--photos``, in place of CIFAR-10 too.
 """
 
 import argparse
