@@ -331,9 +331,9 @@ class GANCLI(CommandLine):
                 self._mark_preempted()
             self._print_resume_hint(end.note)
             raise
-        except SystemExit:  # how Lightning ends a run that is interrupted
+        except SystemExit as end:  # how Lightning ends a run that is interrupted, with code 1
             self._print_resume_hint()
-            raise
+            raise SystemExit(128 + signal.SIGINT) from end
         finally:
             if self._run is not None:
                 self._run.give_back()

@@ -101,7 +101,7 @@ def test_interrupted_twice_it_ends_at_once(tmp_path):
     for _ in range(2):
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=30) == 128 + signal.SIGINT
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "stopped: KeyboardInterrupt"
 
