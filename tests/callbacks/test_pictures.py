@@ -128,7 +128,7 @@ def test_real_images_are_drawn_over_what_the_augmentation_makes_of_them():
     arguments = {"data_shape": (1, 4, 4), "generator": Constant(0.0), "augment": Turned()}
     drawn(GAN(**arguments), Images((-1.0, 1.0)), max_steps=1)
     assert "augmented.png" in files("run/figures")
-    picture = np.asarray(Image.open("run/figures/augmented.png"))[..., 0]
+    picture = np.asarray(Image.open("run/figures/augmented.png"))[16:, :, 0]  # below the title
     grid = [
         [picture[6 * i + 2 : 6 * i + 6, 6 * j + 2 : 6 * j + 6] for j in range(8)] for i in range(8)
     ]

@@ -275,7 +275,7 @@ def test_neighbours_are_drawn_into_the_run_or_beside_the_file(root, last, capsys
     assert found["scores"]["memorised_digits"] >= 0
     assert found["floors"]["memorised_digits"] == pytest.approx(2 / 110)
     with Image.open(folder / "figures" / "neighbours.png") as picture:
-        assert picture.size == ((30 + 2) + 8 + (7 * 30 + 2), 8 * 30 + 2)
+        assert picture.size == ((30 + 2) + 8 + (7 * 30 + 2), 16 + 8 * 30 + 2)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     run("evaluate", "--ckpt_path", last, "--neighbours", *more, "--out", "new/mine.json")
     assert {path.name for path in Path("new").iterdir()} == {"mine.json", "mine_neighbours.png"}

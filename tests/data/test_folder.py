@@ -141,7 +141,7 @@ def test_a_signal_to_all_processes_leaves_the_workers_to_finish_the_round(number
     fill("images")
     expected = [*opened().train_dataloader()]
     batches = iter(opened(cache=False, num_workers=2).train_dataloader())
-    found = [next(batches)]
+    found = [next(batches), next(batches)]  # one of each worker, which has begun by now
     workers = multiprocessing.active_children()
     assert len(workers) == 2
     for worker in workers:

@@ -570,7 +570,7 @@ def test_pictures_show_reconstructions_and_styles(tmp_path):
 
     def read(name):
         with Image.open(tmp_path / "figures" / f"{name}.png") as image:
-            pixels = np.asarray(image.convert("L")).astype(float)
+            pixels = np.asarray(image.convert("L")).astype(float)[16:]  # below the title
         return pixels / 255 * 2 - 1
 
     pixels = read("reconstructions")
@@ -601,12 +601,13 @@ def test_pictures_of_few_images_and_many_classes(tmp_path):
     data = MadeImages((3, 8, 12), num_eval_samples=3, number=48)
     model = CVAEGAN(data_shape=(3, 8, 12), num_classes=12)
     fitted(model, data, max_steps=1, callbacks=[Pictures(0)], default_root_dir=str(tmp_path))
-    sizes = {}
-    for name in ("reconstructions", "styles"):
+    for name, rows, columns in (("reconstructions", 2, 3), ("styles", 10, 11)):
         with Image.open(tmp_path / "figures" / f"{name}.png") as image:
-            sizes[name] = image.size
-    assert sizes["reconstructions"] == (3 * 14 + 2, 2 * 10 + 2)
-    assert sizes["styles"] == (11 * 14 + 2, 10 * 10 + 2)
+            pixels = np.asarray(image)[16:]  # below the title, which may be wider
+        assert len(pixels) == rows * 10 + 2
+        assert (pixels[:, columns * 14 + 2 :] == 255).all()
+        last = pixels[-10:-2, (columns - 1) * 14 + 2 : columns * 14]
+        assert (last != 255).any()
 
 
 # Files
