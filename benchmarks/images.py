@@ -35,7 +35,7 @@ DIGITS = (
     *("gan_mnist_small", "wgan_mnist_small", "wgan_gp_mnist_small"),
     *("wgan_gp_conv_mnist", "dcgan_mnist", "dcgan_maxpool_mnist", "wdcgan_mnist"),
     *("wdcgan_maxpool_mnist", "wdcgan_gp_maxpool_mnist"),
-    *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "sngan_mnist"),
+    *("wdcgan_gp_mnist", "wdcgan_gp_mnist_tuned", "sngan_mnist", "ebgan_mnist", "began_mnist"),
 )
 BY_CLASS = (
     *("cgan_mnist", "cwgan_gp_mnist", "acgan_mnist", "cvae_gan_mnist"),
