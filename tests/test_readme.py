@@ -101,8 +101,9 @@ def test_the_collection_has_every_model_with_its_measured_score(monkeypatch):
     rows = re.findall(r"^\| .*\|$", table, re.MULTILINE)
     named = re.findall(r"`([A-Z]\w+)`", "".join(row.partition("<img")[0] for row in rows))
     assert sorted(named) == sorted(variants())
-    for row in filter(lambda row: "<img" in row, rows):
-        config, score = re.search(r"`(\w+)`, fd_digits ([\d.]+) \|$", row).groups()
+    measured = re.findall(r"`(\w+)`, fd_digits ([\d.]+)", table)
+    assert len(measured) >= table.count("<img")
+    for config, score in measured:
         assert float(score) == round(results[config]["scores"]["fd_digits"], 2)
     points = tasks.recorded("synthetic")
     for config, modes, text in (
