@@ -27,7 +27,10 @@ POINTS = {"modes": 1, "high_quality": 3, "w1": 3, "pattern_error": 3}
 IMAGES = {"accuracy": 3, "fd_digits": 2, "label_fidelity": 3, "digit_confidence": 3}
 IMAGES |= {"sliced_w": 3}
 """Scores that the gallery shows, with their decimals; ``sliced_w`` where there is nothing else."""
-FAILED = {"cvae_gan_mnist": "[fails](benchmarks.md#by-class): its samples ignore the class"}
+FAILED = {
+    "cvae_gan_mnist": "[fails](benchmarks.md#by-class): its samples ignore the class",
+    "began_mnist": "[fails](benchmarks.md#digits): all its samples are alike",
+}
 INTRODUCTION = """\
 # Gallery
 
