@@ -331,9 +331,11 @@ class GANCLI(CommandLine):
                 self._mark_preempted()
             self._print_resume_hint(end.note)
             raise
-        except SystemExit as end:  # how Lightning ends a run that is interrupted, with code 1
+        except SystemExit as end:
             self._print_resume_hint()
-            raise SystemExit(128 + signal.SIGINT) from end
+            if isinstance(end.__context__, KeyboardInterrupt):  # Lightning ends it with code 1
+                raise SystemExit(128 + signal.SIGINT) from end
+            raise
         finally:
             if self._run is not None:
                 self._run.give_back()

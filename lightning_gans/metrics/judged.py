@@ -71,8 +71,6 @@ class JudgedQuality(ComparingMetric):
         value_range: of the images that the metric is given.
     """
 
-    real_total: Tensor
-
     def __init__(
         self,
         judge: nn.Module,
@@ -140,7 +138,7 @@ class JudgedQuality(ComparingMetric):
             moments(getattr(self, f"{kind}_total"), getattr(self, f"{kind}_products"), number)
             for kind, number in zip(("real", "fake"), numbers, strict=True)
         )
-        warn_of_few(self, len(self.real_total), *map(int, numbers))
+        warn_of_few(self, len(real[0]), *map(int, numbers))
         return frechet_distance(*real, *fake)
 
     @abstractmethod

@@ -106,6 +106,19 @@ def test_interrupted_twice_it_ends_at_once(tmp_path):
     assert record["status"] == "stopped: KeyboardInterrupt"
 
 
+def test_a_program_that_exits_in_an_update_keeps_its_exit_code(tmp_path):
+    Path("leaving.py").write_text(
+        "import sys\nfrom lightning_gans import WGAN\n"
+        "class Leaving(WGAN):\n"
+        "    def generator_loss(self, samples):\n"
+        "        if self.trainer.global_step == 20:\n"
+        "            sys.exit(3)\n"
+        "        return super().generator_loss(samples)\n"
+    )
+    process = start(["leaving.Leaving" if part == "WGAN" else part for part in RUN])
+    assert process.wait(timeout=60) == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_stop_it_writes_its_state_first_and_goes_on_exactly(number, whole, tmp_path):
     """Checkpoints are due every 1,000 updates: without the signal there would be no state."""
