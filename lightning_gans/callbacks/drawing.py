@@ -39,6 +39,7 @@ __all__ = [
     "save_picture",
     "side_by_side",
     "to_bytes",
+    "ways",
 ]
 
 Picture = NDArray[np.uint8]
@@ -195,6 +196,23 @@ def moved(
         )
         halves.append(rendered(figure))
     return side_by_side(*halves)
+
+
+def ways(
+    places: Tensor, value_range: tuple[float, float], *, title: str = "each path starts at a circle"
+) -> Picture:
+    """Returns the ways of points in the plane, each a line with its points in a colour of its own.
+
+    Args:
+        places: along each of N ways, shape (N, steps, 2).
+        value_range: of both axes.
+        title: above the plot.
+    """
+    figure, axes = _square(value_range, title)
+    for way in places.float().cpu():
+        (line,) = axes.plot(*way.unbind(1), ".-", markersize=5, linewidth=0.8)
+        axes.plot(*way[:1].unbind(1), "o", markersize=8, fillstyle="none", color=line.get_color())
+    return rendered(figure)
 
 
 def overview(

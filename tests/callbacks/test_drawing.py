@@ -72,6 +72,21 @@ def test_a_point_keeps_its_place_whatever_the_others():
     assert all((a == b).all() for a, b in zip(spots, again, strict=True))
 
 
+def test_ways_are_lines_of_their_own_colours_with_a_circle_where_they_begin():
+    heights = torch.tensor([0.5, -0.5])
+    places = torch.stack([torch.tensor([-0.5, 0.5]).expand(2, 2), heights[:, None].expand(2, 2)], 2)
+    picture = drawing.ways(places, (-1.0, 1.0))
+    means = []
+    for colour in ((31, 119, 180), (255, 127, 14)):  # the first two of matplotlib's
+        rows, columns = np.where((picture == colour).all(2))
+        assert rows.max() - rows.min() > 6  # the circle is higher than the line
+        at_start, at_end = columns < columns.min() + 10, columns > columns.max() - 10
+        assert np.ptp(rows[at_start]) > 2 * np.ptp(rows[at_end])
+        assert (np.diff(np.unique(columns)) == 1).mean() > 0.95  # from one end to the other
+        means.append(rows.mean())
+    assert means[0] < len(picture) / 2 < means[1]
+
+
 def test_level_sets_are_those_of_the_function():
     """The score x is dark on the left and bright on the right."""
     empty = torch.empty(0, 2)

@@ -226,6 +226,16 @@ def test_a_way_leads_from_one_sample_to_another(mode, last):
     assert np.array_equal(grid, drawing.image_grid(rows, (-1.0, 1.0), columns=3))
 
 
+def test_the_way_of_a_point_is_a_line(root):
+    run("interpolate", "--ckpt_path", root / "ring", "--n", 2, "--steps", 3)
+    model = load(root / "ring" / "version_0" / "checkpoints" / "best.ckpt")
+    start, end = latents(model, 4, 0).chunk(2)
+    middle = spherical_interpolation(start, end, torch.full((2, 1), 0.5))
+    places = torch.stack([model.sample(z) for z in (start, middle, end)], 1)
+    picture = np.asarray(Image.open("interpolation.png"))
+    assert np.array_equal(picture, drawing.ways(places, model.value_range))
+
+
 def test_an_animation_goes_there_and_back(last):
     run("interpolate", "--ckpt_path", last, "--n", 2, "--steps", 5, "--out", "way.gif")
     with Image.open("way.gif") as animation:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from lightning_gans.callbacks.drawing import PICTURES, save_gif, save_picture
+from lightning_gans.callbacks.drawing import PICTURES, save_gif, save_picture, ways
 from lightning_gans.cli.commands.opening import (
     check_number,
     checked_classes,
@@ -13,6 +13,7 @@ from lightning_gans.cli.commands.opening import (
     generating,
     latents,
     picture,
+    value_range,
     writing,
 )
 from lightning_gans.cli.places import check_out
@@ -40,8 +41,9 @@ def interpolate(
 
     Args:
         ckpt_path: file or run folder.
-        out: a ``.png`` or ``.jpg`` with a row of ``steps`` images for every pair, or a ``.gif``
-            of ``steps`` frames there and back, with all pairs in each.
+        out: a ``.png`` or ``.jpg`` with a row of ``steps`` images for every pair, or with a line
+            through its points in the plane; or a ``.gif`` of ``steps`` frames there and back,
+            with all pairs in each.
         n: pairs of latents, at least 1.
         steps: latents of a way with both its ends, at least 2.
         mode: "linear" or "spherical"; the latter keeps the length that a normal prior's latents
@@ -83,8 +85,12 @@ def interpolate(
             f"classes: the generator cannot read a mixture of two classes: {error}"
         ) from error
     if out.suffix in PICTURES:
+        if rows.shape[1:] == (2,):
+            drawn = ways(rows.unflatten(0, (n, steps)), value_range(model))
+        else:
+            drawn = picture(model, rows, columns=steps)
         with writing(out):
-            save_picture(picture(model, rows, columns=steps), out)
+            save_picture(drawn, out)
         return
     columns = min(n, 8)
     places = [rows[step::steps] for step in range(steps)]
