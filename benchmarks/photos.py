@@ -29,14 +29,14 @@ MINUTES = (15, 30, 60, 90)
 AT_END = {"label_fidelity": 3, "class_diversity": 3, "sliced_w": 3, "sliced_w_patches": 3}
 
 
-def cells(photos: str) -> dict[str, Cell]:
-    """Returns the cells by their names."""
+def cells(photos: str, precision: str) -> dict[str, Cell]:
+    """Returns the cells by their names, for a folder of photos and a precision of Lightning."""
     data = {
         "data.class_path": "ImageFolder",
         "data.init_args.path": photos,
         "data.init_args.image_size": 32,
         "trainer.val_check_interval": 500,
-        "trainer.precision": "bf16-mixed",
+        "trainer.precision": precision,
         "pictures.every_n_updates": 500,
     }
     return {
@@ -76,16 +76,17 @@ def table(found: dict[str, dict[str, Any]]) -> Iterator[str]:
         cells = ["-" if row is None else f"{row['fd_objects']:.2f}" for row in rows]
         yield f"| `{config}` | {' | '.join(cells)} | {run['floors']['fd_objects']:.2f} |"
     yield ""
-    yield "| config | updates | CPU min | " + " | ".join(AT_END) + " |"
-    yield "|---|---|---|" + "---|" * len(AT_END)
+    yield "| config | updates | precision | CPU min | " + " | ".join(AT_END) + " |"
+    yield "|---|---|---|---|" + "---|" * len(AT_END)
     for config, run in found.items():
         last = run["evaluations"][-1]
         numbers = [f"{last[s]:.{d}f}" if s in last else "-" for s, d in AT_END.items()]
         minutes = last["cpu_seconds"] / 60
-        yield f"| `{config}` | {last['update']:,.0f} | {minutes:.0f} | {' | '.join(numbers)} |"
+        begin = f"| `{config}` | {last['update']:,.0f} | {run['precision']} | {minutes:.0f} |"
+        yield f"{begin} {' | '.join(numbers)} |"
     floors = found[SHOWN]["floors"]
     numbers = [f"{floors[score]:.{digits}f}" for score, digits in AT_END.items()]
-    yield f"| real photos | - | - | {' | '.join(numbers)} |"
+    yield f"| real photos | - | - | - | {' | '.join(numbers)} |"
 
 
 def written() -> str:
@@ -99,11 +100,13 @@ def main() -> None:
     parser.add_argument("action", choices=("run", "table"))
     parser.add_argument("--photos", type=Path, help="CIFAR-10, a folder for each class")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--precision", default="bf16-mixed", help="32-true on a CPU without bf16")
     given = parser.parse_args()
     if given.action == "run":
         if given.photos is None:
             parser.error("run needs --photos, a folder for each class of CIFAR-10")
-        files = write_configs(RUNS / NAME / "configs", cells(str(given.photos.absolute())))
+        found = cells(str(given.photos.absolute()), given.precision)
+        files = write_configs(RUNS / NAME / "configs", found)
         compare(files, [0], RUNS, NAME, given.jobs, {})
         return
     write_results("photos", collect())
