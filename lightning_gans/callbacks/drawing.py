@@ -198,17 +198,14 @@ def moved(
     return side_by_side(*halves)
 
 
-def ways(
-    places: Tensor, value_range: tuple[float, float], *, title: str = "each path starts at a circle"
-) -> Picture:
+def ways(places: Tensor, value_range: tuple[float, float]) -> Picture:
     """Returns the ways of points in the plane, each a line with its points in a colour of its own.
 
     Args:
         places: along each of N ways, shape (N, steps, 2).
         value_range: of both axes.
-        title: above the plot.
     """
-    figure, axes = _square(value_range, title)
+    figure, axes = _square(value_range, "each path starts at a circle")
     for way in places.float().cpu():
         (line,) = axes.plot(*way.unbind(1), ".-", markersize=5, linewidth=0.8)
         axes.plot(*way[:1].unbind(1), "o", markersize=8, fillstyle="none", color=line.get_color())

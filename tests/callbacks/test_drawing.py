@@ -73,8 +73,8 @@ def test_a_point_keeps_its_place_whatever_the_others():
 
 
 def test_ways_are_lines_of_their_own_colours_with_a_circle_where_they_begin():
-    heights = torch.tensor([0.5, -0.5])
-    places = torch.stack([torch.tensor([-0.5, 0.5]).expand(2, 2), heights[:, None].expand(2, 2)], 2)
+    ends, heights = torch.tensor([-0.5, 0.5]), torch.tensor([[0.5], [-0.5]])
+    places = torch.stack([ends.expand(2, 2), heights.expand(2, 2)], 2)
     picture = drawing.ways(places, (-1.0, 1.0))
     means = []
     for colour in ((31, 119, 180), (255, 127, 14)):  # the first two of matplotlib's
