@@ -28,9 +28,9 @@ __all__ = ["Evaluation"]
 
 BETTER = {"low": ("lower", "\u2193"), "high": ("higher", "\u2191"), "same": ("as real", "=")}
 """What the table says of a score, in words and as a sign."""
-HEADINGS = ("score", "generated", "real data", "better", "meaning")
-FORMS = ((5, False), (4, False), (4, True), (3, True))
-"""Columns of the table, and whether they stand close together, for ever narrower terminals."""
+FORMS = ((4, False), (4, True), (3, True))
+"""Columns of the table, and whether they stand close together, for ever narrower terminals, if all
+columns are too wide, and all but the meaning."""
 
 
 class Evaluation(Callback):
@@ -279,48 +279,56 @@ class Evaluation(Callback):
         self.print_table(trainer)
 
     def print_table(self, trainer: Trainer) -> None:
-        """Prints the scores of the last evaluation beside their floors, on the main process."""
+        """Prints the scores of the last evaluation beside their floors, on the main process.
+
+        A mean over several comparisons has them in its row.
+        """
         if not (trainer.is_global_zero and self.scores):
             return
         console = get_console()
         drawn = console.encoding.lower().startswith("utf")
-        rows = [
-            (name, *numbers, BETTER[better(name)][drawn], meaning(name))
-            for name, *numbers in zip(
-                self.scores,
-                _aligned(list(self.scores.values())),
-                _aligned([self.floors.get(name) for name in self.scores]),
-                strict=True,
-            )
+        parts = [name for name in self._active if name]
+        means = [s for s in self.scores if all(_key(s, part) in self.scores for part in parts)]
+        within = {_key(score, part) for score in means for part in parts}
+        shown = [score for score in self.scores if score not in within]
+        columns = [
+            ["score", *shown],
+            ["mean" if parts else "generated", *_aligned(self.scores, shown)],
+            ["real data", *_aligned(self.floors, shown)],
+            ["better", *(BETTER[better(score)][drawn] for score in shown)],
+            *([part, *_aligned(self.scores, [_key(s, part) for s in shown])] for part in parts),
+            ["meaning", *map(meaning, shown)],
         ]
         title = (
             f"Scores of {self.num_samples:,} generated samples at update {self.updates:,} "
             f"({self.split} split)"
         )
-        tables = [_table(title, rows, columns, close=close) for columns, close in FORMS]
+        whole = len(columns)
+        forms = [(whole, False), (whole - 1, False), (whole - 1, True), *FORMS]
+        tables = [_table(title, columns[:number], close=close) for number, close in forms]
         endless = console.options.update_width(10_000)
         needed = [console.measure(table, options=endless).minimum for table in tables]
         fitting = (t for t, width in zip(tables, needed, strict=True) if width <= console.width)
         console.print(next(fitting, tables[-1]))
 
 
-def _table(title: str, rows: Sequence[Sequence[str]], columns: int, *, close: bool) -> Table:
-    """Returns a table of the first columns; only the narrowest form breaks names and numbers."""
+def _table(title: str, columns: Sequence[Sequence[str]], *, close: bool) -> Table:
+    """Returns a table of columns below their headings; only the narrowest breaks what is in it."""
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, not close), show_edge=not close)
-    for cells in [*zip(HEADINGS, *rows, strict=True)][:columns]:
-        breaks = cells[0] == "meaning" or columns == FORMS[-1][0]
+    for cells in columns:
+        breaks = cells[0] == "meaning" or len(columns) == FORMS[-1][0]
         least = max(map(len, cells)) if not breaks else 16 if cells[0] == "meaning" else 1
         # What may break, and nothing else: rich would cut off what a column that keeps its width
         # had been asked to give.
         table.add_column(cells[0], overflow="fold", min_width=least, no_wrap=not breaks)
-    for row in rows:
-        table.add_row(*map(Text, row[:columns]))  # names may stem from a file: no markup
+    for row in [*zip(*columns, strict=True)][1:]:
+        table.add_row(*map(Text, row))  # names may stem from a file: no markup
     return table
 
 
-def _aligned(values: Sequence[float | None]) -> list[str]:
+def _aligned(numbers: Mapping[str, float], names: Sequence[str]) -> list[str]:
     """Returns numbers of 4 digits with their points in one column, and a dash for none."""
-    texts = ["-" if value is None else f"{value:.4g}" for value in values]
+    texts = [f"{numbers[name]:.4g}" if name in numbers else "-" for name in names]
     heads = [text.partition(".")[0] for text in texts]
     return [" " * (max(map(len, heads)) - len(h)) + t for h, t in zip(heads, texts, strict=True)]
 

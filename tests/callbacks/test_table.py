@@ -17,17 +17,27 @@ TABLE = """
   fd_digits       1234         -           ↓        Frechet, digits' judge
   mine           2e-07         -           ↓
 """
+COMPARED = """
+  score       mean      real data   better   a      b       meaning
+ ──────────────────────────────────────────────────────────────────────────────
+  w1              0.5   0.15        ↓        0.25    0.75   exact W1, of 2,048
+                                                            at most
+  fd_digits      12.5   -           ↓        5      20      Frechet, digits'
+                                                            judge
+  mine_b      2e-07     -           ↓        -       -
+"""
 ASCII = "| w1           |     0.06275 | 0.15      | lower  | exact W1, of 2,048 at most  |"
 SLICES = (slice(7), slice(8, 15))
 """Of a line, the first two columns at 22 characters."""
 
 
-def printed(columns, capsys, monkeypatch, scores=SCORES):
+def printed(columns, capsys, monkeypatch, scores=SCORES, comparisons=("",)):
     """Returns the lines of the table of some scores."""
     monkeypatch.setenv("COLUMNS", str(columns))
     evaluation = Evaluation()
     evaluation.scores, evaluation.floors, evaluation.num_samples = scores, FLOORS, 2500
     evaluation.updates, evaluation.split = 1000, "test"
+    evaluation._active = {name: [] for name in comparisons}
     evaluation.print_table(pl.Trainer(accelerator="cpu", logger=False, barebones=True))
     return [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
 
@@ -42,6 +52,19 @@ def test_digits_are_aligned_and_arrows_say_what_is_better(encoding, capsys, monk
     else:
         assert all(line.isascii() for line in shown)
         assert ASCII in shown
+
+
+@pytest.mark.parametrize("columns", [80, 70, 46, 40])
+def test_a_mean_has_what_it_is_the_mean_of_in_its_row(columns, capsys, monkeypatch):
+    monkeypatch.setattr("rich.console.Console.encoding", "utf-8")
+    scores = {"w1_a": 0.25, "w1_b": 0.75, "w1": 0.5, "fd_digits_a": 5.0, "fd_digits_b": 20.0}
+    scores |= {"fd_digits": 12.5, "mine_b": 2e-7}
+    shown = printed(columns, capsys, monkeypatch, scores, ("a", "b"))
+    assert max(map(len, shown)) <= columns
+    if columns == 80:
+        assert shown[1:] == COMPARED.strip("\n").splitlines()
+    assert ("meaning" in shown[1], "0.75" in " ".join(shown)) == (columns == 80, columns > 40)
+    assert all(f"{row} " in " ".join(shown) for row in ("w1", "fd_digits", "mine_b"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

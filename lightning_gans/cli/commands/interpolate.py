@@ -86,7 +86,7 @@ def interpolate(
         ) from error
     if out.suffix in PICTURES:
         if rows.shape[1:] == (2,):
-            drawn = ways(rows.unflatten(0, (n, steps)), value_range(model))
+            drawn = ways(rows.reshape(n, steps, 2), value_range(model))
         else:
             drawn = picture(model, rows, columns=steps)
         with writing(out):
