@@ -29,7 +29,6 @@ IMAGES |= {"sliced_w": 3}
 """Scores that the gallery shows, with their decimals; ``sliced_w`` where there is nothing else."""
 FAILED = {
     "cvae_gan_mnist": "[fails](benchmarks.md#by-class): its samples ignore the class",
-    "began_mnist": "[fails](benchmarks.md#digits): all its samples are alike",
 }
 INTRODUCTION = """\
 # Gallery
