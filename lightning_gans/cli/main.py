@@ -185,8 +185,8 @@ def _parser() -> _Parser:
     )
     export.add_argument(
         "--network",
-        choices=("encoder", "to_b", "to_a"),
-        help="to write alone, as ONNX: an encoder, or one of two translators",
+        choices=("encoder", "classifier", "to_b", "to_a"),
+        help="to write alone, as ONNX: an encoder, SGAN's classifier, or one of two translators",
     )
     _add_weights(export)
     _add_out(export, argparse.SUPPRESS, "the file; <network>.<format> if it is not given")

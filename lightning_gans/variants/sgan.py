@@ -178,10 +178,14 @@ class SGAN(GAN):
     # Evaluation ----------------------------------------------------------------------------------
 
     @torch.no_grad()
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Returns the probability of each class of samples, shape (N, K), in evaluation mode."""
+        with evaluation_mode(self.discriminator):
+            return self.outputs(x.to(self.dtype))["class"].softmax(1)
+
     def tell_classes(self, x: Tensor) -> Tensor:
         """Returns the most likely class of each sample, int64, shape (N,), in evaluation mode."""
-        with evaluation_mode(self.discriminator):
-            return self.outputs(x.to(self.dtype))["class"].argmax(1)
+        return self.probabilities(x).argmax(1)
 
     @override
     def evaluation_record(self, batch: Batch, batch_idx: int) -> Classified:

@@ -1,6 +1,7 @@
 """The commands that read codes out of the user's own images."""
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import FewLabels
-from lightning_gans import AAE, DCGAN, SemiSupervisedAAE, load
+from lightning_gans import AAE, DCGAN, SGAN, SemiSupervisedAAE, load
+from lightning_gans.callbacks import GeneratorEMA
 from lightning_gans.callbacks.drawing import to_bytes
 from lightning_gans.cli.main import main
+from lightning_gans.networks import SGANGenerator, evaluation_mode
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +197,33 @@ def test_an_exported_encoder_tells_probabilities_of_classes():
     assert_close(torch.from_numpy(found)[:, 15:].sum(1), torch.ones(3))
 
 
+def test_an_exported_classifier_tells_the_same_probabilities(capsys):
+    torch.manual_seed(0)
+    model = SGAN(data_shape=(1, 8, 8), generator=partial(SGANGenerator, hidden=[8]))
+    made = MadeImages(number=60, data_shape=(1, 8, 8), value_range=(0.0, 1.0))
+    data = FewLabels(made, num_labels=20)
+    fitted(model, data, 2, callbacks=[GeneratorEMA(0.5)]).save_checkpoint("few.ckpt")
+    given = ["--ckpt_path", "few.ckpt", "--network", "classifier"]
+    run("export", *given, "--out", "tells.onnx")
+    assert "its probabilities differ from the checkpoint's by" in capsys.readouterr().out
+    session, images = onnxruntime.InferenceSession("tells.onnx"), torch.rand(5, 1, 8, 8)
+    (found,) = session.run(["probability"], {"sample": images.numpy()})
+    averaged = load("few.ckpt")
+    with evaluation_mode(averaged.discriminator), torch.no_grad():
+        told = averaged.discriminator(images).softmax(1)
+    assert_close(torch.from_numpy(found), told, rtol=0, atol=1e-5)
+    live = load("few.ckpt", averaged=False).probabilities(images)
+    assert not torch.allclose(live, told, rtol=0, atol=1e-5)
+    message = refused(capsys, "export", *given[:3], "encoder")
+    assert message == "network: SGAN has no encoder. Use classifier, or leave --network out."
+    message = refused(capsys, "export", *given, "--format", "safetensors")
+    assert message.startswith("format: safetensors hold all networks of a model. Leave --network")
+
+
 def test_an_encoder_that_is_not_there_or_not_alone_is_refused(root, capsys):
     fitted(DCGAN(data_shape=(1, 16, 16)), MadeImages(), 1).save_checkpoint("dcgan.ckpt")
     message = refused(capsys, "export", "--ckpt_path", "dcgan.ckpt", "--network", "encoder")
-    assert message == "network: a DCGAN has no encoder. Leave --network out."
+    assert message == "network: DCGAN has no encoder. Leave --network out."
     given = ["--ckpt_path", root / "aae.ckpt", "--network", "encoder"]
     message = refused(capsys, "export", *given, "--out", "encoder.safetensors")
     assert message.startswith("format: safetensors hold all networks of a model. Leave --network")

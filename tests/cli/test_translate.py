@@ -163,7 +163,7 @@ def test_translators_are_exported_to_both_forms(capsys):
         assert torch.equal(loaded.translate(x, direction), expected)
     capsys.readouterr()
     for flags, message in (
-        (["--network", "encoder"], "network: a CycleGAN has no encoder. It has to_b and to_a."),
+        (["--network", "encoder"], "network: CycleGAN has no encoder. Use to_b or to_a, or leave"),
         (
             ["--network", "to_b", "--format", "safetensors"],
             "format: safetensors hold all networks",

@@ -28,11 +28,16 @@ from lightning_gans.errors import InputError, RunError
 from lightning_gans.files import replacing
 from lightning_gans.loading import load
 from lightning_gans.variants.encoding import EncodingGAN
+from lightning_gans.variants.sgan import SGAN
 
 __all__ = ["export"]
 
 TOLERANCE = 1e-5
 """Largest difference of an entry between the samples of the model and of its export."""
+
+
+MADE = {"encoder": "codes", "classifier": "probabilities"}
+"""Names of the networks that read samples, and what they make of them."""
 
 
 class _Translator(nn.Module):
@@ -74,6 +79,19 @@ class _Finder(nn.Module):
         return self.model.coded(outputs if isinstance(outputs, Tensor) else outputs[0])
 
 
+class _Classifier(nn.Module):
+    """The way from samples to the probabilities of their classes, as a network."""
+
+    def __init__(self, model: SGAN) -> None:
+        super().__init__()
+        self.model = model
+
+    @override
+    def forward(self, sample: Tensor) -> Tensor:
+        outputs: Tensor = self.model.discriminator(sample)  # checks would fix the number
+        return outputs.softmax(1)
+
+
 def export(
     ckpt_path: Path,
     out: Path | None = None,
@@ -85,8 +103,8 @@ def export(
 ) -> None:
     """Writes the generator of a checkpoint, and says how what is written compares with it.
 
-    Compared are the entries of 16 samples or codes, or the weights in safetensors of a model that
-    does not generate samples from latents.
+    Compared are the entries of 16 samples, codes or probabilities, or the weights in safetensors
+    of a model that does not generate samples from latents.
 
     Args:
         ckpt_path: file or run folder.
@@ -98,10 +116,11 @@ def export(
             given, by the ending of ``out``, or else ``onnx`` for a ``network`` that is named, and
             ``safetensors``, which hold all networks, for none.
         network: to write alone, as ONNX. The ``encoder``, whose input is ``sample`` and whose
-            output is ``latent``, the code or its mean; or of a model that translates ``to_b`` or
-            ``to_a``, whose input is ``source``, as many images of the size that it was made for as
-            there are, and whose output is ``sample``. If it is not given, ONNX has the generator,
-            or the translator from a to b.
+            output is ``latent``, the code or its mean; the ``classifier`` of `SGAN`, whose input
+            is ``sample`` and whose output is ``probability``, shape (N, K); or of a model that
+            translates ``to_b`` or ``to_a``, whose input is ``source``, as many images of the size
+            that it was made for as there are, and whose output is ``sample``. If it is not given,
+            ONNX has the generator, or the translator from a to b.
         weights: see `opened`.
         allow: see `opened`.
 
@@ -119,8 +138,8 @@ def export(
     if format == "onnx" and not alone:
         check_generates(model)
     with writing(out), replacing(out) as file:
-        if alone == "encoder":
-            difference = _write_encoder(model, file)
+        if alone in MADE:
+            difference = _write_reader(model, file)
         elif alone:
             difference = _write_translator(model, alone, file)
         elif isinstance(model, GAN):
@@ -134,7 +153,7 @@ def export(
                 f"The export was not kept: it differs by {difference:.1e} from the checkpoint, "
                 f"more than {TOLERANCE:.0e}."
             )
-        made = "codes" if alone == "encoder" else "samples"
+        made = MADE.get(alone, "samples")
         say(f"its {made} differ from the checkpoint's by {difference:.1e} at most")
 
 
@@ -145,13 +164,14 @@ def _alone(model: AdversarialModule, network: str | None, format: str) -> str:
         InputError: if the model has no such network, or the format holds all of them.
     """
     translators = [*model.translators.values()] if isinstance(model, TranslationModule) else []
-    names = ["encoder"] if isinstance(model, EncodingGAN) else translators
+    readers = {"encoder": EncodingGAN, "classifier": SGAN}
+    names = [name for name, kind in readers.items() if isinstance(model, kind)] or translators
     if network is None:
         return translators[0] if translators and format == "onnx" else ""
     if network not in names:
-        known = f" It has {' and '.join(names)}." if names else ""
+        remedy = f"Use {' or '.join(names)}, or leave" if names else "Leave"
         raise InputError(
-            f"network: a {type(model).__name__} has no {network}.{known} Leave --network out."
+            f"network: {type(model).__name__} has no {network}. {remedy} --network out."
         )
     if format != "onnx":
         raise InputError(
@@ -191,15 +211,19 @@ def _write_generator(
     return (made - generated(model, latent, labels)).abs().max().item()
 
 
-def _write_encoder(model: AdversarialModule, file: IO[bytes]) -> float:
-    """Writes an encoder and returns the largest difference of an entry of 16 codes."""
-    assert isinstance(model, EncodingGAN)
+def _write_reader(model: AdversarialModule, file: IO[bytes]) -> float:
+    """Writes what reads samples and returns the largest difference of an entry of 16 of them."""
+    assert isinstance(model, EncodingGAN | SGAN)
     labels = None if model.num_classes is None else torch.arange(16) % model.num_classes
     samples = generated(model, latents(model, 16, seed=0), labels)
-    content = _onnx(_Finder(model), {"sample": samples}, "latent", {})
+    network: _Finder | _Classifier
+    if isinstance(model, EncodingGAN):
+        network, output, read = _Finder(model), "latent", model.encode(samples)
+    else:
+        network, output, read = _Classifier(model), "probability", model.probabilities(samples)
+    content = _onnx(network, {"sample": samples}, output, {})
     file.write(content)
-    made = _run_onnx(content, {"sample": samples}, "latent")
-    return (made - model.encode(samples)).abs().max().item()
+    return (_run_onnx(content, {"sample": samples}, output) - read).abs().max().item()
 
 
 def _largest_difference(model: AdversarialModule, again: AdversarialModule) -> float:
@@ -212,7 +236,7 @@ def _largest_difference(model: AdversarialModule, again: AdversarialModule) -> f
 
 
 def _onnx(
-    network: _Sampler | _Translator | _Finder,
+    network: _Sampler | _Translator | _Finder | _Classifier,
     inputs: dict[str, Tensor],
     output: str,
     told: dict[str, str],
