@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
 
@@ -120,11 +121,12 @@ def test_the_gallery_and_the_benchmarks_show_the_results(monkeypatch):
     assert gallery.papers().keys() == variants().keys()
 
 
-def test_the_table_of_refined_samples_shows_the_results(monkeypatch):
+@pytest.mark.parametrize("name", ["refine", "few_images", "over_time"])
+def test_the_table_of_an_experiment_shows_its_results(name, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import refine
-
-    assert refine.written() == refine.PAGE.read_text(), "run python benchmarks/refine.py table"
+    experiment = import_module(name)
+    page = experiment.PAGE.read_text()
+    assert experiment.written() == page, f"run python benchmarks/{name}.py table"
 
 
 def test_the_pages_show_what_was_measured_on_a_gpu(monkeypatch):
