@@ -186,7 +186,8 @@ def _parser() -> _Parser:
     export.add_argument(
         "--network",
         choices=("encoder", "classifier", "to_b", "to_a"),
-        help="to write alone, as ONNX: an encoder, SGAN's classifier, or one of two translators",
+        metavar="NETWORK",
+        help="to write alone, as ONNX: encoder, SGAN's classifier, or translator to_b or to_a",
     )
     _add_weights(export)
     _add_out(export, argparse.SUPPRESS, "the file; <network>.<format> if it is not given")
