@@ -10,7 +10,6 @@ before, and writes the numbers and verdicts into docs/claims.md. The experiments
 claims_runs.py, the rules of the verdicts in claims_rules.py.
 """
 
-import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
@@ -18,7 +17,7 @@ from typing import Any
 
 from claims_rules import CLAIMS, WEIGHTS, Claim, Runs, verdict
 from claims_runs import EXPERIMENTS, LAYERS, collect, train
-from trained import ROOT, filled, recorded, write_results
+from trained import ROOT, filled, parser_of, recorded, write_results
 
 PAGE = ROOT / "docs" / "claims.md"
 
@@ -103,11 +102,9 @@ def page() -> str:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__, jobs=2)
     parser.add_argument("experiments", nargs="*", help="all if none is given")
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--max-hours", type=float, help="of each experiment")
     given = parser.parse_args()
     names = given.experiments or list(EXPERIMENTS)

@@ -312,6 +312,11 @@ def evaluations(run: Run) -> Rows:
     return [*found.values()]
 
 
+def within(rows: Rows, minutes: float) -> dict[str, float] | None:
+    """Returns the last of some evaluations that was made within CPU minutes, if there is one."""
+    return next((r for r in reversed(rows) if r["cpu_seconds"] <= 60 * minutes), None)
+
+
 def collect(name: str) -> list[dict[str, Any]]:
     """Returns what is kept of the runs of an experiment that have ended."""
     if name == "disjoint":

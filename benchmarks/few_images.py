@@ -1,6 +1,6 @@
 """Trains a GAN on 500 digits, with augmentations and without, and on all digits.
 
-    python benchmarks/few_images.py run --data_dir data --jobs 2   # about two hours of one core
+    python benchmarks/few_images.py run --data_dir data --jobs 2   # over three hours of one core
     python benchmarks/few_images.py table                          # writes docs/objectives.md
 
 The model is that of ``sngan_mnist``, and every run has as many updates. ``run`` trains what the
@@ -10,7 +10,6 @@ are, which nothing has augmented. ``table`` puts the runs it finds into
 ``results/few_images.json``, beside those that are there from before, and writes the table from it.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from trained import (
     filled,
     in_parallel,
     minutes,
+    parser_of,
     recorded,
     scored,
     scored_run,
@@ -129,10 +129,8 @@ def written() -> str:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__)
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     given = parser.parse_args()
     known = recorded("few_images")
     cases = {name_of(case, seed): (case, seed) for seed in SEEDS for case in CASES}

@@ -11,7 +11,6 @@ tables. Beside the scores at the end they have that of the untrained generator.
 read ``--photos``, in place of CIFAR-10 too.
 """
 
-import argparse
 import contextlib
 import io
 from pathlib import Path
@@ -23,6 +22,7 @@ from trained import (
     RUNS,
     finished,
     minutes,
+    parser_of,
     record,
     recorded,
     told,
@@ -141,13 +141,11 @@ def draw(run: Path, target: Path) -> None:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__)
     parser.add_argument("configs", nargs="*", default=ALL, help="all if none is given")
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
     parser.add_argument("--photos", help="folder of images")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--precision", default="bf16-mixed", help="of the most expensive configs")
     parser.add_argument("--root", type=Path, default=RUNS)
     given = parser.parse_intermixed_args()

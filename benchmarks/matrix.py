@@ -12,7 +12,6 @@ All cells have the networks, optimizers and batches of ``r3gan_ring_tuned``, on 
 ``r3gan_grid_tuned``, one discriminator update a round, the same seeds and the same updates.
 """
 
-import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import matplotlib.pyplot as plt
 import yaml
 from compared import Cell, compare, recorded_cells, write_configs
 from matplotlib.figure import Figure
-from trained import ROOT, filled, recorded, write_results
+from trained import ROOT, filled, parser_of, recorded, write_results
 
 from lightning_gans.comparison.reading import read_run
 
@@ -264,10 +263,8 @@ def page() -> str:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__, jobs=2)
     parser.add_argument("data", nargs="*", choices=(*DATA, []), help="all if none is given")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--max-hours", type=float, help="of each table")
     given = parser.parse_intermixed_args()
     names = given.data or list(DATA)

@@ -9,12 +9,11 @@ that its config has by then. ``table`` puts the runs it finds into ``results/ove
 beside those that are there from before, and writes the table from it.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from claims_runs import evaluations
+from claims_runs import evaluations, within
 from trained import (
     KEPT,
     ROOT,
@@ -22,6 +21,7 @@ from trained import (
     filled,
     finished,
     in_parallel,
+    parser_of,
     recorded,
     trained_run,
     write_results,
@@ -65,8 +65,8 @@ def collect() -> dict[str, Any]:
 
 def at(rows: list[dict[str, float]], minutes: float) -> str:
     """Returns the score of the last evaluation within some CPU minutes, with its update."""
-    known = [row for row in rows if row["cpu_seconds"] <= 60 * minutes]
-    return f"{known[-1]['fd_digits']:.2f} ({known[-1]['update']:,.0f})" if known else "-"
+    row = within(rows, minutes)
+    return "-" if row is None else f"{row['fd_digits']:.2f} ({row['update']:,.0f})"
 
 
 def lines(runs: Mapping[str, Any]) -> Iterator[str]:
@@ -89,10 +89,8 @@ def written() -> str:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__)
     parser.add_argument("--data_dir", default="data", help="folder above MNIST")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     given = parser.parse_args()
     if given.action == "table":
         write_results("over_time", {**recorded("over_time"), **collect()})

@@ -8,15 +8,14 @@ was stopped. ``table`` writes ``results/photos.json`` and, from it, the scores o
 training, and others at the end; SNGAN's last samples go to ``docs/images/gallery``.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from claims_runs import evaluations
+from claims_runs import evaluations, within
 from compared import Cell, compare, write_configs
 from images import draw
-from trained import ROOT, filled, recorded, write_results
+from trained import ROOT, filled, parser_of, recorded, write_results
 
 from lightning_gans.comparison.reading import read_run
 
@@ -62,9 +61,8 @@ def collect() -> dict[str, dict[str, Any]]:
 
 def at(run: dict[str, Any], minutes: float) -> dict[str, float] | None:
     """Returns the last evaluation within some CPU minutes; None if training ended long before."""
-    rows = [row for row in run["evaluations"] if row["cpu_seconds"] <= 60 * minutes]
     ended = run["evaluations"][-1]["cpu_seconds"] < 0.95 * 60 * minutes
-    return None if ended or not rows else rows[-1]
+    return None if ended else within(run["evaluations"], minutes)
 
 
 def table(found: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -96,10 +94,8 @@ def written() -> str:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__)
     parser.add_argument("--photos", type=Path, help="CIFAR-10, a folder for each class")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--precision", default="bf16-mixed", help="32-true on a CPU without bf16")
     given = parser.parse_args()
     if given.action == "run":

@@ -7,11 +7,10 @@
 its mean lies within what the seeds of full precision spread over.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-from trained import RUNS, finished, record, spread, train_all, write_results
+from trained import RUNS, finished, parser_of, record, spread, train_all, write_results
 
 CONFIG = "wgan_gp_ring_tuned"
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -35,9 +34,7 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser = parser_of(__doc__)
     parser.add_argument("--root", type=Path, default=RUNS / "precision")
     given = parser.parse_args()
     if given.action == "run":

@@ -9,7 +9,6 @@ the runs that are there from before; ``benchmarks/gallery.py`` writes the table 
 docs/benchmarks.md from it.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from trained import (
     RUNS,
     finished,
     minutes,
+    parser_of,
     record,
     recorded,
     spread,
@@ -139,11 +139,9 @@ def pattern_line(records: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__)
     parser.add_argument("configs", nargs="*", default=CONFIGS, help="all if none is given")
     parser.add_argument("--seeds", nargs="+", type=int, help="of every configuration")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--root", type=Path, default=RUNS)
     given = parser.parse_intermixed_args()
     if given.action == "run":

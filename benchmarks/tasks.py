@@ -9,7 +9,6 @@ was stopped. Scores are those of the last update on the validation data, by ``ev
 before, writes the tables from it, and draws samples for the gallery: see ``gallery.py``.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from trained import (
     finished,
     in_parallel,
     minutes,
+    parser_of,
     recorded,
     scored,
     scored_run,
@@ -195,11 +195,9 @@ def written() -> str:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("run", "table"))
+    parser = parser_of(__doc__)
     parser.add_argument("tasks", nargs="*", help="names of tables; all if none is given")
     parser.add_argument("--data_dir", type=Path, default=Path("data"), help="folder above MNIST")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     given = parser.parse_intermixed_args()
     if given.action == "table":
         names = [name for task in TASKS for name, *_ in runs_of(task)]

@@ -1,5 +1,6 @@
 """Runs of configurations for the tables: made once, found again, and recorded."""
 
+import argparse
 import csv
 import json
 import os
@@ -23,6 +24,19 @@ KEPT = (
 SCORED = "scored.json"
 """Name of the file with the scores of the last update, in the folder of a run."""
 Case = TypeVar("Case")
+
+
+def parser_of(doc: str, *, jobs: int = 1) -> argparse.ArgumentParser:
+    """Returns the parser of an experiment that is run and tabulated.
+
+    Args:
+        doc: of its module; the first line describes it.
+        jobs: how many runs are made at a time if nothing else is said.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("--jobs", type=int, default=jobs, help="runs at a time")
+    return parser
 
 
 def told(cases: Iterable[Case], what: str = "") -> Iterator[Case]:

@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -34,18 +34,27 @@ __all__ = ["export"]
 
 TOLERANCE = 1e-5
 """Largest difference of an entry between the samples of the model and of its export."""
-
-
 MADE = {"encoder": "codes", "classifier": "probabilities"}
 """Names of the networks that read samples, and what they make of them."""
 
 
-class _Translator(nn.Module):
-    """The way from samples of one kind to those of the other, as a network."""
+class _Exported(nn.Module):
+    """One way through a model, as a network."""
 
-    def __init__(self, model: TranslationModule, direction: str) -> None:
+    model: Any
+
+    def __init__(self, model: AdversarialModule) -> None:
         super().__init__()
         self.model = model
+
+
+class _Translator(_Exported):
+    """The way from samples of one kind to those of the other."""
+
+    model: TranslationModule
+
+    def __init__(self, model: TranslationModule, direction: str) -> None:
+        super().__init__(model)
         self.direction = direction
 
     @override
@@ -54,24 +63,20 @@ class _Translator(nn.Module):
         return made
 
 
-class _Sampler(nn.Module):
-    """The way from latents, and perhaps classes, to samples, as a network."""
+class _Sampler(_Exported):
+    """The way from latents, and perhaps classes, to samples."""
 
-    def __init__(self, model: GAN) -> None:
-        super().__init__()
-        self.model = model
+    model: GAN
 
     @override
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         return self.model.generate(latent, label)
 
 
-class _Finder(nn.Module):
-    """The way from samples to their codes, as a network."""
+class _Finder(_Exported):
+    """The way from samples to their codes."""
 
-    def __init__(self, model: EncodingGAN) -> None:
-        super().__init__()
-        self.model = model
+    model: EncodingGAN
 
     @override
     def forward(self, sample: Tensor) -> Tensor:
@@ -79,16 +84,14 @@ class _Finder(nn.Module):
         return self.model.coded(outputs if isinstance(outputs, Tensor) else outputs[0])
 
 
-class _Classifier(nn.Module):
-    """The way from samples to the probabilities of their classes, as a network."""
+class _Classifier(_Exported):
+    """The way from samples to the probabilities of their classes."""
 
-    def __init__(self, model: SGAN) -> None:
-        super().__init__()
-        self.model = model
+    model: SGAN
 
     @override
     def forward(self, sample: Tensor) -> Tensor:
-        outputs: Tensor = self.model.discriminator(sample)  # checks would fix the number
+        outputs: Tensor = self.model.discriminator(sample)  # those of outputs() would, too
         return outputs.softmax(1)
 
 
@@ -216,7 +219,7 @@ def _write_reader(model: AdversarialModule, file: IO[bytes]) -> float:
     assert isinstance(model, EncodingGAN | SGAN)
     labels = None if model.num_classes is None else torch.arange(16) % model.num_classes
     samples = generated(model, latents(model, 16, seed=0), labels)
-    network: _Finder | _Classifier
+    network: _Exported
     if isinstance(model, EncodingGAN):
         network, output, read = _Finder(model), "latent", model.encode(samples)
     else:
@@ -236,7 +239,7 @@ def _largest_difference(model: AdversarialModule, again: AdversarialModule) -> f
 
 
 def _onnx(
-    network: _Sampler | _Translator | _Finder | _Classifier,
+    network: _Exported,
     inputs: dict[str, Tensor],
     output: str,
     told: dict[str, str],
