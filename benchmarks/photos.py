@@ -66,7 +66,11 @@ def at(run: dict[str, Any], minutes: float) -> dict[str, float] | None:
 
 
 def table(found: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Yields the lines of the tables in Markdown."""
+    """Yields the lines of the tables in Markdown, or how many runs they wait for."""
+    missing = UPDATES.keys() - found.keys()
+    if missing:
+        yield f"Not measured yet: {len(missing)} of {len(UPDATES)} runs are missing."
+        return
     yield "| config | " + " | ".join(f"{minutes} min" for minutes in MINUTES) + " | real photos |"
     yield "|---|" + "---|" * (len(MINUTES) + 1)
     for config, run in found.items():
@@ -105,7 +109,7 @@ def main() -> None:
         files = write_configs(RUNS / NAME / "configs", found)
         compare(files, [0], RUNS, NAME, given.jobs, {})
         return
-    write_results("photos", collect())
+    write_results("photos", {**recorded("photos"), **collect()})
     PAGE.write_text(written())
 
 

@@ -121,7 +121,7 @@ def test_the_gallery_and_the_benchmarks_show_the_results(monkeypatch):
     assert gallery.papers().keys() == variants().keys()
 
 
-@pytest.mark.parametrize("name", ["refine", "few_images", "over_time"])
+@pytest.mark.parametrize("name", ["refine", "few_images", "over_time", "photos"])
 def test_the_table_of_an_experiment_shows_its_results(name, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     experiment = import_module(name)
