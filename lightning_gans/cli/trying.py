@@ -143,6 +143,9 @@ def resolved(arguments: list[str]) -> dict[str, Any]:
 def cost_of(arguments: list[str], config: dict[str, Any], jobs: int, *, whole: bool) -> Cost:
     """Trains a few rounds, and returns what they have taken.
 
+    The first validation scores real data, too, which is done once in a run. So there is a second
+    one, whose time is that of all others.
+
     Args:
         arguments: ``fit`` and its flags.
         config: the whole configuration.
@@ -157,7 +160,7 @@ def cost_of(arguments: list[str], config: dict[str, Any], jobs: int, *, whole: b
     with tempfile.TemporaryDirectory() as folder, _told():
         flags = {
             "trainer.max_steps": rounds,
-            "trainer.val_check_interval": rounds,
+            "trainer.val_check_interval": rounds // 2 if rounds == ROUNDS else rounds,
             "trainer.log_every_n_steps": rounds,
             "trainer.enable_progress_bar": "false",
             "trainer.logger": "false",
@@ -172,12 +175,15 @@ def cost_of(arguments: list[str], config: dict[str, Any], jobs: int, *, whole: b
         trial = _Trial(command, jobs)
         took = time.perf_counter() - begun
         watch = trial.stopwatch
-        validation = watch.validation[-1] - watch.validation[0] if watch.validation else 0.0
+        stops = watch.validation
+        validations = [end - begin for begin, end in zip(stops[::2], stops[1::2], strict=True)]
+        validation = validations[-1] if validations else 0.0
+        training = watch.rounds[-1] - watch.begun - sum(validations[:-1])
         ends = [watch.begun, *watch.rounds]
         durations = [after - before for before, after in pairwise(ends)]
         disk, picture = _sizes(Path(folder))
         return Cost(
-            fixed=took - (watch.rounds[-1] - watch.begun) - validation,
+            fixed=took - training - len(validations) * validation,
             update=median(durations[1:] or durations),
             validation=validation,
             threads=torch.get_num_threads(),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ import yaml
 from conftest import until
 from planned import PROGRAM, brief
 
+from lightning_gans.callbacks import Evaluation
 from lightning_gans.cli import trying
 from lightning_gans.cli.commands import budget, following
 from lightning_gans.cli.main import main
@@ -333,6 +335,25 @@ def test_a_trial_tells_what_a_run_takes():
     rounds = trying.cost_of(flags, config, 1, whole=False)
     assert rounds.validation == 0
     assert list(Path().iterdir()) == []
+
+
+def test_a_trial_knows_that_real_data_is_scored_only_once(monkeypatch):
+    late = 0.0
+    score = Evaluation._score_real_data
+
+    def slowly(*given):
+        nonlocal late
+        late += 1000.0
+        return score(*given)
+
+    clock = SimpleNamespace(perf_counter=lambda: time.perf_counter() + late)
+    monkeypatch.setattr(trying, "time", clock)
+    monkeypatch.setattr(Evaluation, "_score_real_data", slowly)
+    flags = ["fit", "--config", *SMALL[:1], *(f"--{part}" for part in SMALL[2::2])]
+    cost = trying.cost_of(flags, trying.resolved(flags), 1, whole=True)
+    assert 0 < cost.update < 1
+    assert 0 < cost.validation < 20
+    assert 1000 < cost.fixed < 1020
 
 
 @pytest.mark.slow
