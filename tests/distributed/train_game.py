@@ -11,6 +11,8 @@ import torch
 from reference import SEED
 from reference.games import GAMES
 
+from lightning_gans.networks.inspect import share_buffers
+
 
 def main(folder: str | Path, nodes: str = "1", *cases: str) -> None:
     for case in cases or ["WGANGP:3"]:
@@ -32,6 +34,7 @@ def main(folder: str | Path, nodes: str = "1", *cases: str) -> None:
         )
         trainer.fit(model, GAMES[name].data())
         assert trainer.world_size == 2
+        share_buffers(model)  # as before an evaluation
         state = {**model.state_dict(), "images_seen": torch.tensor(model.images_seen)}
         torch.save(state, Path(folder) / f"{case}.rank{trainer.global_rank}.pt")
     print(f"{len(cases)} cases in process {os.environ.get('RANK', 0)} of 2")

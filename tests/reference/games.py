@@ -46,17 +46,25 @@ from lightning_gans.callbacks import Lookahead, Schedule
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import MMD, Cramer, LeastSquares, NonSaturating
 from lightning_gans.networks import (
+    BigGANDiscriminator,
+    BigGANGenerator,
     GradientNormalization,
     MinibatchDiscrimination,
     MinibatchStdDev,
+    ResNetCritic,
+    ResNetGenerator,
+    SAGANDiscriminator,
+    SAGANGenerator,
+    SNCNNDiscriminator,
+    SNCNNGenerator,
     SpectralNorm,
 )
 from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
 from lightning_gans.regularizers import GradientPenalty
 from reference import BATCH, OPTIMIZER, SEED, data
 from reference.losses import ADAPTIVE, CRITICS, LOSSES
-from reference.networks import grouped, steep, two_comparing, wrapped
-from reference.players import PAST, with_more_fakes
+from reference.networks import grouped, of_images, steep, two_comparing, wrapped
+from reference.players import PAST, drawing_by_batch, with_more_fakes
 from reference.regularizers import OF_GENERATORS, REGULARIZERS, Look, Memory, Paths, regularizer
 from reference.structures import OTHERS, STRUCTURES, Structure, structure_of
 
@@ -367,6 +375,24 @@ GAMES["StyleGAN2"] = Game(
     {**STYLES, "path_length_weight": 0},
 )
 GAMES["R3GAN with its networks"] = on(grouped, GAMES["R3GAN"])
+OF_IMAGES = {
+    "SNGAN": (SNCNNGenerator, SNCNNDiscriminator),
+    "SAGAN": (SAGANGenerator, SAGANDiscriminator),
+    "BigGAN": (BigGANGenerator, BigGANDiscriminator),
+    "WGANGP": (ResNetGenerator, ResNetCritic),
+}
+"""Networks with BatchNorm, with spectral norm, with attention, with projections of classes."""
+SGD = partial(torch.optim.SGD, lr=1e-3)
+"""Adam would scale rounding errors up: biases before a BatchNorm have no gradient."""
+for named, networks in OF_IMAGES.items():
+    with_classes = Structure(
+        *(GAMES[named].structure.variant, drawing_by_batch, of_images(*networks), 3),
+        optimizer=SGD,
+    )
+    arguments = {k: v for k, v in GAMES[named].arguments.items() if k != "generator_batch"}
+    GAMES[f"{named} with its networks"] = replace(
+        GAMES[named], structure=with_classes, arguments=arguments
+    )
 GAMES["WGANGP with classes"] = replace(GAMES["WGANGP"], structure=structure_of(WGANGP, "CGAN"))
 for convolutional, same in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
     GAMES[convolutional.__name__] = replace(GAMES[same], structure=structure_of(convolutional))

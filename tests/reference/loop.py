@@ -46,9 +46,14 @@ def weights(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
     }
 
 
-def buffers(networks: dict[str, nn.Module], *, copies: bool = True) -> list[Tensor]:
+def buffers(networks: dict[str, nn.Module]) -> list[Tensor]:
+    return [buffer.clone() for network in networks.values() for buffer in network.buffers()]
+
+
+def put(networks: dict[str, nn.Module], values: list[Tensor]) -> None:
     found = [buffer for network in networks.values() for buffer in network.buffers()]
-    return [buffer.clone() for buffer in found] if copies else found
+    for buffer, value in zip(found, values, strict=True):
+        buffer.copy_(value)
 
 
 def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Tensor]:
@@ -64,6 +69,8 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
     size = BATCH * n_critic
     trained = [parameter for parameters in owned for parameter in parameters]
     behind = [parameter.detach().clone() for parameter in trained]
+    own = [buffers(networks) for _ in range(ranks)]
+    """The buffers of each process."""
     for update in range(1, rounds + 1):
         for optimizer in optimizers if game.falling else ():
             optimizer.param_groups[0]["lr"] = 1e-2 * (1 - (update - 1) / game.falling)
@@ -80,24 +87,19 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
                 game.clock[0] = (update - 1) * n_critic + turn
                 game.rounds[0] = update - 1
                 gradients = []
-                begun, ended = buffers(networks), []  # each process has its own
                 for rank in range(ranks):
-                    for buffer, value in zip(buffers(networks, copies=False), begun, strict=True):
-                        buffer.copy_(value)
+                    put(networks, own[rank])
                     streams.resume(rank)
                     with parametrize.cached():  # an update makes one power iteration
                         if turn == 0:
                             seen[rank] = drawn(side, batches[rank], n_critic)
                         loss = side.loss(*next(seen[rank]))
                     gradients.append(torch.autograd.grad(loss, parameters))
-                    ended.append(buffers(networks))
+                    own[rank] = buffers(networks)
                     streams.pause(rank)
                 step(optimizer, parameters, gradients)
                 if game.structure.made is with_a_stylist:  # whose processes take the mean of them
-                    for buffer, values in zip(
-                        buffers(networks, copies=False), zip(*ended, strict=True), strict=True
-                    ):
-                        buffer.copy_(torch.stack(values).mean(0))
+                    own = [[torch.stack(same).mean(0) for same in zip(*own, strict=True)]] * ranks
                 if side.networks == ("generator",):
                     game.paths.move()
                 if game.remembers and side.networks == ("discriminator",):
@@ -112,6 +114,7 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
             behind = [(old + new.detach()) / 2 for old, new in zip(behind, trained, strict=True)]
             for parameter, value in zip(trained, behind, strict=True):
                 parameter.data.copy_(value)
+    put(networks, own[0])  # those that checkpoints hold
     return weights(networks) | game.state() | game.numbers
 
 

@@ -10,6 +10,7 @@ from lightning_gans.networks import (
     MinibatchStdDev,
     R3GANDiscriminator,
     R3GANGenerator,
+    SelfAttention,
     SeparatePosterior,
 )
 from lightning_gans.networks.styles import StyledGenerator
@@ -76,6 +77,34 @@ class Stylist(StyledGenerator):
         return self.last(first.tanh() + second * third.tanh())
 
 
+class Pooled(nn.Module):
+    """A generator of images whose means over pixels are the points."""
+
+    def __init__(self, latent_dim: int, generator: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.first, self.generator = nn.Linear(2, latent_dim), generator
+
+    def forward(self, latent: Tensor, *labels: Tensor) -> Tensor:
+        return self.generator(self.first(latent), *labels).mean((2, 3))
+
+
+class Painted(nn.Module):
+    """A discriminator of images, all of whose pixels are the point."""
+
+    treats_samples_alone = True
+
+    def __init__(self, side: int, discriminator: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.side, self.discriminator = side, discriminator
+
+    def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
+        return self.discriminator(
+            x[:, :, None, None].expand(-1, -1, self.side, self.side), *labels
+        )
+
+
 def layers(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
     last = (nn.Flatten(0),) if outputs == 1 else ()
     return nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, outputs), *last
@@ -107,6 +136,26 @@ def grouped(num_classes: int) -> dict[str, nn.Module]:
             nn.Unflatten(1, (2, 1, 1)), nn.UpsamplingNearest2d(8), R3GANDiscriminator(**sizes)
         ),
     }
+
+
+def of_images(
+    generator: Callable[..., nn.Module], discriminator: Callable[..., nn.Module]
+) -> Callable[[int], dict[str, nn.Module]]:
+    """Makes networks of images of 28 pixels, between points."""
+
+    def made(num_classes: int) -> dict[str, nn.Module]:
+        sizes = {"data_shape": (2, 28, 28), "width": 8, "num_classes": num_classes or None}
+        networks = generator(12, **sizes), discriminator(**sizes)
+        for network in networks:
+            for part in network.modules():
+                if isinstance(part, SelfAttention):
+                    nn.init.constant_(part.scale, 0.5)  # that it counts from the first update on
+        return {
+            "generator": Pooled(12, networks[0], num_classes),
+            "discriminator": Painted(28, networks[1], num_classes),
+        }
+
+    return made
 
 
 def with_a_stylist(num_classes: int) -> dict[str, nn.Module]:

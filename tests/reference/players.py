@@ -69,6 +69,11 @@ def plain(nets, game, n_critic):
     ]
 
 
+def drawing_by_batch(nets, game, n_critic):
+    """Each batch of fakes has statistics of its own."""
+    return [replace(side, at_once=False) for side in plain(nets, game, n_critic)]
+
+
 def with_styles(nets, game, n_critic, mixing=0.6):
     """Some points have the first one or two of their three styles from one latent only."""
     generator = nets["generator"]
