@@ -69,8 +69,7 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
     size = BATCH * n_critic
     trained = [parameter for parameters in owned for parameter in parameters]
     behind = [parameter.detach().clone() for parameter in trained]
-    own = [buffers(networks) for _ in range(ranks)]
-    """The buffers of each process."""
+    own = [buffers(networks) for _ in range(ranks)]  # each process has its own
     for update in range(1, rounds + 1):
         for optimizer in optimizers if game.falling else ():
             optimizer.param_groups[0]["lr"] = 1e-2 * (1 - (update - 1) / game.falling)
