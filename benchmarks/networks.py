@@ -259,10 +259,10 @@ def main() -> None:
     if given.action == "play":
         play(configs[0], WAYS[given.way], given)
     elif given.action == "run":
+        about = {"versions": versions(), "commit": code_version()}  # before results are written
         ways_of = [EAGER] if given.accelerator == "cpu" else [*WAYS]
         for name, way in told((name, way) for name in configs for way in ways_of):
-            run = measured(name, way, given)
-            run.update(versions=versions(), commit=code_version())
+            run = {**measured(name, way, given), **about}
             found[given.accelerator].setdefault(name, {})[way] = run
             write_results("networks", found)
     elif given.action == "train":

@@ -397,11 +397,12 @@ def main() -> None:
     os.environ["TTY_COMPATIBLE"] = "1"  # the progress bar as on a terminal
     found = recorded("scaling")
     if given.action == "run":
+        commit = code_version()  # before results are written
         for name in told(given.measures):
             found[name] = MEASURES[name](given)
             found.setdefault("machines", {})[name] = machine(torch.device("cpu"))
             found["versions"] = versions()
-            found.setdefault("commits", {})[name] = code_version()
+            found.setdefault("commits", {})[name] = commit
             write_results("scaling", found)
     print("\n".join(table(found)))
 

@@ -302,11 +302,11 @@ def main() -> None:
     if given.action == "table":
         print("\n".join(table(found)))
     elif given.action == "run":
+        about = {"versions": versions(), "commit": code_version()}  # before results are written
         for name in told(given.workloads):
-            run = measured(name, given)
+            run = {**measured(name, given), **about}
             device = torch.device("cuda" if given.accelerator == "gpu" else "cpu")
             run.update(machine=machine(device), features=features())
-            run.update(versions=versions(), commit=code_version())
             key = f"{name} {given.precision} {given.accelerator}"
             found["workloads"][f"{key} compiled" if given.compile else key] = run
             write_results("speed", found)
