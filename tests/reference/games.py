@@ -63,7 +63,14 @@ from lightning_gans.optimizers import OptimisticAdam, PastExtraAdam
 from lightning_gans.regularizers import GradientPenalty
 from reference import BATCH, OPTIMIZER, SEED, data
 from reference.losses import ADAPTIVE, CRITICS, LOSSES
-from reference.networks import grouped, of_images, steep, two_comparing, wrapped
+from reference.networks import (
+    grouped,
+    of_images,
+    of_styled_images,
+    steep,
+    two_comparing,
+    wrapped,
+)
 from reference.players import PAST, drawing_by_batch, with_more_fakes
 from reference.regularizers import OF_GENERATORS, REGULARIZERS, Look, Memory, Paths, regularizer
 from reference.structures import OTHERS, STRUCTURES, Structure, structure_of
@@ -393,6 +400,11 @@ for named, networks in OF_IMAGES.items():
     GAMES[f"{named} with its networks"] = replace(
         GAMES[named], structure=with_classes, arguments=arguments
     )
+styled = replace(GAMES["StyleGAN2"].structure, made=of_styled_images, optimizer=SGD)
+GAMES["StyleGAN2 with its networks"] = Game(
+    styled, "NonSaturating", arguments={**GAMES["StyleGAN2"].arguments, "gamma": 0}
+)
+"""Without R1, which the formulas have for samples that are judged alone."""
 GAMES["WGANGP with classes"] = replace(GAMES["WGANGP"], structure=structure_of(WGANGP, "CGAN"))
 for convolutional, same in ((DCGAN, "GAN"), (WDCGAN, "WGAN"), (WDCGANGP, "WGANGP")):
     GAMES[convolutional.__name__] = replace(GAMES[same], structure=structure_of(convolutional))

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from reference import BATCH, SEED
 from reference.games import Game
 from reference.losses import ADAPTIVE
-from reference.networks import with_a_stylist
+from reference.players import with_styles
 
 
 def step(optimizer, parameters, gradients) -> None:
@@ -97,7 +97,7 @@ def play(game: Game, *, rounds: int, n_critic: int, ranks: int) -> dict[str, Ten
                     own[rank] = buffers(networks)
                     streams.pause(rank)
                 step(optimizer, parameters, gradients)
-                if game.structure.made is with_a_stylist:  # whose processes take the mean of them
+                if game.structure.sides is with_styles:  # whose processes take the mean of them
                     own = [[torch.stack(same).mean(0) for same in zip(*own, strict=True)]] * ranks
                 if side.networks == ("generator",):
                     game.paths.move()

@@ -12,6 +12,8 @@ from lightning_gans.networks import (
     R3GANGenerator,
     SelfAttention,
     SeparatePosterior,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
 )
 from lightning_gans.networks.styles import StyledGenerator
 
@@ -75,6 +77,20 @@ class Stylist(StyledGenerator):
     def synthesize(self, styles: Tensor) -> Tensor:
         first, second, third = (layer(styles[:, i]) for i, layer in enumerate(self.layers))
         return self.last(first.tanh() + second * third.tanh())
+
+
+class PooledStylist(StyledGenerator):
+    """A generator of images with styles, whose means over pixels are the points."""
+
+    def __init__(self, generator: StyledGenerator) -> None:
+        super().__init__(len(generator.average), generator.num_styles)
+        self.generator = generator
+
+    def map(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.generator.map(latent)
+
+    def synthesize(self, styles: Tensor) -> Tensor:
+        return self.generator.synthesize(styles).mean((2, 3))
 
 
 class Pooled(nn.Module):
@@ -156,6 +172,21 @@ def of_images(
         }
 
     return made
+
+
+def of_styled_images(num_classes: int) -> dict[str, nn.Module]:
+    """StyleGAN2's networks on images of 8 pixels, between points."""
+    sizes = {"data_shape": (2, 8, 8), "base_channels": 64, "max_channels": 8}
+    generator = StyleGAN2Generator(2, style_dim=4, **sizes)
+    networks = {
+        "generator": PooledStylist(generator),
+        "discriminator": Painted(8, StyleGAN2Discriminator(group_size=3, **sizes), 0),
+    }
+    with torch.no_grad():
+        for network in networks.values():
+            for parameter in network.parameters():  # noise counts from the first update on
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return networks
 
 
 def with_a_stylist(num_classes: int) -> dict[str, nn.Module]:

@@ -75,20 +75,21 @@ def drawing_by_batch(nets, game, n_critic):
 
 
 def with_styles(nets, game, n_critic, mixing=0.6):
-    """Some points have the first one or two of their three styles from one latent only."""
+    """Some points have the first of their styles from one latent, and the rest from another."""
     generator = nets["generator"]
+    number = generator.num_styles
 
     def styles_of(latent):
         one = generator.map(latent)
         with torch.no_grad():
             generator.average.copy_(0.995 * generator.average + 0.005 * one.mean(0))
         other = generator.map(noise(len(latent)))
-        first = torch.randint(1, 3, (len(latent),))
+        first = torch.randint(1, number, (len(latent),))
         mixes = torch.rand(len(latent), dtype=torch.float64) < mixing
         rows = []
         for i in range(len(latent)):
-            kept = first[i] if mixes[i] else 3
-            rows.append(torch.stack([one[i] if at < kept else other[i] for at in range(3)]))
+            kept = first[i] if mixes[i] else number
+            rows.append(torch.stack([one[i] if at < kept else other[i] for at in range(number)]))
         return torch.stack(rows)
 
     def draw(real, labels):
