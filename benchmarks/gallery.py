@@ -3,9 +3,9 @@
     python benchmarks/gallery.py
 
 The gallery is made from ``configs``, the papers that the models' docstrings name, the results of
-``synthetic.py``, ``images.py`` and ``tasks.py``, and the pictures in ``docs/images``. A table of
-docs/benchmarks.md stands between two comments with its name. Run it again after one of these
-benchmarks or a change of a configuration.
+``synthetic.py``, ``images.py``, ``photos.py`` and ``tasks.py``, and the pictures in
+``docs/images``. A table of docs/benchmarks.md stands between two comments with its name. Run it
+again after one of these benchmarks or a change of a configuration.
 """
 
 import ast
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import images
+import photos
 import synthetic
 import tasks
 import yaml
@@ -25,8 +26,8 @@ PICTURES = {"wgan_gp_ring_tuned": "images/demo.gif"}
 """Those that are not in ``images/gallery``."""
 POINTS = {"modes": 1, "high_quality": 3, "w1": 3, "pattern_error": 3}
 IMAGES = {"accuracy": 3, "fd_digits": 2, "label_fidelity": 3, "digit_confidence": 3}
-IMAGES |= {"sliced_w": 3}
-"""Scores that the gallery shows, with their decimals; ``sliced_w`` where there is nothing else."""
+IMAGES |= {"fd_objects": 2, "sliced_w": 3}
+"""Scores that the gallery shows, with their decimals; ``sliced_w`` if there is nothing else."""
 FAILED = {
     "cvae_gan_mnist": "[fails](benchmarks.md#by-class): its samples ignore the class",
 }
@@ -127,7 +128,7 @@ def scores(config: str, results: dict[str, Any], steps: int) -> str:
     of_tasks = {config: task.columns for config, task, _ in tasks.unchanged()}
     shown = of_tasks.get(config, POINTS if isinstance(found, list) else IMAGES)
     for name, places in shown.items():
-        if name in known and not (name == "sliced_w" and "fd_digits" in known):
+        if name in known and not (name == "sliced_w" and {"fd_digits", "fd_objects"} & {*known}):
             value = spread([run["scores"][name] for run in runs], places).partition(" ")[0]
             lines.append(f"{name} {value}")
     return "<br>".join([*lines, *([FAILED[config]] if config in FAILED else [])])
@@ -192,7 +193,7 @@ def tables(points: dict[str, Any], digits: dict[str, Any]) -> dict[str, list[str
 def written() -> Iterator[tuple[str, str]]:
     """Yields the names of the pages under docs and their texts."""
     points, digits = (recorded(name) for name in ("synthetic", "images"))
-    yield "gallery.md", gallery({**points, **digits, **tasks.of_configs()})
+    yield "gallery.md", gallery({**points, **digits, **tasks.of_configs(), **photos.of_configs()})
     page = (DOCS / "benchmarks.md").read_text()
     yield "benchmarks.md", filled(page, tables(points, digits))
 

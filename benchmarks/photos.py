@@ -1,6 +1,6 @@
 """Trains SNGAN by class and DCGAN on photos of CIFAR-10 for equal CPU seconds.
 
-    python benchmarks/photos.py run --photos photos --jobs 2   # three hours of CPU time
+    python benchmarks/photos.py run --photos photos --jobs 2   # four hours of CPU time
     python benchmarks/photos.py table                          # writes docs/benchmarks.md
 
 ``run`` trains what is missing with ``lightning-gans compare``, one thread each, and resumes what
@@ -57,6 +57,16 @@ def collect() -> dict[str, dict[str, Any]]:
         if run.name == SHOWN:  # the gallery has the other one as images.py trains it
             draw(folder, ROOT / "docs" / "images" / "gallery" / f"{run.name}.png")
     return found
+
+
+def of_configs() -> dict[str, dict[str, Any]]:
+    """Returns the record of the last update of the configuration that the gallery shows."""
+    run = recorded("photos").get(SHOWN)
+    if run is None:
+        return {}
+    last = run["evaluations"][-1]
+    found = {"updates": round(last["update"]), "cpu_seconds": last["cpu_seconds"], "scores": last}
+    return {SHOWN: {**run, **found}}
 
 
 def at(run: dict[str, Any], minutes: float) -> dict[str, float] | None:
