@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from claims_runs import evaluations
 from torch import Tensor
 from trained import (
     ROOT,
     RUNS,
     filled,
+    finished,
     in_parallel,
     minutes,
     parser_of,
@@ -33,6 +35,7 @@ from trained import (
 
 from datamodules import MNIST
 from lightning_gans import load
+from lightning_gans.comparison.reading import read_run
 
 PAGE = ROOT / "docs" / "objectives.md"
 SEEDS = range(3)
@@ -92,6 +95,14 @@ def mean_logits(run: Path, case: str, data_dir: str) -> dict[str, dict[str, floa
     return {"logits": means}
 
 
+def course(run: Path) -> dict[str, Any]:
+    """Returns the scores of validations, and the last probability that adapts, if there is one."""
+    read = read_run(run)
+    scores = {f"{row['update']:.0f}": row["fd_digits"] for row in evaluations(read)}
+    p = [row["train/augment.p"] for row in read.rows if "train/augment.p" in row]
+    return {"course": scores, **({"augment.p": p[-1]} if p else {})}
+
+
 def gaps(record: dict[str, Any]) -> tuple[float, float]:
     """Returns how far training images are above held-out ones, and its share of the whole gap."""
     logits = record["logits"]
@@ -135,7 +146,11 @@ def main() -> None:
     known = recorded("few_images")
     cases = {name_of(case, seed): (case, seed) for seed in SEEDS for case in CASES}
     if given.action == "table":
-        write_results("few_images", {**known, **scored(RUNS, cases)})
+        for name, record in scored(RUNS, cases).items():
+            run = finished(RUNS, name)
+            assert run is not None
+            known[name] = {**record, **course(run)}
+        write_results("few_images", known)
         PAGE.write_text(written())
         return
     calls = []

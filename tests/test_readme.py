@@ -94,17 +94,19 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
 
 def test_the_collection_has_every_model_with_its_measured_score(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import photos
     import tasks
 
     results = RESULTS | {config: runs[0] for config, runs in tasks.of_configs().items()}
+    results |= photos.of_configs()
     table = README.partition("## The collection")[2].partition("\nEvery model")[0]
     rows = re.findall(r"^\| .*\|$", table, re.MULTILINE)
     named = re.findall(r"`([A-Z]\w+)`", "".join(row.partition("<img")[0] for row in rows))
     assert sorted(named) == sorted(variants())
-    measured = re.findall(r"`(\w+)`, fd_digits ([\d.]+)", table)
+    measured = re.findall(r"`(\w+)`, (fd_\w+) ([\d.]+)", table)
     assert len(measured) >= table.count("<img")
-    for config, score in measured:
-        assert float(score) == round(results[config]["scores"]["fd_digits"], 2)
+    for config, name, score in measured:
+        assert float(score) == round(results[config]["scores"][name], 2)
     points = tasks.recorded("synthetic")
     for config, modes, text in (
         ("r3gan_grid_tuned", [25] * 10, "`r3gan_grid_tuned`, all 25 modes in ten of ten runs"),
@@ -114,7 +116,10 @@ def test_the_collection_has_every_model_with_its_measured_score(monkeypatch):
     ):
         assert [run["scores"]["modes"] for run in points[config]] == modes
         assert text in table
-    assert f"real digits score\n{RESULTS['gan_mnist']['floors']['fd_digits']:.2f}" in README
+    digits = RESULTS["gan_mnist"]["floors"]["fd_digits"]
+    objects = results["sngan_cifar10_small"]["floors"]["fd_objects"]
+    text = f"real digits score {digits:.2f}, and real photos {objects:.2f}."
+    assert text in " ".join(README.split())
     assert f"all {len(configs())} configs" in README
 
 
