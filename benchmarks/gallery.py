@@ -68,10 +68,11 @@ GROUPS = {
     ),
     "Photographs": (
         ("CIFAR10", "ImageFolder", "PairedFolder", "UnpairedFolders"),
-        "One seed, trained on 50,000 photographs of CIFAR-10 saved as JPEG files. All but\n"
-        "`sngan_cifar10_small` were stopped after 1,000 updates, which is far too early for\n"
-        "good pictures. Real photographs have a `sliced_w` of {dcgan_cifar10[sliced_w]:.3f} at\n"
-        "32 pixels, and an `fd_objects` of {sngan_cifar10_small[fd_objects]:.2f}.",
+        "One seed, trained on a folder of 50,000 photographs of CIFAR-10, JPEG files, of which\n"
+        "some are held out. All but `sngan_cifar10_small` were stopped after 1,000 updates,\n"
+        "which is far too early for good pictures. Real photographs have a `sliced_w` of\n"
+        "{dcgan_cifar10[sliced_w]:.3f} at 32 pixels, and an `fd_objects` of\n"
+        "{sngan_cifar10_small[fd_objects]:.2f}.",
     ),
 }
 """Headings, the data that belongs under each, and a text."""

@@ -213,8 +213,9 @@ def sizes(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     for name, runs in found.items():
         run = runs[EAGER]
         counts = ", ".join(f"{count:,}" for count in run["parameters"])
-        seconds = median(run["cpu_seconds_per_update"])
-        yield f"| `{name}` | {counts} | {run['images_per_update']} | {seconds:.3f} |"
+        turns = run["cpu_seconds_per_update"]
+        seconds = f"{median(turns):.3f} ({min(turns):.3f} to {max(turns):.3f})"
+        yield f"| `{name}` | {counts} | {run['images_per_update']} | {seconds} |"
 
 
 def trainings(found: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -76,10 +76,12 @@ def at(run: dict[str, Any], minutes: float) -> dict[str, float] | None:
 
 
 def table(found: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Yields the lines of the tables in Markdown, or how many runs they wait for."""
+    """Yields the lines of the tables in Markdown, and how many runs they wait for."""
     missing = UPDATES.keys() - found.keys()
     if missing:
         yield f"Not measured yet: {len(missing)} of {len(UPDATES)} runs are missing."
+        yield ""
+    if SHOWN not in found:
         return
     yield "| config | " + " | ".join(f"{minutes} min" for minutes in MINUTES) + " | real photos |"
     yield "|---|" + "---|" * (len(MINUTES) + 1)

@@ -144,7 +144,7 @@ def cost_of(arguments: list[str], config: dict[str, Any], jobs: int, *, whole: b
     """Trains a few rounds, and returns what they have taken.
 
     The first validation scores real data, too, which is done once in a run. So there is a second
-    one, whose time is that of all others.
+    one, whose time is that of all others; a run of fewer rounds than a trial has only the first.
 
     Args:
         arguments: ``fit`` and its flags.

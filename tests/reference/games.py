@@ -392,10 +392,8 @@ OF_IMAGES = {
 SGD = partial(torch.optim.SGD, lr=1e-3)
 """Adam would scale rounding errors up: biases before a BatchNorm have no gradient."""
 for named, networks in OF_IMAGES.items():
-    with_classes = Structure(
-        *(GAMES[named].structure.variant, drawing_by_batch, of_images(*networks), 3),
-        optimizer=SGD,
-    )
+    variant = GAMES[named].structure.variant
+    with_classes = Structure(variant, drawing_by_batch, of_images(*networks), 3, optimizer=SGD)
     arguments = {k: v for k, v in GAMES[named].arguments.items() if k != "generator_batch"}
     GAMES[f"{named} with its networks"] = replace(
         GAMES[named], structure=with_classes, arguments=arguments
