@@ -3,9 +3,9 @@
     python benchmarks/photos.py run --photos photos --jobs 2   # four hours of CPU time
     python benchmarks/photos.py table                          # writes docs/benchmarks.md
 
-``run`` trains what is missing with ``lightning-gans compare``, one thread each, and resumes what
-was stopped. ``table`` writes ``results/photos.json`` and, from it, the scores over CPU minutes of
-training, and others at the end; SNGAN's last samples go to ``docs/images/gallery``.
+``run`` trains what the results lack with ``lightning-gans compare``, one thread each, and resumes
+what was stopped. ``table`` writes ``results/photos.json`` and, from it, the scores over CPU
+minutes of training, and others at the end; SNGAN's last samples go to ``docs/images/gallery``.
 """
 
 from collections.abc import Iterator
@@ -117,7 +117,8 @@ def main() -> None:
     if given.action == "run":
         if given.photos is None:
             parser.error("run needs --photos, a folder for each class of CIFAR-10")
-        found = cells(str(given.photos.absolute()), given.precision)
+        every = cells(str(given.photos.absolute()), given.precision)
+        found = {name: cell for name, cell in every.items() if name not in recorded("photos")}
         files = write_configs(RUNS / NAME / "configs", found)
         compare(files, [0], RUNS, NAME, given.jobs, {})
         return
