@@ -23,7 +23,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 RUNS = ROOT / "runs"
 NAME = "photos"
 SHOWN = "sngan_cifar10_small"
-UPDATES = {SHOWN: 25_000, "dcgan_cifar10": 12_000}
+UPDATES = {SHOWN: 25_000, "dcgan_cifar10": 8_000}
 MINUTES = (15, 30, 60, 90)
 AT_END = {"label_fidelity": 3, "class_diversity": 3, "sliced_w": 3, "sliced_w_patches": 3}
 
