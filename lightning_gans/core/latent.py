@@ -21,14 +21,16 @@ __all__ = ["Coded", "LatentModule"]
 
 @dataclass(frozen=True, kw_only=True)
 class Coded(Samples):
-    """Samples of an evaluation, with the categorical codes that they are generated from.
+    """Samples of an evaluation, with the codes that they are generated from, if there are any.
 
     Attributes:
-        asked: values of each code, int64, shape (N,); of real samples their labels, if they have
-            any.
+        asked: values of each categorical code, int64, shape (N,); of real samples their labels, if
+            they have any.
+        continuous: values of the continuous codes, shape (N, C); None of real samples.
     """
 
-    asked: tuple[Tensor, ...]
+    asked: tuple[Tensor, ...] = ()
+    continuous: Tensor | None = None
 
 
 class LatentModule(AdversarialModule):
@@ -167,8 +169,15 @@ class LatentModule(AdversarialModule):
         latent = self._evaluation_latents(len(batch), batch_idx)
         fake = self.evaluated.sample(latent, batch.labels)
         if isinstance(self.prior, CodePrior):
-            asked = self.prior.split(latent).categories
-            return Coded(batch.real, fake, latent, batch.labels, asked=asked)
+            codes = self.prior.split(latent)
+            return Coded(
+                batch.real,
+                fake,
+                latent,
+                batch.labels,
+                asked=codes.categories,
+                continuous=codes.continuous,
+            )
         return Samples(batch.real, fake, latent, batch.labels)
 
     @override

@@ -41,6 +41,7 @@ from lightning_gans.metrics.objects import ObjectJudge, ObjectQuality, object_ju
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.stacked import StackedModes
+from lightning_gans.metrics.styles import CodeStyles, written_styles
 from lightning_gans.metrics.translation import ClassAgreement, CycleError, PairedError
 from lightning_gans.metrics.transport import (
     CriticGap,
@@ -62,6 +63,7 @@ __all__ = [
     "CodeInformation",
     "CodeMatch",
     "CodeNeighbours",
+    "CodeStyles",
     "CriticGap",
     "CycleError",
     "DigitJudge",
@@ -112,4 +114,5 @@ __all__ = [
     "range_of",
     "sliced_wasserstein_distance",
     "wasserstein_distance",
+    "written_styles",
 ]

@@ -12,7 +12,24 @@ from typing_extensions import override
 from lightning_gans.metrics.base import RecordMetric, Score
 from lightning_gans.metrics.labels import Reader, reader_for
 
-__all__ = ["CodeInformation", "matched_share", "mutual_information"]
+__all__ = ["CodeInformation", "codes_of", "matched_share", "mutual_information"]
+
+
+def codes_of(model: Any) -> tuple[tuple[int, ...], int]:
+    """Returns the codes that the samples of a model's evaluation are generated from.
+
+    That of two kinds of samples does not tell them.
+
+    Args:
+        model: the model, or None.
+
+    Returns:
+        The number of values of each categorical code, and the number of continuous codes.
+    """
+    prior = getattr(model, "prior", None)
+    if getattr(model, "comparisons", ("",)) != ("",):
+        prior = None
+    return getattr(prior, "categories", ()), getattr(prior, "continuous", 0)
 
 
 def mutual_information(counts: Tensor) -> Tensor:
@@ -73,8 +90,7 @@ class CodeInformation(RecordMetric):
     @classmethod
     @override
     def for_data(cls, data: Any, model: Any) -> list[RecordMetric]:
-        codes = getattr(getattr(model, "prior", None), "categories", ())
-        read = reader_for(data) if codes else None
+        read = reader_for(data) if codes_of(model)[0] else None
         return [] if read is None else [cls(read)]
 
     def __init__(self, read: Reader) -> None:

@@ -17,6 +17,7 @@ from lightning_gans.metrics.objects import ObjectQuality
 from lightning_gans.metrics.pattern import PatternError
 from lightning_gans.metrics.reconstruction import ReconstructionError
 from lightning_gans.metrics.stacked import StackedModes
+from lightning_gans.metrics.styles import CodeStyles
 from lightning_gans.metrics.translation import ClassAgreement, CycleError, PairedError
 from lightning_gans.metrics.transport import (
     CriticGap,
@@ -31,8 +32,8 @@ KINDS: tuple[type[RecordMetric], ...] = (
     *(ClassifierAccuracy, ModeCoverage, PatternError, StackedModes, DigitQuality, ObjectQuality),
     *(FeatureCoverage, Wasserstein, CriticGap, SlicedWasserstein, PatchWasserstein),
     *(HistogramDivergence, LabelFidelity, ClassDiversity, ClassFrechet, CodeInformation),
-    *(ReconstructionError, CodeMatch, CodeNeighbours, PairedError, CycleError, ClassAgreement),
-    *(InceptionScores, TrainingNeighbours),
+    *(CodeStyles, ReconstructionError, CodeMatch, CodeNeighbours, PairedError, CycleError),
+    *(ClassAgreement, InceptionScores, TrainingNeighbours),
 )
 """In the order in which scores are printed."""
 

@@ -12,6 +12,7 @@ from typing_extensions import Self, override
 
 from lightning_gans.core.building import build
 from lightning_gans.core.gan import GAN
+from lightning_gans.core.latent import Coded
 from lightning_gans.core.network_checks import check_discriminator, check_outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior
@@ -59,19 +60,17 @@ class Reconstructed(Samples):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoded(Samples):
+class Encoded(Coded):
     """Samples of the prior, and what the encoder finds in the real ones.
 
     Attributes:
         code: of the real samples, shape (N, Z).
         reconstruction: what the codes generate, shape (N, ...).
-        asked: see `Coded`; empty if the prior has no categorical codes.
         told: classes of the real samples that a code tells, int64, shape (N,), or None.
     """
 
     code: Tensor
     reconstruction: Tensor
-    asked: tuple[Tensor, ...] = ()
     told: Tensor | None = None
 
 

@@ -35,7 +35,7 @@ class InfoGAN(GAN):
     latter is at most -0.23 for each of them and bounds nothing. ``train/code_accuracy_<code>`` is
     the share of values that Q reads right, and ``train/code_error`` the mean squared error of the
     continuous codes, 1/3 if it reads nothing. That Q reads a code does not mean that the code is a
-    class of the data: see `lightning_gans.metrics.CodeInformation`.
+    class of the data, or a slant: see `lightning_gans.metrics.CodeInformation` and `CodeStyles`.
 
     References:
         InfoGAN: Interpretable Representation Learning by Information Maximizing Generative

@@ -11,6 +11,7 @@ from typing_extensions import override
 from lightning_gans.core.batch_checks import check_classes, check_labels, check_samples
 from lightning_gans.core.building import build, build_part, check_weights
 from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.latent import Coded
 from lightning_gans.core.network_checks import check_outputs
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, PartlyLabelled, Player, Samples
@@ -36,16 +37,14 @@ class WithLabelled(Samples):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classified(Samples):
+class Classified(Coded):
     """Real samples with the classes that a classifier tells.
 
     Attributes:
         told: classes of the real samples, int64, shape (N,).
-        asked: what codes the generated samples were asked to have, if the latents have any.
     """
 
     told: Tensor
-    asked: tuple[Tensor, ...] = ()
 
 
 class SGAN(GAN):

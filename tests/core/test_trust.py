@@ -60,8 +60,9 @@ CLOSED = {
     "logger": {"TensorBoard", "WandB"},
     "metrics": {
         *("ClassAgreement", "ClassDiversity", "ClassFrechet", "ClassifierAccuracy"),
-        *("CodeInformation", "CodeMatch", "CodeNeighbours", "CriticGap", "CycleError"),
-        *("DigitQuality", "FeatureCoverage", "PairedError"),
+        *("CodeInformation", "CodeMatch", "CodeNeighbours", "CodeStyles", "CriticGap"),
+        *("CycleError", "PairedError"),
+        *("DigitQuality", "FeatureCoverage"),
         *("FeatureScores", "HistogramDivergence", "InceptionScores", "LabelFidelity"),
         *("ModeCoverage", "ObjectQuality", "PatchWasserstein", "PatternError"),
         *("ReconstructionError", "SlicedWasserstein", "StackedModes", "TrainingNeighbours"),

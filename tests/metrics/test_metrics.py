@@ -231,7 +231,7 @@ def test_each_score_says_which_way_it_is_better():
             *("accuracy", "modes", "modes_pacgan", "high_quality", "digit_entropy"),
             *("label_fidelity", "neighbour_accuracy"),
             *("reconstruction_fidelity", "is", "precision", "recall", "density", "coverage"),
-            *("code_mi", "code_matched", "modes_1000"),
+            *("code_mi", "code_matched", "code_slant", "code_width", "code_ink", "modes_1000"),
             *("paired_psnr", "paired_ssim", "class_agreement"),
         },
         "same": {

@@ -374,6 +374,17 @@ def test_an_evaluation_asks_for_codes_and_real_samples_have_their_labels(labels)
         assert "code_mi" not in evaluation.floors
 
 
+def test_an_evaluation_tells_the_codes_that_its_samples_are_generated_from():
+    model, (x, labels) = points(), (torch.randn(5, 2), torch.tensor([0, 1, 2, 0, 1]))
+    fakes = model.evaluation_record(Batch(x, labels), 0)
+    codes = model.prior.split(fakes.latent)
+    assert torch.equal(fakes.asked[0], codes.categories[0])
+    assert torch.equal(fakes.continuous, codes.continuous)
+    floor = model.floor_record(Batch(x, labels))
+    assert torch.equal(floor.asked[0], labels)
+    assert floor.continuous is None
+
+
 def test_the_scores_are_of_the_codes_that_the_samples_are_generated_from():
     """The generator puts each value on a mode of its own."""
     modes = small_ring().modes

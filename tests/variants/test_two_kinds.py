@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader
 from datamodules import GaussianRing, MixturePairs, SwissRoll, UnpairedSources
 from lightning_gans import BEGAN, GAN, CoGAN, CycleGAN, Domains, Pair, Pix2Pix, load
 from lightning_gans.augment import FlipAndShift
-from lightning_gans.callbacks import Checkpoint
+from lightning_gans.callbacks import Checkpoint, Evaluation
 from lightning_gans.core.domains import DomainSamples
 from lightning_gans.core.history import History
 from lightning_gans.core.players import Translated, Translates
+from lightning_gans.core.priors import CodePrior, NormalPrior
 from lightning_gans.core.showing import Grid, Moved
 from lightning_gans.core.translating import rows_of
 from lightning_gans.losses import (
@@ -309,6 +310,24 @@ def test_a_co_gan_is_evaluated_on_pairs_of_its_own():
     assert torch.equal(found.a.fake, again.a.fake)
     assert torch.equal(found.a.source, found.b.fake)
     assert found.a.truth is None
+
+
+def test_codes_of_a_co_gan_are_not_scored_since_its_pairs_do_not_tell_them():
+    networks = {"generator": nn.Linear(6, 4), "discriminator": nn.ModuleDict()}
+    networks["discriminator"].update({name: nn.Linear(2, 1) for name in "ab"})
+    model = CoGAN(data_shape=(2,), prior=CodePrior(NormalPrior(2), [3], 1), **networks)
+    evaluation = Evaluation()
+    fitted(
+        model,
+        unpaired(),
+        max_steps=1,
+        callbacks=[evaluation],
+        limit_val_batches=1.0,
+        check_val_every_n_epoch=None,
+        val_check_interval=1,
+    )
+    assert "modes_a" in evaluation.scores
+    assert not any(name.startswith("code_") for name in evaluation.scores)
 
 
 # What is refused
