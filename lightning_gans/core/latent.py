@@ -128,6 +128,14 @@ class LatentModule(AdversarialModule):
             samples = self.generate(latent.to(self.dtype), labels)
         return samples.float() if samples.dtype in HALF else samples
 
+    def pictured(self, samples: Tensor) -> Tensor:
+        """Returns what a picture shows of samples, as many: the samples themselves by default.
+
+        Args:
+            samples: shape (N, ...).
+        """
+        return samples
+
     @override
     def begin_evaluation(self, loader: Any) -> None:
         super().begin_evaluation(loader)

@@ -83,6 +83,18 @@ class CoGAN(TwoDomainModule, LatentModule):
         return one, other
 
     @override
+    def pictured(self, samples: Tensor) -> Tensor:
+        """Returns pairs of images next to each other, shape (N, C, H, 2 W).
+
+        C are the channels of the one with more: a grey image beside one in colours has three.
+        Other pairs are left as they are.
+        """
+        least, most = sorted(shape[0] for shape in self.shapes)
+        if samples.ndim != 4 or least not in (1, most):
+            return samples
+        return torch.cat([x.expand(-1, most, -1, -1) for x in self.parted(samples)], 3)
+
+    @override
     def draw(self, batch: Domains) -> DomainSamples:
         latent = self.sample_latent(len(batch))
         return DomainSamples(batch.a, batch.b, *self.parted(self.generate(latent)))

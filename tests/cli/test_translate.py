@@ -172,3 +172,50 @@ def test_translators_are_exported_to_both_forms(capsys):
         with pytest.raises(SystemExit):
             main(["export", "--ckpt_path", run, "--format", "onnx", *flags])
         assert message in capsys.readouterr().err
+
+
+def test_pairs_of_both_kinds_are_sampled_drawn_and_exported(capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    for folder in "ab":
+        for index in range(20):
+            write(f"{folder}/{index}.png", 12, 12, 3)
+    networks = ["--model", "CoGAN", "--model.generator", "CoupledGenerator"]
+    networks += ["--model.generator.width", "2", "--model.discriminator", "CoupledDiscriminator"]
+    networks += ["--model.discriminator.width", "2"]
+    data = ["--data", "UnpairedFolders", "--data.folder_a", "a", "--data.folder_b", "b"]
+    main(["fit", *networks, *data, "--data.image_size", "20", *BRIEF, "--name", "run"])
+    model = load("runs/run/version_0/checkpoints/best.ckpt")
+    for out in ("pairs.npy", "pairs.png", "pairs"):
+        main(["sample", "--ckpt_path", "runs/run", "--out", out, "--n", "2"])
+    main(["interpolate", "--ckpt_path", "runs/run", "--out", "way.png", "--n=1", "--steps=3"])
+    samples = torch.from_numpy(np.load("pairs.npy"))
+    assert samples.shape == (2, 6, 20, 20)
+    pairs = torch.cat([samples[:, :3], samples[:, 3:]], 3).permute(0, 2, 3, 1)
+    for index, pair in enumerate(pairs):
+        with Image.open(f"pairs/{index:06d}.png") as image:
+            shown = torch.from_numpy(np.array(image)).float() / 127.5 - 1
+        torch.testing.assert_close(shown, pair, rtol=0, atol=1 / 250)
+    with Image.open("pairs.png") as both, Image.open("way.png") as way:
+        assert 2 * 40 < both.width < 3 * 40 < way.width
+
+    main(["export", "--ckpt_path", "runs/run", "--out", "pairs.onnx"])
+    main(["export", "--ckpt_path", "runs/run", "--out", "pairs.safetensors"])
+    latent = torch.randn(3, model.prior.dim)
+    session = onnxruntime.InferenceSession("pairs.onnx")
+    (made,) = session.run(["sample"], {"latent": latent.numpy()})
+    expected = model.sample(latent)
+    torch.testing.assert_close(torch.from_numpy(made), expected, rtol=0, atol=1e-5)
+    assert torch.equal(load("pairs.safetensors").sample(latent), expected)
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["sample", "--ckpt_path", "runs/run", "--refine", "drs"])
+    assert "a CoGAN is no GAN of one generator and one discriminator" in capsys.readouterr().err
+
+
+def test_what_generates_nothing_from_latents_is_told_to_translate(capsys):
+    run = trained("CycleGAN", "UNetTranslator", "--model.translator.widths=[2,3]")
+    for command in ("sample", "interpolate"):
+        with pytest.raises(SystemExit):
+            main([command, "--ckpt_path", run])
+        error = capsys.readouterr().err
+        assert "a CycleGAN does not generate samples from latents. Use translate, or" in error

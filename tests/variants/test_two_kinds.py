@@ -312,6 +312,20 @@ def test_a_co_gan_is_evaluated_on_pairs_of_its_own():
     assert found.a.truth is None
 
 
+def test_a_pair_is_pictured_as_its_images_next_to_each_other():
+    def pairs_of(*channels):
+        networks = {"generator": nn.Linear(100, 1), "discriminator": nn.ModuleDict()}
+        return CoGAN(data_shapes=tuple((c, 2, 2) for c in channels), **networks)
+
+    grey, coloured = torch.rand(3, 1, 2, 2), torch.rand(3, 3, 2, 2)
+    found = pairs_of(1, 3).pictured(torch.cat([grey, coloured], 1))
+    assert torch.equal(found, torch.cat([grey.repeat(1, 3, 1, 1), coloured], 3))
+    other = torch.rand(3, 5, 2, 2)
+    assert pairs_of(2, 3).pictured(other) is other  # there is no picture of two channels
+    points = torch.rand(3, 4)
+    assert pairs_of(1, 1).pictured(points) is points
+
+
 def test_codes_of_a_co_gan_are_not_scored_since_its_pairs_do_not_tell_them():
     networks = {"generator": nn.Linear(6, 4), "discriminator": nn.ModuleDict()}
     networks["discriminator"].update({name: nn.Linear(2, 1) for name in "ab"})

@@ -21,7 +21,7 @@ from lightning_gans.cli.commands.opening import (
 )
 from lightning_gans.cli.places import check_out
 from lightning_gans.cli.screen import say
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.translating import TranslationModule
 from lightning_gans.errors import InputError, RunError
@@ -66,7 +66,7 @@ class _Translator(_Exported):
 class _Sampler(_Exported):
     """The way from latents, and perhaps classes, to samples."""
 
-    model: GAN
+    model: LatentModule
 
     @override
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
@@ -145,7 +145,7 @@ def export(
             difference = _write_reader(model, file)
         elif alone:
             difference = _write_translator(model, alone, file)
-        elif isinstance(model, GAN):
+        elif isinstance(model, LatentModule):
             difference = _write_generator(model, Path(file.name), file, format, allow)
         else:
             file.write(model.export(*model.averaged))
@@ -197,7 +197,7 @@ def _write_translator(model: AdversarialModule, name: str, file: IO[bytes]) -> f
 
 
 def _write_generator(
-    model: GAN, path: Path, file: IO[bytes], format: str, allow: Sequence[str]
+    model: LatentModule, path: Path, file: IO[bytes], format: str, allow: Sequence[str]
 ) -> float:
     """Writes a generator and returns the largest difference of an entry of 16 samples."""
     latent = latents(model, 16, seed=0)

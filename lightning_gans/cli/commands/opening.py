@@ -13,9 +13,10 @@ from lightning_gans.cli.runs import CONFIG_KEY
 from lightning_gans.cli.screen import say
 from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.randomness import EVALUATION, reseed
+from lightning_gans.core.translating import TranslationModule
 from lightning_gans.core.trust import Trust
 from lightning_gans.errors import InputError, one_line, printable
 from lightning_gans.finding import checkpoint_in, explained
@@ -100,7 +101,7 @@ def generating(
     weights: str | None = None,
     allow: Sequence[str] = (),
     truncation: float | None = None,
-) -> GAN:
+) -> LatentModule:
     """Returns the model of a checkpoint, if it generates from latents: see `opened`.
 
     Args:
@@ -121,16 +122,17 @@ def generating(
     return model
 
 
-def check_generates(model: AdversarialModule) -> GAN:
-    """Returns a model if it generates samples of one kind from latents.
+def check_generates(model: AdversarialModule) -> LatentModule:
+    """Returns a model if it generates samples from latents.
 
     Raises:
         InputError: if it does not.
     """
-    if not isinstance(model, GAN):
+    if not isinstance(model, LatentModule):
+        remedy = "translate" if isinstance(model, TranslationModule) else "evaluate"
         raise InputError(
-            f"ckpt_path: a {type(model).__name__} does not generate samples of one kind from "
-            "latents. Use evaluate, or load it in Python."
+            f"ckpt_path: a {type(model).__name__} does not generate samples from latents. Use "
+            f"{remedy}, or load it in Python."
         )
     return model
 
@@ -176,7 +178,7 @@ def saved_data(path: Path, allow: Sequence[str] = ()) -> LightningDataModule | N
     return data
 
 
-def latents(model: GAN, n: int, seed: int) -> Tensor:
+def latents(model: LatentModule, n: int, seed: int) -> Tensor:
     """Draws latents, shape (n, Z), that depend on the seed and their number only."""
     reseed(model.device, seed, EVALUATION)
     return model.sample_latent(n)
@@ -199,7 +201,7 @@ def computing(what: str) -> Iterator[None]:
         raise InputError(f"ckpt_path: the model makes no {what}: {reason}") from error
 
 
-def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+def generated(model: LatentModule, latent: Tensor, labels: Tensor | None = None) -> Tensor:
     """Maps latents, shape (N, Z), and perhaps labels to samples, shape (N, ...), on the CPU.
 
     Raises:
@@ -215,7 +217,7 @@ def generated(model: GAN, latent: Tensor, labels: Tensor | None = None) -> Tenso
     return torch.cat(samples)
 
 
-def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:
+def checked_classes(model: LatentModule, classes: Sequence[int]) -> list[int]:
     """Returns the requested classes: all of the model's if none are named.
 
     Raises:
@@ -233,13 +235,15 @@ def checked_classes(model: GAN, classes: Sequence[int]) -> list[int]:
     return list(classes) or list(range(model.num_classes))
 
 
-def value_range(model: GAN) -> tuple[float, float]:
+def value_range(model: LatentModule) -> tuple[float, float]:
     """Returns what a picture shows as black and white, or at its edges."""
     return model.value_range or (-1.0, 1.0)
 
 
-def picture(model: GAN, samples: Tensor, *, columns: int, title: str = "") -> Picture:
+def picture(model: LatentModule, samples: Tensor, *, columns: int, title: str = "") -> Picture:
     """Returns a grid of images, a scatter plot of points or the profiles of vectors.
+
+    Images of two kinds are next to each other, see `LatentModule.pictured`.
 
     Args:
         model: that made the samples.
@@ -250,6 +254,7 @@ def picture(model: GAN, samples: Tensor, *, columns: int, title: str = "") -> Pi
     Raises:
         InputError: if there is no picture of samples of this shape.
     """
+    samples = model.pictured(samples)
     if samples.ndim != 2 and not (samples.ndim == 4 and samples.shape[1] in (1, 3)):
         raise InputError(
             f"out: samples of shape {tuple(samples.shape[1:])} cannot be drawn. Use a .npy file."

@@ -12,7 +12,7 @@ from lightning_gans import sampling
 from lightning_gans.cli.catalogue import REFINERS
 from lightning_gans.cli.commands.opening import saved_data
 from lightning_gans.cli.screen import say
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.latent import LatentModule
 from lightning_gans.errors import InputError, one_line
 from lightning_gans.progress import Work
 from lightning_gans.sampling import Refinement, Refiner
@@ -49,7 +49,7 @@ def refiner_of(refine: str | None, settings: Mapping[str, Any]) -> Refiner | Non
 
 
 def refinement_of(
-    model: GAN, refiner: Refiner, path: Path, allow: Sequence[str], seed: int
+    model: LatentModule, refiner: Refiner, path: Path, allow: Sequence[str], seed: int
 ) -> Refinement:
     """Returns what draws refined latents.
 

@@ -30,7 +30,7 @@ from lightning_gans.cli.commands.refining import (
 )
 from lightning_gans.cli.places import check_out
 from lightning_gans.core.exports import is_export
-from lightning_gans.core.gan import GAN
+from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.standing import check_standing
 from lightning_gans.errors import InputError, printable
 from lightning_gans.files import filling, replacing
@@ -66,7 +66,8 @@ def sample(
     Args:
         ckpt_path: files or run folders; more than one for a ``.gif``, of a frame each.
         out: a ``.png`` or ``.jpg`` of all samples, a ``.npy`` array in the range of the data, a
-            ``.gif``, or a new folder with one ``.png`` an image.
+            ``.gif``, or a new folder with one ``.png`` an image. The two images of a pair are next
+            to each other, but joined along the channels in an array.
         n: number of samples, at least 1, a multiple of the number of classes; 64 of them, or 8 of
             each class, if it is not given.
         classes: of the samples, as many of each; all if none are given.
@@ -120,7 +121,7 @@ def sample(
             np.save(file, samples[0].numpy())
     elif out.suffix == "":
         with writing(out) as work:
-            _save_images(samples[0], value_range(models[0]), out, work)
+            _save_images(models[0].pictured(samples[0]), value_range(models[0]), out, work)
     else:
         if len({part.shape for part in samples}) > 1:
             raise InputError("ckpt_path: the checkpoints make samples of different shapes.")
@@ -145,7 +146,7 @@ def _opened(
     allow: Sequence[str],
     refiner: Refiner | None,
     truncation: float | None,
-) -> GAN:
+) -> LatentModule:
     """Opens a model, and with the generator itself if the discriminator is asked about it."""
     asks = refiner is not None and refiner.reads_discriminator
     # An export has no other weights, and no discriminator either, which the refiner tells.
@@ -153,7 +154,7 @@ def _opened(
     return generating(path, which, allow, truncation)
 
 
-def _stand(model: GAN, latent: Tensor, seed: int) -> None:
+def _stand(model: LatentModule, latent: Tensor, seed: int) -> None:
     """Gives the BatchNorms of a generator the statistics of latents, shape (N, Z).
 
     Raises:
@@ -168,7 +169,7 @@ def _stand(model: GAN, latent: Tensor, seed: int) -> None:
 
 
 def _samples(
-    model: GAN, n: int | None, classes: Sequence[int], draw: Callable[[int], Tensor]
+    model: LatentModule, n: int | None, classes: Sequence[int], draw: Callable[[int], Tensor]
 ) -> Tensor:
     """Generates samples, class after class if there are classes."""
     if not classes:
