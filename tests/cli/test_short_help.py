@@ -27,7 +27,7 @@ HELPS = [
     ["validate", "--model.help", "lightning_gans.WGANGP"],
 ]
 ALL = """
-import json, resource, sys
+import json, sys, time
 from contextlib import redirect_stdout
 from io import StringIO
 from lightning_gans.cli.main import main
@@ -37,7 +37,9 @@ for command in json.load(sys.stdin):
         main(command)
     printed.append(stream.getvalue())
 assert "torch" not in sys.modules
-assert resource.getrusage(resource.RUSAGE_SELF).ru_utime < 1.5
+spent = time.process_time()
+import torch
+assert spent < time.process_time() - spent
 print(json.dumps(printed))
 """
 CLASSES = [
@@ -48,7 +50,7 @@ CLASSES = [
 
 @pytest.fixture(scope="module")
 def printed():
-    """All helps together take no longer than one may."""
+    """All helps together take less time than to import PyTorch once, on any machine."""
     done = subprocess.run(
         [sys.executable, "-c", ALL],
         input=json.dumps(HELPS),
