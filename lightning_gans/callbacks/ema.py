@@ -48,7 +48,7 @@ class GeneratorEMA(Callback):
         networks: the averaged networks by name, in evaluation mode.
 
     Raises:
-        ValueError: if an argument is out of range, or two exclude each other.
+        ValueError: if an argument is out of range, or two are mutually exclusive.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class GeneratorEMA(Callback):
         start: int = 0,
     ) -> None:
         if decay is not None and half_life is not None:
-            raise ValueError("decay and half_life exclude each other. Use one of them.")
+            raise ValueError("decay and half_life are mutually exclusive. Use one of them.")
         if decay is not None and not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}.")
         if half_life is not None and not 0 <= half_life < float("inf"):
@@ -85,8 +85,8 @@ class GeneratorEMA(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage == "fit":
-            self.networks = {}  # without those of an earlier training
+        if stage == "fit" or not self._follows(pl_module):
+            self.networks = {}  # without those of an earlier training, or of another model
 
     @override
     def on_load_checkpoint(
@@ -114,6 +114,11 @@ class GeneratorEMA(Callback):
     @override
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._settle(pl_module)
+
+    def _follows(self, model: LightningModule) -> bool:
+        """Tells whether the averages, if there are any, are those of a model."""
+        sources = [average.source for average in self._averages]
+        return all(any(s is part for part in model.children()) for s in sources)
 
     def _settle(self, model: LightningModule) -> None:
         """Makes the averages ready to be evaluated, the same in all processes."""

@@ -23,11 +23,15 @@ class Average:
     Args:
         average: a copy of the network.
         network: that it follows.
+
+    Attributes:
+        network: the average.
+        source: the network that it follows.
     """
 
     def __init__(self, average: nn.Module, network: nn.Module) -> None:
         self.network = average
-        self._source = network
+        self.source = network
         norms = [part for part in network.modules() if isinstance(part, _NormBase)]
         statistics = {id(s) for norm in norms for s in (norm.running_mean, norm.running_var)}
         self._is_statistic = [id(buffer) in statistics for buffer in network.buffers()]
@@ -56,7 +60,7 @@ class Average:
         They are looked up in every update, since a network may put a new tensor in the place of a
         buffer.
         """
-        average, source = self.network, self._source
+        average, source = self.network, self.source
         for own, weight in zip(average.parameters(), source.parameters(), strict=True):
             yield own, weight, weight.requires_grad and weight.is_floating_point()
         buffers = zip(average.buffers(), source.buffers(), self._is_statistic, strict=True)

@@ -105,7 +105,8 @@ class CheckpointedModule(LightningModule):
     """A module whose checkpoints are plain, finite, and know their class and their seed.
 
     Attributes:
-        seed: of the run, known once a trainer has set the model up.
+        seed: of the run, known once a trainer has set the model up, or from its checkpoint.
+        has_seed: whether it is known.
         new_seed: whether training may continue from a checkpoint of another seed.
         images_seen: real samples that the discriminator was shown, over all processes; those of
             the player with the most updates if none is called discriminator.
@@ -121,6 +122,7 @@ class CheckpointedModule(LightningModule):
         super().__init__()
         self._save_plain_hyperparameters()
         self.seed = 0
+        self.has_seed = False
         self.new_seed = False
         self.images_seen = 0
         self.updates_made = 0
@@ -259,7 +261,7 @@ class CheckpointedModule(LightningModule):
                 f"with {given}. Leave the seed out, or start a new run."
             )
         if given is None or keeps:
-            self.seed = record["seed"]
+            self.seed, self.has_seed = record["seed"], True
         self.images_seen = record["images_seen"]
         self.updates_made = int(checkpoint.get("global_step", 0))
         self.skipped_steps = float(record.get("skipped_steps", 0))

@@ -121,6 +121,7 @@ class EvaluatedModule(CheckpointedModule, ABC):
         The model's own networks stay in their place, so that no checkpoint can catch the others.
         """
         view = copy.copy(self)
+        view.__dict__.pop("_view", None)  # each would keep the one before alive
         view._modules = {**self._modules, **networks}
         self.__dict__["_view"] = view
 

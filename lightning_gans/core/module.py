@@ -173,11 +173,16 @@ class AdversarialModule(TermsModule):
         strategy = self.trainer.strategy
         spare_driver_search()
         given = os.environ.get("PL_GLOBAL_SEED")
-        self.seed = int(given) if given else strategy.broadcast(torch.initial_seed() % 2**32)
+        if given:
+            self.seed = int(given)
+        elif stage == "fit" or not self.has_seed:
+            self.seed = strategy.broadcast(torch.initial_seed() % 2**32)
+        self.has_seed = True
         checks.warn_of_batch_statistics(self, self.trainer)
         with evaluation_mode(self), torch.no_grad():
             self.check_networks()
         if stage == "fit":
+            self.__dict__.pop("_view", None)  # the average of an earlier training
             self.players = checks.check_players(self.configure_players())
             self._losses, self._means = {}, RunningMeans()
             self.stopwatch = Stopwatch()
@@ -324,8 +329,9 @@ class AdversarialModule(TermsModule):
         self.images_seen += (judged[0] if judged else slices) * self.images_per_update
         self.updates_made = update
         self.has_trained = True
-        if self._round.logs:
-            self._log_row(self._round)
+        now, self._round = self._round, turns.Round()  # whose tensors nothing reads any more
+        if now.logs:
+            self._log_row(now)
 
     def _play(
         self, player: Player, optimizer: LightningOptimizer, drawn: Iterator[Record], index: int
