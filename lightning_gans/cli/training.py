@@ -401,20 +401,26 @@ class GANCLI(CommandLine):
         self.trainer.callbacks.append(self.refining)  # type: ignore[attr-defined]
 
     def predict(self, model: AdversarialModule, **kwargs: Any) -> None:
-        """Generates as many samples as the validation data has, into an array file."""
+        """Generates as many samples as the validation data has, into an array file.
+
+        Those of a model of two kinds of samples go into a file for each.
+        """
         if self.checkpoint is None:
             raise InputError("ckpt_path: predict needs a checkpoint. Use --ckpt_path.")
         if self.trainer.world_size > 1:
             raise InputError("trainer.devices: predict writes one file. Use one process.")
         checkpoint = Path(self.checkpoint)
         folder = self._scored_run or checkpoint.parent
-        target = folder / "samples" / f"{checkpoint.stem}.npy"
-        refuse_links(target.parent)
+        refuse_links(folder / "samples")
         kwargs["return_predictions"] = True
-        samples = torch.cat(self._run_guarded(model, **kwargs))
-        with replacing(target) as file:
-            np.save(file, samples.float().cpu().numpy())
-        say(f"{len(samples):,} samples as one array: {target}")
+        batches = self._run_guarded(model, **kwargs)
+        for name in model.comparisons:
+            samples = torch.cat([batch[name] if name else batch for batch in batches])
+            ending = f"_{name}" if name else ""
+            target = folder / "samples" / f"{checkpoint.stem}{ending}.npy"
+            with replacing(target) as file:
+                np.save(file, samples.float().cpu().numpy())
+            say(f"{len(samples):,} samples as one array: {target}")
 
     def _run_guarded(self, model: AdversarialModule, **kwargs: Any) -> Any:
         """Runs the command; of several processes, the first that fails tells why."""

@@ -148,14 +148,20 @@ def check_sides(record: Record, shapes: Sequence[tuple[int, ...]]) -> None:
             )
 
 
-def check_packs(number: int, pack_size: int, group_size: int) -> None:
-    """Refuses samples that cannot be split into packs and groups.
+def check_packs(number: int, pack_size: int, group_size: int, least: int) -> None:
+    """Refuses samples that cannot be split into packs and groups, or are too few.
 
     Args:
         number: samples of an update.
         pack_size: samples that a discriminator judges at a time.
         group_size: packs that it compares with each other, all of them if there are fewer.
+        least: samples that the loss needs.
     """
+    if number < least:
+        raise ValueError(
+            "loss: it compares the samples of one update with each other, so it needs at least "
+            f"{least}, got {number}. Use a larger batch_size."
+        )
     packs, left = divmod(number, pack_size)
     for kind, size, bad in (
         ("packs", pack_size, left),

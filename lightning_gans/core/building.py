@@ -11,12 +11,13 @@ from torch import nn
 from lightning_gans.core.priors import Prior
 from lightning_gans.losses import AdversarialLoss
 from lightning_gans.networks.conditioning import ClassShares, JoinLabels
-from lightning_gans.regularizers import Regularizer
+from lightning_gans.regularizers import PathLength, Regularizer
 
 __all__ = [
     "build",
     "build_part",
     "check_energies",
+    "check_judges",
     "check_makes",
     "check_makes_two",
     "check_moves",
@@ -67,6 +68,23 @@ def check_moves(regularizers: Sequence[Regularizer]) -> None:
                 f"regularizers_g: {type(regularizer).__name__} has no gradient by the generated "
                 "samples, so it would not move the generator. Use it in regularizers, or here one "
                 "such as FeatureMatching or Orthogonal."
+            )
+
+
+def check_judges(regularizers: Sequence[Regularizer]) -> None:
+    """Refuses regularizers of a discriminator that would not change it.
+
+    Args:
+        regularizers: of the discriminator.
+
+    Raises:
+        ValueError: if one of them reads the generator's styles.
+    """
+    for regularizer in regularizers:
+        if isinstance(regularizer, PathLength):
+            raise ValueError(
+                "regularizers: PathLength has no gradient by the discriminator. Use it in "
+                "regularizers_g of a StyleGAN2."
             )
 
 

@@ -101,6 +101,15 @@ def trusting(allow: Iterable[str | type]) -> Trust:
     )
 
 
+LIGHTNINGS = {
+    "map_location": "The model is on the CPU: leave it out, and move the model with .to(device).",
+    "strict": "All weights have to fit: leave it out.",
+    "hparams_file": "Checkpoints hold the arguments of the model: leave it out.",
+    "weights_only": "Checkpoints are always opened that way: leave it out.",
+}
+"""Arguments of Lightning's method of the same name, and what to do without them."""
+
+
 class CheckpointedModule(LightningModule):
     """A module whose checkpoints are plain, finite, and know their class and their seed.
 
@@ -297,8 +306,11 @@ class CheckpointedModule(LightningModule):
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if the checkpoint is of another class, names a class that is not allowed,
-                or an argument is missing.
+                or an argument is missing; or is one of Lightning's that has no place here.
         """
+        for name, remedy in LIGHTNINGS.items():
+            if name in arguments:
+                raise ValueError(f"{name} is not an argument of this method. {remedy}")
         trust = trusting([cls, *allow])
         checkpoint = read_checkpoint(checkpoint_path)
         saved = checkpoint[RECORD_KEY]["class_path"]

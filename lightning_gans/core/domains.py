@@ -18,6 +18,7 @@ from lightning_gans.core.batch_checks import check_packs, check_sides
 from lightning_gans.core.building import (
     build_part,
     check_energies,
+    check_judges,
     check_makes,
     check_moves,
     check_updates,
@@ -125,6 +126,7 @@ class TwoDomainModule(AdversarialModule):
         self.shapes = one, other
         first = build_part("loss", loss, AdversarialLoss)
         check_energies(first, False, self)
+        check_judges(regularizers)
         check_moves(regularizers_g)
         self.losses = nn.ModuleList([first, *(copy.deepcopy(first) for _ in self.judged[1:])])
         self.regularizers = nn.ModuleList(regularizers)
@@ -262,14 +264,22 @@ class TwoDomainModule(AdversarialModule):
     def check(self, batch: Any) -> None:
         check_sides(batch, self.shapes)
         if self.training and not self.has_trained:
-            check_packs(len(batch) // self.batches_per_round, 1, self._group_size)
+            number = len(batch) // self.batches_per_round
+            check_packs(number, 1, self._group_size, self._least_samples)
 
     @cached_property
     def _group_size(self) -> int:
         return lcm(*map(group_size_of, self.discriminators))
 
+    @property
+    def _least_samples(self) -> int:
+        losses = cast("list[AdversarialLoss]", self.losses)
+        return max(loss.least_samples for loss in losses)
+
     @override
     def usable(self, number: int) -> int:
+        if number < self._least_samples:
+            return 0
         return number - number % self._group_size if number > self._group_size else number
 
 

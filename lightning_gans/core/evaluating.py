@@ -149,3 +149,11 @@ class EvaluatedModule(CheckpointedModule, ABC):
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Same as `validation_step`."""
         return self.validation_step(batch, batch_idx)
+
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+        """Returns what is generated in an evaluation; of several ``comparisons`` by name."""
+        found = self.validation_step(batch, batch_idx)
+        if self.comparisons == ("",):
+            return found["fake"]
+        return {name: found[name].fake for name in self.comparisons}

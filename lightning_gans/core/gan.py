@@ -23,6 +23,7 @@ from lightning_gans.core.building import (
     build,
     build_part,
     check_energies,
+    check_judges,
     check_makes,
     check_moves,
     check_sources,
@@ -64,7 +65,8 @@ class GAN(LatentModule):
     """The GAN of the original paper with the non-saturating loss, and the base of most variants.
 
     In each round the discriminator makes ``n_critic`` updates on consecutive equal slices of the
-    batch, then the generator makes one. Any loss goes with any variant.
+    batch, then the generator makes one. A loss goes with every variant whose discriminator gives
+    what it reads; another is refused.
 
     References:
         Generative Adversarial Networks (Goodfellow et al., 2014), algorithm 1, with the
@@ -146,6 +148,7 @@ class GAN(LatentModule):
         self.num_classes = num_classes
         self.loss = build_part("loss", loss, AdversarialLoss)
         check_energies(self.loss, self.gives_energies, self)
+        check_judges(regularizers)
         check_moves(regularizers_g)
         self._sizes = {"logit": self.loss.num_outputs, **self.heads()}
         classes = {} if num_classes is None else {"num_classes": num_classes}
@@ -306,7 +309,7 @@ class GAN(LatentModule):
         check_samples(batch.real, self._sample_shape)
         if self.training and not self.has_trained:
             number = len(batch) // self.batches_per_round
-            check_packs(number, self.pack_size, self._group_size)
+            check_packs(number, self.pack_size, self._group_size, self.least_samples)
         if self.num_classes is not None:
             check_labels(batch.real, batch.labels, self.num_classes)
 
@@ -322,9 +325,14 @@ class GAN(LatentModule):
         with torch.no_grad():
             return self.discriminate(samples.real, samples.labels)
 
+    @property
+    def least_samples(self) -> int:
+        """Samples of an update that the losses need at least."""
+        return self.loss.least_samples
+
     @override
     def usable(self, number: int) -> int:
-        packs = number // self.pack_size
+        packs = number // self.pack_size if number >= self.least_samples else 0
         if packs > self._group_size:  # fewer are a group of their own
             packs -= packs % self._group_size
         return packs * self.pack_size

@@ -194,8 +194,3 @@ class LatentModule(AdversarialModule):
             asked = () if batch.labels is None else (batch.labels,)
             return Coded(batch.real, batch.real, labels=batch.labels, asked=asked)
         return Samples(batch.real, batch.real, labels=batch.labels)
-
-    @override
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Returns as many generated samples as the batch has real ones."""
-        return cast("Tensor", self.validation_step(batch, batch_idx)["fake"])

@@ -165,7 +165,9 @@ def check_range(
         value_range: of the data, if it is known.
     """
     limits = getattr(generator, "output_range", None)
-    if fake.ndim == 4 and None not in (limits, value_range) and limits != value_range:
+    if fake.ndim != 4 or limits is None or value_range is None:
+        return
+    if tuple(limits) != tuple(value_range):
         raise ValueError(
             f"generator: its last layer makes values in {limits}, but the images of the data are "
             f"scaled to value_range {value_range}. Change one of them."

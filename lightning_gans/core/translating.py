@@ -1,7 +1,7 @@
 """Games whose generators turn samples of one kind into samples of another."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -90,12 +90,6 @@ class TranslationModule(TwoDomainModule):
             found = check_translator(name, network, x, made)
             check_range(network, found, getattr(data, "value_range", None))
         super().check_networks()
-
-    @override
-    def predict_step(self, batch: Any, batch_idx: int) -> Any:
-        """Returns what becomes of a batch; of both kinds by name if it is translated both ways."""
-        found = self.validation_step(batch, batch_idx)
-        return found["fake"] if "fake" in found else {k: part.fake for k, part in found.items()}
 
 
 def floor_of(real: Tensor, labels: Tensor | None) -> Translated:

@@ -27,11 +27,14 @@ class AdversarialLoss(Described, nn.Module, ABC):
         reads_energies: whether its outputs are energies, low for real samples, and not logits.
         num_outputs: d, the numbers that the loss reads for each sample. A loss with d > 1 is given
             outputs of shape (N, d).
+        least_samples: of one side that it can be computed of: 2 if it compares them with each
+            other. A smaller batch at the end of a loader is skipped.
     """
 
     needs_real: ClassVar[bool] = False
     reads_energies: ClassVar[bool] = False
     num_outputs: int = 1
+    least_samples: ClassVar[int] = 1
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -96,7 +99,7 @@ class AdversarialLoss(Described, nn.Module, ABC):
         )
 
     def verdict(self, outputs: Tensor) -> Tensor:
-        """Returns 1 for samples that are rather taken for real, -1 for generated, 0 for neither.
+        """Returns 1 for samples that are more likely real, -1 if generated, 0 if neither.
 
         The best discriminator takes a sample for real where real ones are the denser of the two.
         What adapts to how training goes reads it.
@@ -108,9 +111,9 @@ class AdversarialLoss(Described, nn.Module, ABC):
             ValueError: if no output lies between those of real and of generated samples.
         """
         raise ValueError(
-            f"loss: the outputs with {type(self).__name__} have no value that parts real from "
-            "generated samples, such as 0 for logits. Use a model with NonSaturating, Minimax, "
-            "Hinge, LeastSquares or FDivergence, or an augmentation that does not adapt."
+            f"loss: the outputs with {type(self).__name__} have no threshold between real "
+            "and generated samples, such as 0 for logits. Use a model with NonSaturating, "
+            "Minimax, Hinge, LeastSquares or FDivergence, or an augmentation that does not adapt."
         )
 
     def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:

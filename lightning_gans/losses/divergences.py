@@ -160,7 +160,9 @@ class FDivergence(AdversarialLoss):
 
     @override
     def verdict(self, outputs: Tensor) -> Tensor:
-        return self.log_ratio(outputs).sign()
+        # Of those without a log ratio the best outputs are 0, too, where real and generated
+        # samples are equally dense: f'(1) is 0.
+        return (self.log_ratio(outputs) if self.kind in LOG_RATIOS else outputs).sign()
 
     @override
     def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:

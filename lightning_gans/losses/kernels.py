@@ -35,7 +35,7 @@ def _squares(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _root(squares: Tensor) -> Tensor:
-    """Returns square roots whose derivatives of all orders are 0 at 0, where there are none."""
+    """Returns square roots; derivatives of all orders are 0 at 0, where the root has none."""
     positive = squares > 0
     return torch.where(positive, torch.where(positive, squares, 1).sqrt(), 0)
 
@@ -139,6 +139,7 @@ class MMD(AdversarialLoss):
     """
 
     needs_real = True
+    least_samples = 2
 
     def __init__(
         self,
@@ -254,6 +255,7 @@ class Cramer(AdversarialLoss):
     """
 
     needs_real = True
+    least_samples = 2
 
     def __init__(self, num_outputs: int = 256) -> None:
         super().__init__()

@@ -99,8 +99,8 @@ class PathLength(Regularizer):
     def penalize(self, view: View) -> Tensor:
         if not isinstance(view, StyledView):
             raise ValueError(
-                "regularizers: PathLength reads the styles of a generator, which this model's has "
-                "not. Use it in regularizers_g of a StyleGAN2."
+                "regularizers_g: PathLength needs a generator with styles, which this model does "
+                "not have. Use it in regularizers_g of a StyleGAN2."
             )
         lengths = path_lengths(view.synthesize, view.styles(max(1, len(view.fake) // 2)))
         if self.training:  # what is tried before training does not count

@@ -1,6 +1,6 @@
 """Regularizers of the weights of networks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,8 @@ def orthogonal_penalty(weight: Tensor) -> Tensor:
 class Orthogonal(WeightRegularizer):
     """Pulls the filters of each layer apart: no two are to read the same direction.
 
-    It is the sum over all linear and convolutional layers of `orthogonal_penalty`. A filter is
+    It is the sum over all linear and convolutional layers of `orthogonal_penalty`, where one that
+    several networks share counts once. A filter is
     what makes one output; its length is left free. Biases are left out, and what classes are
     looked up in: embeddings, and the tables of `ConditionalBatchNorm2d`. Of layers with spectral
     norm it reads the weights that are trained, before they are divided.
@@ -51,7 +52,8 @@ class Orthogonal(WeightRegularizer):
 
     @override
     def penalize(self, networks: Sequence[nn.Module]) -> Tensor:  # type: ignore[override]
-        penalties = [orthogonal_penalty(weight) for n in networks for weight in _filters(n)]
+        layers = {id(part): part for network in networks for part in network.modules()}
+        penalties = [orthogonal_penalty(weight) for weight in _filters(layers.values())]
         if not penalties:
             names = ", ".join(type(network).__name__ for network in networks)
             raise ValueError(
@@ -61,9 +63,9 @@ class Orthogonal(WeightRegularizer):
         return torch.stack(penalties).sum()
 
 
-def _filters(network: nn.Module) -> Iterator[Tensor]:
-    """Yields the weights of each layer, a row for each of its filters."""
-    for part in network.modules():
+def _filters(layers: Iterable[nn.Module]) -> Iterator[Tensor]:
+    """Yields the weights of each layer that has any, a row for each of its filters."""
+    for part in layers:
         if isinstance(part, _ConvTransposeNd):
             yield _trained(part).transpose(0, 1).flatten(1)
         elif isinstance(part, nn.Linear | _ConvNd):

@@ -50,6 +50,11 @@ class EBGAN(AutoencodingGAN):
     def error(self, difference: Tensor) -> Tensor:
         return difference.square()
 
+    @property
+    @override
+    def least_samples(self) -> int:
+        return 2 if self.pulling_away_weight > 0 else super().least_samples
+
     @override
     def auxiliary_g(self, fake: Outputs, samples: Samples) -> dict[str, Tensor]:
         if self.pulling_away_weight == 0:

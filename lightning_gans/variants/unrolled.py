@@ -238,12 +238,12 @@ def _check_adam(optimizer: Optimizer) -> None:
     name = type(optimizer).__name__
     if type(optimizer) not in (Adam, GANAdam):
         raise ValueError(
-            f"inner_lr: optimizer_d makes a {name}, but without inner_lr the steps are those of a "
+            f"inner_lr: optimizer_d is {name}, but without inner_lr the steps are those of a "
             "plain Adam. Use inner_lr 0.1, or GANAdam."
         )
     for setting in ("amsgrad", "maximize"):
         if optimizer.defaults.get(setting):
             raise ValueError(
-                f"inner_lr: optimizer_d makes a {name} with {setting}, which the steps without "
-                f"inner_lr have not. Use inner_lr 0.1, or leave {setting} out."
+                f"inner_lr: optimizer_d is {name} with {setting}, which the steps without "
+                f"inner_lr do not support. Use inner_lr 0.1, or leave {setting} out."
             )

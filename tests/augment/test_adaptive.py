@@ -135,6 +135,8 @@ def test_what_is_out_of_range_is_refused(make, arguments, message):
         (LeastSquares(-1.0, 1.0, 0.0), [0.4, 0.0, -0.6], [-1, 0, 1]),
         (LeastSquares(label_noise=0.2), [0.55, 0.65], [-1, 1]),
         (FDivergence("kl"), [0.5, 1.5], [-1, 1]),  # 1 + log of the ratio
+        (FDivergence("pearson"), [-0.2, 0.0, 0.2], [-1, 0, 1]),  # 2 (ratio - 1)
+        (FDivergence("total_variation"), [-0.2, 0.0, 0.2], [-1, 0, 1]),
     ],
 )
 def test_outputs_part_real_from_generated_samples(loss, outputs, expected):
@@ -145,7 +147,7 @@ def test_outputs_part_real_from_generated_samples(loss, outputs, expected):
 @pytest.mark.parametrize("augment", [ADA(DiffAugment()), APA()])
 def test_outputs_that_do_not_are_refused_before_training(model, augment):
     made = model(data_shape=(1, 16, 16), augment=augment)
-    with pytest.raises(ValueError, match="have no value that parts real from generated samples"):
+    with pytest.raises(ValueError, match="have no threshold between real and generated samples"):
         fitted(made, MadeImages())
     assert not made.has_trained
 

@@ -219,3 +219,25 @@ def test_what_generates_nothing_from_latents_is_told_to_translate(capsys):
             main([command, "--ckpt_path", run])
         error = capsys.readouterr().err
         assert "a CycleGAN does not generate samples from latents. Use translate, or" in error
+
+
+@pytest.mark.parametrize("model", ["CycleGAN", "CoGAN"])
+def test_predictions_of_both_kinds_are_an_array_each(model):
+    networks = ["--model.generator", "CoupledGenerator", "--model.generator.width", "2"]
+    if model == "CycleGAN":
+        networks = ["--model.discriminator", "PatchDiscriminator"]
+        networks += ["--model.discriminator.strided", "1"]
+        networks += ["--model.translator", "LocalTranslator"]
+    for folder in "ab":
+        for index in range(20):
+            write(f"{folder}/{index}.png", 20, 20, 3)
+    data = ["--data", "UnpairedFolders", "--data.folder_a", "a", "--data.folder_b", "b"]
+    main(["fit", "--model", model, *networks, *data, "--data.image_size", "20", *BRIEF])
+    (run,) = Path("runs").iterdir()
+    main(["predict", "--ckpt_path", str(run), "--data.num_eval_samples", "2"])
+    for kind in "ab":
+        (array,) = run.rglob(f"*_{kind}.npy")
+        samples = np.load(array)
+        assert samples.shape == (2, 3, 20, 20)
+        assert np.abs(samples).max() <= 1
+        assert samples.std() > 0

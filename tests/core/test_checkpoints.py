@@ -173,6 +173,14 @@ def test_load_gives_the_average_unless_told_otherwise():
 # Refusals
 
 
+@pytest.mark.parametrize("argument", [{"map_location": "cpu"}, {"strict": False}])
+def test_arguments_of_lightning_that_have_no_place_are_named(argument):
+    path = trained(GAN(data_shape=(2,)))
+    (name,) = argument
+    with pytest.raises(ValueError, match=rf"^{name} is not an argument of this method\. .*leave"):
+        GAN.load_from_checkpoint(path, **argument)
+
+
 def test_another_class_cannot_open_it():
     path = trained(WGANGP(data_shape=(2,)))
     message = "is of a WGANGP, not of a GAN: open it with"

@@ -15,10 +15,22 @@ from torch.optim import SGD
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_gans import GAN, LSGAN, WGAN, WGANGP, DivergenceError, Player, Samples
+from lightning_gans import (
+    EBGAN,
+    GAN,
+    LSGAN,
+    MMDGAN,
+    WGAN,
+    WGANGP,
+    DivergenceError,
+    Player,
+    Samples,
+)
 from lightning_gans.core.checks import warn_of_emulated_bf16
+from lightning_gans.core.network_checks import check_range
 from lightning_gans.core.priors import NormalPrior
-from lightning_gans.networks import MLPDiscriminator, MLPGenerator
+from lightning_gans.losses import Cramer
+from lightning_gans.networks import DCGANGenerator, MLPDiscriminator, MLPGenerator
 from lightning_gans.regularizers import GradientPenalty
 
 
@@ -349,6 +361,14 @@ def test_nothing_is_logged_through_lightning_step_by_step():
 # Data
 
 
+def test_a_range_of_the_data_may_be_a_list():
+    generator = DCGANGenerator(3, (1, 16, 16), width=2)
+    fake = torch.zeros(2, 1, 16, 16)
+    check_range(generator, fake, [-1.0, 1.0])
+    with pytest.raises(ValueError, match=r"scaled to value_range \[0.0, 1.0\]"):
+        check_range(generator, fake, [0.0, 1.0])
+
+
 def test_a_first_batch_that_cannot_be_split_is_refused_before_any_update():
     model = Watched(**SMALL, n_critic=3)
     loader = DataLoader(TensorDataset(torch.randn(20, 2)), batch_size=10)
@@ -368,6 +388,37 @@ def test_a_shorter_last_batch_is_trimmed_and_a_tiny_one_left_out():
     with pytest.warns(UserWarning, match="Skipped a batch of 2 samples, too few for the 3 upd"):
         trainer = fitted(GAN(**SMALL, n_critic=3), loader, max_steps=-1, max_epochs=1)
     assert trainer.global_step == 2
+
+
+class Coder(nn.Module):
+    """An autoencoder of points with codes."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.down, self.up = nn.Linear(2, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        code = self.down(x)
+        return self.up(code), code
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (partial(MMDGAN, **SMALL), "it compares the samples of one update with each other"),
+        (partial(GAN, **SMALL, loss=Cramer), "so it needs at least 2, got 1"),
+        (partial(EBGAN, **{**SMALL, "discriminator": Coder}), "Use a larger batch_size"),
+    ],
+)
+def test_a_single_sample_at_the_end_is_left_out_where_samples_are_compared(make, message):
+    """13 rows are 3 batches of 4 and one of a single row."""
+    rows = TensorDataset(torch.randn(13, 2))
+    arguments = {"max_steps": -1, "max_epochs": 2}
+    with pytest.warns(UserWarning, match="Skipped a batch of 1 samples"):
+        trainer = fitted(make(n_critic=1), DataLoader(rows, batch_size=4), **arguments)
+    assert trainer.global_step == 6
+    with pytest.raises(ValueError, match=message):
+        fitted(make(n_critic=1), DataLoader(rows, batch_size=1))
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,13 @@ def test_layers_with_spectral_norm_are_read_before_it():
     assert torch.equal(layer.parametrizations.weight[0]._u, vector)
 
 
+def test_a_layer_that_two_networks_share_counts_once():
+    shared, one, other = (nn.Linear(3, 3) for _ in range(3))
+    networks = [nn.Sequential(part, shared) for part in (one, other)]
+    expected = sum(orthogonal_penalty(layer.weight).item() for layer in (shared, one, other))
+    assert Orthogonal(weight=1.0)(networks).item() == pytest.approx(expected, rel=1e-6)
+
+
 def test_the_generator_takes_it_too_and_its_term_has_a_name_of_its_own():
     model = GAN(data_shape=(2,), regularizers_g=[Orthogonal(0.1)])
     fitted(model, max_steps=1, log_every_n_steps=1)

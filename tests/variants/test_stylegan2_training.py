@@ -87,8 +87,10 @@ def test_path_lengths_of_a_model_without_mixing_of_styles_are_refused_before_tra
         generator=GENERATOR,
         regularizers_g=[PathLength()],
     )
-    with pytest.raises(ValueError, match=r"PathLength reads the styles .* of a StyleGAN2"):
+    with pytest.raises(ValueError, match=r"PathLength needs a generator with styles .* a Style"):
         fitted(model, DIGITS(), max_steps=1)
+    with pytest.raises(ValueError, match=r"^regularizers: PathLength has no gradient by the disc"):
+        narrow(regularizers=[PathLength()])
 
 
 def test_a_batch_that_groups_do_not_divide_is_refused_before_training():
