@@ -110,7 +110,7 @@ def test_what_is_tried_before_training_leaves_the_average():
 def test_a_view_without_styles_is_refused():
     x = torch.zeros(4, 2)
     with pytest.raises(
-        ValueError, match=r"PathLength needs a generator with styles .* Use it in regularizers_g"
+        ValueError, match=r"PathLength needs a generator with styles, .* Use it in regularizers_g"
     ):
         PathLength()(View(lambda x: x.sum(1), x, x))
 

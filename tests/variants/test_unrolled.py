@@ -216,7 +216,7 @@ def test_arguments_out_of_range_are_refused(arguments, message):
             {"optimizer_d": partial(torch.optim.SGD, lr=0.1)},
             "inner_lr: optimizer_d is SGD, but .* Use inner_lr 0.1, or GANAdam",
         ),
-        ({"optimizer_d": OptimisticAdam}, "optimizer_d makes a OptimisticAdam, but without"),
+        ({"optimizer_d": OptimisticAdam}, "optimizer_d is OptimisticAdam, but without"),
         (
             {"optimizer_d": partial(torch.optim.Adam, maximize=True)},
             "optimizer_d is Adam with maximize, which the steps without inner_lr do not support",
