@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -47,7 +48,10 @@ class ArrayData(VectorData):
     ) -> None:
         super().__init__(batch_size, num_eval_samples)
         if isinstance(path, np.ndarray | Tensor):
-            rows = _rows(np.asarray(torch.as_tensor(path).cpu()), "the array")
+            given = torch.as_tensor(path).detach().cpu()
+            if given.dtype == torch.bfloat16:  # which NumPy does not know
+                given = given.float()
+            rows = _rows(given.numpy(), "the array")
             if path.dtype in (np.float64, torch.float64):
                 rank_zero_only(print)("ArrayData casts the float64 array to float32.")
         elif path:
@@ -95,7 +99,7 @@ def _read(path: Path) -> NDArray[Any]:
         raise ValueError(f"path: there is no file {path}.")
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, BadZipFile) as error:
         raise ValueError(
             f"path: {path} is not a whole .npy file of numbers, as numpy.save writes it."
         ) from error

@@ -309,9 +309,9 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
         expected = 4 + 4 * dimensions + int(sizes.prod())
         if not whole or path.stat().st_size != expected:
             raise ValueError(
-                f"data_dir: {path} is damaged or not an IDX file of bytes: its size is "
-                f"{path.stat().st_size:,}"
-                + (f", its header tells {expected:,}" if whole else "")
+                f"data_dir: {path} is damaged or not an IDX file of bytes: it has "
+                f"{path.stat().st_size:,} bytes"
+                + (f", but its header says {expected:,}" if whole else "")
                 + ". Delete it to have it downloaded again."
             )
         return np.fromfile(file, np.uint8).reshape(sizes)

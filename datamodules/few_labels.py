@@ -138,8 +138,8 @@ class FewLabels(StreamData):
         """Goes to the position of a state, and tells if that is one with other labels."""
         if state_dict["num_labels"] != self.num_labels:
             rank_zero_warn(
-                f"The checkpoint was told {state_dict['num_labels']:,} labels, but this data "
-                f"tells {self.num_labels:,}, so the run does not resume with the same batches."
+                f"The checkpoint was trained with {state_dict['num_labels']:,} labels, but this "
+                f"data has {self.num_labels:,}, so the run does not resume with the same batches."
             )
         super().load_state_dict(state_dict)
         self.source.load_state_dict(state_dict["source"])

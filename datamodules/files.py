@@ -1,5 +1,6 @@
 """Images in files: where they are, and how one is decoded."""
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -185,7 +186,10 @@ def image_paths(folder: Path, argument: str = "path") -> list[Path]:
             f"{argument}: there is no folder {folder}. Use --data.{argument} with the folder of "
             "your images."
         )
-    files = list(_files(folder))
+    try:
+        files = list(_files(folder))
+    except OSError as error:
+        raise ValueError(f"{argument}: a folder cannot be read: {error}") from error
     paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ValueError(
@@ -207,6 +211,8 @@ def _files(folder: Path) -> Iterator[Path]:
         place, above = waiting.pop()
         for entry in os.scandir(place):
             path = Path(entry.path)
+            if entry.is_symlink() and _leads_round(path):
+                continue
             if entry.is_file():
                 yield path
             elif entry.is_dir():
@@ -216,6 +222,15 @@ def _files(folder: Path) -> Iterator[Path]:
                         continue
                     linked.add(own)
                 waiting.append((path, above | {own}))
+
+
+def _leads_round(link: Path) -> bool:
+    """Tells whether a link leads to itself, directly or by way of others."""
+    try:
+        link.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:

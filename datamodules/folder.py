@@ -30,8 +30,8 @@ class ImageFolder(ImageData):
             scaled; the largest part of the right proportions if it is not given.
         cache: keep the decoded images in memory, or else decode them again for every batch. By
             default they are kept if they take at most half of the memory that is available.
-        num_workers: processes that decode where they are not kept, threads where they are; as many
-            as there are cores for each process of the run, at most 8, if it is not given.
+        num_workers: processes that decode images which are not kept, or threads that read those
+            which are; by default the cores for each process of the run, at most 8.
         skip_broken: leave out, and count, what cannot be read or is smaller than the crop. To find
             out, every image is decoded before training, kept or not.
         value_range: see `ImageData`.

@@ -191,7 +191,7 @@ class PairedFolder(_Folders):
         path: the folder of files with two images side by side.
         folder_a: the folder of a, in the place of ``path``.
         folder_b: the folder of b.
-        direction: ``a_to_b`` gives a and wants b, ``b_to_a`` the other way round.
+        direction: ``a_to_b`` translates a into b, ``b_to_a`` the other way round.
         image_size: pixels of each side, or (H, W).
         channels_a: of the images of a, 1 for grey, 3 for RGB.
         channels_b: likewise of b.

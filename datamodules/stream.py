@@ -71,7 +71,16 @@ def _seeds(seed: int, stream: int, block: int, rest: tuple[int, ...]) -> list[in
 
 
 def share_of(samples: Tensor, rank: int, ranks: int) -> tuple[Tensor, int]:
-    """Returns a process's share of a set, and the place in the set of its first sample."""
+    """Returns a process's share of a set, and the place in the set of its first sample.
+
+    Raises:
+        ValueError: if there are more processes than samples.
+    """
+    if len(samples) < ranks:
+        raise ValueError(
+            f"trainer.devices: {len(samples)} samples to evaluate on cannot be shared among "
+            f"{ranks} processes. Use fewer processes, or more data."
+        )
     shares = samples.tensor_split(ranks)
     return shares[rank], sum(map(len, shares[:rank]))
 

@@ -1,16 +1,18 @@
 """Files that are whole or not there, and what is read from files that may be damaged."""
 
 import csv
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
 from typing import IO, Any
 
-__all__ = ["LOGGED", "PARTIAL", "filling", "is_overgrown", "read_rows", "replacing"]
+__all__ = ["LOGGED", "PARTIAL", "as_json", "filling", "is_overgrown", "read_rows", "replacing"]
 
 PARTIAL = ".part"
 """Ends the name of a file that is being written."""
@@ -41,6 +43,25 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+def as_json(record: Mapping[str, Any]) -> bytes:
+    """Returns a record as the content of a JSON file.
+
+    JSON has no number that is not finite: such a one becomes null.
+
+    Args:
+        record: plain data.
+    """
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: finite(part) for key, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [*map(finite, value)]
+        return None if isinstance(value, float) and not isfinite(value) else value
+
+    return json.dumps(finite(record), indent=2, allow_nan=False).encode() + b"\n"
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Loggers beside ``metrics.csv``, chosen by one flag: ``--trainer.logger TensorBoard``."""
 
+import configparser
 import netrc
 import os
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -28,14 +31,25 @@ def go_offline_without_key() -> None:
     """Lets W&B record offline if nobody has logged in here, where it would stop and ask."""
     if os.environ.get("WANDB_MODE") or os.environ.get("WANDB_API_KEY"):
         return
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1]
     path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
-        known = path.is_file() and netrc.netrc(path).authenticators(host) is not None
+        known = path.is_file() and netrc.netrc(path).authenticators(_wandb_host()) is not None
     except (OSError, netrc.NetrcParseError):
         known = False
     if not known:
         os.environ["WANDB_MODE"] = "offline"
+
+
+def _wandb_host() -> str:
+    """Returns the host of the W&B server, from the environment or W&B's own settings."""
+    address = os.environ.get("WANDB_BASE_URL")
+    if not address:
+        own = os.environ.get("WANDB_CONFIG_DIR") or Path.home() / ".config" / "wandb"
+        parser = configparser.ConfigParser(interpolation=None)
+        with suppress(configparser.Error, UnicodeDecodeError):
+            parser.read([Path(own) / "settings", Path("wandb") / "settings"])
+        address = parser.get("default", "base_url", fallback="https://api.wandb.ai")
+    return urlsplit(address).netloc
 
 
 def wandb_identity(folder: Path) -> str | None:

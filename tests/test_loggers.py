@@ -199,12 +199,20 @@ def test_the_sweep_asks_for_what_the_command_line_knows(capsys):
         assert found["checkpoint"]["monitor"] == sweep["metric"]["name"]
 
 
+LOGIN = "machine {} login user password key"
+
+
 @pytest.mark.parametrize(
     ("environment", "netrc", "mode"),
     [
         ({}, None, "offline"),
         ({}, "machine example.org login a password b", "offline"),
-        ({}, "machine api.wandb.ai login user password key", None),
+        ({}, LOGIN.format("api.wandb.ai"), None),
+        ({"WANDB_BASE_URL": "https://wb.example.com/"}, LOGIN.format("wb.example.com"), None),
+        ({"WANDB_BASE_URL": "http://localhost:8080"}, LOGIN.format("localhost:8080"), None),
+        ({"WANDB_BASE_URL": "https://other.com"}, LOGIN.format("api.wandb.ai"), "offline"),
+        ({"WANDB_CONFIG_DIR": "wb"}, LOGIN.format("own.example.com"), None),
+        ({"WANDB_CONFIG_DIR": "wb"}, LOGIN.format("api.wandb.ai"), "offline"),
         ({"WANDB_API_KEY": "key"}, None, None),
         ({"WANDB_MODE": "disabled"}, None, "disabled"),
         ({}, "not a netrc", "offline"),
@@ -218,6 +226,10 @@ def test_offline_is_chosen_only_where_nobody_has_logged_in(
     monkeypatch.setenv("HOME", str(tmp_path))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    (tmp_path / "wb").mkdir()
+    (tmp_path / "wb" / "settings").write_text("[default]\nbase_url = https://own.example.com\n")
+    if "WANDB_CONFIG_DIR" in environment:
+        monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wb"))
     if netrc is not None:
         (tmp_path / ".netrc").write_text(netrc)
         (tmp_path / ".netrc").chmod(0o600)

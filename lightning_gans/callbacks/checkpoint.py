@@ -53,7 +53,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class Checkpoint(ModelCheckpoint):
-    """Writes ``last.ckpt`` at a cadence, after validations and at the end, and ``best.ckpt``.
+    """Writes ``best.ckpt``, and ``last.ckpt`` regularly, after validations and at the end.
 
     Where validation falls on the same update, the checkpoint comes after it. The loggers are
     flushed first, so that no row is lost that is older than the checkpoint.

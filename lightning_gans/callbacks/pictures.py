@@ -23,7 +23,7 @@ __all__ = ["Pictures", "publish"]
 
 
 class Pictures(Callback):
-    """Draws samples of fixed latents at a cadence, and sums the run up at its end.
+    """Draws samples of fixed latents at regular intervals, and sums the run up at its end.
 
     Into the run's folder go ``samples/<update>.png`` and, for points in the plane,
     ``figures/level_sets_<update>.png``; at the end ``figures/curves.png`` with losses, gradient

@@ -30,10 +30,10 @@ __all__ = ["main"]
 
 TRAINING = {
     "fit": "train a GAN, or resume a run; without any setting, train the demo",
-    "fork": "begin a new run from a checkpoint of another, with settings changed",
+    "fork": "start a new run from another run's checkpoint, with some settings changed",
     "validate": "score a checkpoint on the validation data",
     "test": "score a checkpoint on the test data",
-    "predict": "generate as many samples as the validation data has, into an array file",
+    "predict": "generate as many samples as there are to validate on, and save them as .npy",
     "prepare": "download and check a dataset",
 }
 """Commands that know their own arguments; to ask them takes seconds."""
@@ -119,7 +119,7 @@ def _parser() -> _Parser:
         "with --refine truncate. Those of training are kept if it is not given",
     )
     _add_out(
-        sample, "samples.png", ".png, .jpg, .npy or .gif, or a new folder for one file an image"
+        sample, "samples.png", ".png, .jpg, .npy or .gif, or a new folder with one file per image"
     )
 
     interpolate = add("interpolate", "draw what lies between pairs of latents")
@@ -159,7 +159,7 @@ def _parser() -> _Parser:
     _add_weights(reconstruct)
     _add_out(reconstruct, "reconstructions", "a new folder, for images of the same names")
 
-    evaluate = add("evaluate", "score a checkpoint with all that fits its data, into a file too")
+    evaluate = add("evaluate", "compute every score that fits a checkpoint's data, and save them")
     evaluate.epilog = "Any other flag is one of lightning-gans validate, such as --data.data_dir."
     _add_checkpoint(evaluate, "what to score")
     evaluate.add_argument("--split", choices=("validation", "test"), default="validation")
@@ -181,7 +181,9 @@ def _parser() -> _Parser:
     export = add("export", "write the generator in a form that other programs open")
     _add_checkpoint(export, "what to export")
     export.add_argument(
-        "--format", choices=catalogue.FORMATS, help="by the ending of --out, or else safetensors"
+        "--format",
+        choices=catalogue.FORMATS,
+        help="by the extension of --out, or else safetensors",
     )
     export.add_argument(
         "--network",
@@ -354,13 +356,13 @@ def _add_refinement(parser: _Parser) -> None:
         f"--{SETTING}threshold",
         type=_number,
         metavar="T",
-        help="of truncate: largest absolute entry; 1",
+        help="of truncate: largest absolute value of an entry; 1",
     )
     parser.add_argument(
         f"--{SETTING}percentile",
         type=_number,
         metavar="P",
-        help="of drs: accept all samples above it alike",
+        help="of drs: samples above it are all accepted alike",
     )
     parser.add_argument(
         f"--{SETTING}steps",

@@ -20,8 +20,9 @@ def check_out(out: Path, *endings: str) -> None:
     """
     if out.suffix not in endings or out.name.startswith(".") or not out.name:
         named = ", ".join(ending for ending in endings if ending)
-        folder = ", or in nothing for a new folder" if "" in endings else ""
-        raise InputError(f"out: the name must end in {named}{folder}, got {out}.")
+        allowed = [f"end in {named}"] if named else []
+        allowed += ["have no extension, for a new folder"] if "" in endings else []
+        raise InputError(f"out: the name must {' or '.join(allowed)}, got {out}.")
     place = out.absolute().parent
     while not place.exists() and place != place.parent:
         place = place.parent

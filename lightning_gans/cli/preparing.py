@@ -1,8 +1,9 @@
 """The command ``lightning-gans prepare``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
@@ -13,7 +14,7 @@ from lightning_gans.errors import InputError
 
 __all__ = ["DATA_HEADING", "prepare"]
 
-DATA_HEADING = "The data, of which lightning-gans list has the classes"
+DATA_HEADING = "The data (lightning-gans list shows the classes)"
 """In place of the beginning of Lightning's docstring."""
 
 
@@ -41,8 +42,18 @@ def prepare(arguments: list[str]) -> None:
         data.setup("fit")
     except ValueError as error:
         raise InputError(str(error)) from error
-    found = f"{len(data.training):,} images to train on" if hasattr(data, "training") else "ready"
-    say(f"{type(data).__name__}: {found}")
+    say(f"{type(data).__name__}: {_counted(getattr(data, 'training', None))}")
+
+
+def _counted(training: Any) -> str:
+    """Returns how many images there are to train on, of each kind if there are two."""
+    if training is None:
+        return "ready"
+    if not isinstance(training, Mapping):
+        return f"{len(training):,} images to train on"
+    numbers = {name: len(source) for name, source in training.items()}
+    counts = [f"{number:,} of kind {name}" for name, number in numbers.items()]
+    return f"{' and '.join(counts)} to train on"
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.lightning_compat import NumberedLogger
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, printable
-from lightning_gans.files import read_rows, replacing
+from lightning_gans.files import as_json, read_rows, replacing
 from lightning_gans.finding import folder_of, run_of
 from lightning_gans.holders import Watch
 from lightning_gans.loggers import wandb_identity
@@ -463,7 +463,7 @@ def conclude(folder: Path) -> None:
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
     with replacing(path) as file:
-        file.write(json.dumps(record, indent=2).encode() + b"\n")
+        file.write(as_json(record))
 
 
 def _samples_per_update(trainer: Trainer) -> int | None:

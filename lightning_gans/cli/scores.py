@@ -4,7 +4,6 @@ Nothing here needs the folder's lock: a training that runs there at the same tim
 """
 
 import csv
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from lightning_gans.callbacks import Evaluation, StandingStatistics
 from lightning_gans.cli.environment import code_version, machine, versions
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.errors import InputError, RunError, printable
-from lightning_gans.files import replacing
+from lightning_gans.files import as_json, replacing
 from lightning_gans.sampling import RefinedEvaluation
 
 try:
@@ -117,7 +116,7 @@ def record_of(
 def write_scores(record: Mapping[str, Any], path: Path) -> None:
     """Writes a record as JSON, the whole file or nothing."""
     with replacing(path) as file:
-        file.write(json.dumps(record, indent=2).encode() + b"\n")
+        file.write(as_json(record))
 
 
 def keep(record: Mapping[str, Any], folder: Path) -> None:

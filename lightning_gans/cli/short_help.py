@@ -53,11 +53,11 @@ OF_TRAINING = (
 """Those of them that mean nothing where nothing is trained."""
 CONFIG = (
     "-c, --config FILE",
-    "settings, such as the name of a configuration that comes along: lightning-gans list names "
+    "settings: a YAML file, or an included configuration by its name; lightning-gans list names "
     "them.",
 )
 LAST = (
-    ("--import MODULE", "a module with classes of your own, found by their names then."),
+    ("--import MODULE", "a module with classes of your own, which can then be given by name."),
     ("--print_config", "prints all settings with their values, and ends."),
 )
 """Flags of all commands that read settings, and what they are."""
@@ -134,7 +134,7 @@ def _of_command(command: str, about: str) -> str:
             if section == "trainer":
                 lines += _of_trainer(command, shown)
             elif command in TRAINS or section == "evaluation":
-                lines += _of_section(section, shown)
+                lines += _of_section(section, shown, kept=command != "fit")
     end = f"lightning-gans {command} {FULL} has all flags."
     return "\n".join([*lines, "", *wrapped(end)])
 
@@ -168,7 +168,8 @@ def _general(command: str) -> Iterator[tuple[str, str]]:
         "on the CPU; by default those of the run that is resumed, or OMP_NUM_THREADS, or one for "
         "small networks and all cores for large ones.",
     )
-    yield "--seed_everything N", "decides all random numbers (default: 0)."
+    seed = "(default: 0)" if command == "fit" else "(default: that of the run)"
+    yield "--seed_everything N", f"decides all random numbers {seed}."
     yield from LAST
 
 
@@ -177,7 +178,10 @@ def _of_fork() -> Iterator[tuple[str, str]]:
     text = "the checkpoint to begin from, or a run's folder or name, for its last.ckpt. It brings "
     text += "all settings along."
     yield "--ckpt_path PATH", text
-    yield "--name NAME", "of the run and its folder; that of the other run and _fork by default."
+    yield (
+        "--name NAME",
+        "of the run and its folder; by default that of the other run, with _fork appended.",
+    )
     text = "a setting of the model, but for those of networks, schedulers and optimizers; a "
     text += "learning rate may change if there is no scheduler. lightning-gans fork --model.help "
     text += "CLASS lists them."
@@ -191,22 +195,30 @@ def _of_fork() -> Iterator[tuple[str, str]]:
 
 def _of_trainer(command: str, defaults: Mapping[str, str]) -> Iterator[str]:
     """Yields the lines on the trainer."""
-    yield from ["", *wrapped("Lightning's trainer, those settings that matter most:")]
+    kept = ", by default those of the checkpoint" if command == "fork" else ""
+    yield from ["", *wrapped(f"Lightning's trainer, those settings that matter most{kept}:")]
     known = section_settings("trainer")
     for name, text in TRAINER.items():
         if command in TRAINS or name not in OF_TRAINING:
             default = defaults.get(name, shown_default(known[name].default))
-            end = "" if default == "null" else f" (default: {default})"
+            end = "" if kept or default == "null" else f" (default: {default})"
             yield from beside(f"  --trainer.{name}", f"{text}{end}", 31)
 
 
-def _of_section(section: str, defaults: Mapping[str, str]) -> Iterator[str]:
-    """Yields the lines on a callback that every run has."""
+def _of_section(section: str, defaults: Mapping[str, str], *, kept: bool) -> Iterator[str]:
+    """Yields the lines on a callback that every run has.
+
+    Args:
+        section: its key.
+        defaults: of its settings.
+        kept: whether those of a checkpoint are the defaults.
+    """
     cls = find(*SECTIONS[section])
     assert cls is not None
     yield from ["", *wrapped(cls.text.split("\n\n")[0].rstrip(".") + ":")]
     for name, setting in section_settings(section).items():
         default = defaults.get(name, shown_default(setting.default))
+        default = "that of the checkpoint" if kept else default
         yield from _lines(f"--{section}.{name}", setting, default)
 
 

@@ -12,8 +12,8 @@ from lightning_gans.errors import InputError, printable
 __all__ = ["LACKING", "Cell", "cells_of", "check_comparable", "differences", "short", "shown"]
 
 TRAINING_ONLY = {
-    *("batch_size", "cache", "data_dir", "dequantize", "horizontal_flip", "labels"),
-    *("num_workers", "subset", "subset_seed"),
+    *("batch_size", "cache", "data_dir", "dequantize", "horizontal_flip", "jitter"),
+    *("label_seed", "labels", "num_labels", "num_workers", "subset", "subset_seed"),
 }
 """Settings of data that do not change what generated samples are compared with."""
 LACKING = "\u2013"

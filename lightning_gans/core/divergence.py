@@ -44,7 +44,8 @@ def divergence(
         for player, weights in trained.items()
         if not all(weight.isfinite().all() for weight in weights)
     ]
-    cause = f" The weights of the {' and the '.join(spoilt)} are not: a gradient was not."
+    names = " and the ".join(spoilt)
+    cause = f" The weights of the {names} are not finite either: an earlier gradient was not."
     return DivergenceError(
         f"{name} is not finite at update {update}: {', '.join(bad)}."
         f"{cause if spoilt else ''} Training was stopped, and earlier checkpoints are kept. "

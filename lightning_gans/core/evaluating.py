@@ -74,7 +74,7 @@ class EvaluatedModule(CheckpointedModule, ABC):
         """
 
     def pictures(self, real: Any, number: int) -> dict[str, Drawing]:
-        """Returns what is drawn at a cadence: pictures by name, the first called ``samples``.
+        """Returns what is drawn regularly: pictures by name, the first called ``samples``.
 
         Args:
             real: the record of a batch.

@@ -84,6 +84,7 @@ class HistogramDivergence(SampleMetric):
     """KL(real, fake), Jensen-Shannon divergence and cross-entropy on histograms, in nats.
 
     The histogram covers the box of the real samples and a margin of 10 % of its size on each side.
+    Along an axis on which all real samples agree, it is as wide as on the other.
 
     Scores: ``kl``, ``js``, ``cross_entropy``.
 
@@ -113,7 +114,10 @@ class HistogramDivergence(SampleMetric):
     def compute(self) -> dict[str, Tensor]:
         real, fake = self.collected()
         low, high = real.amin(0), real.amax(0)
-        margin = 0.1 * (high - low)
+        extent = high - low
+        # An axis along which all samples agree is as wide as the widest one.
+        widest = extent.amax() if extent.any() else extent.new_ones(())
+        margin = torch.where(extent > 0, 0.1 * extent, widest / 2)
         p, q = (
             histogram_probabilities(samples, low - margin, high + margin, bins=self.bins)
             for samples in (real, fake)

@@ -655,7 +655,7 @@ def test_full_help_names_every_argument(command, capsys):
     printed = capsys.readouterr().out
     for argument in ("--model", "--data", "--name", "--checkpoint.monitor", "--ckpt_path"):
         assert argument in printed
-    assert "The data, of which lightning-gans list has the classes:" in printed
+    assert "The data (lightning-gans list shows the classes):" in printed
 
 
 @pytest.mark.parametrize(
@@ -694,7 +694,7 @@ def test_help_to_prepare_data_names_the_classes(capsys):
         main(["prepare", "--help=full"])
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
-    assert "The data, of which lightning-gans list has the classes:" in printed
+    assert "The data (lightning-gans list shows the classes):" in printed
     assert "datamodules.MNIST" in printed
 
 

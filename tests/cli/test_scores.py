@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.main import main
 from lightning_gans.cli.scores import keep
 from lightning_gans.errors import RunError
+from lightning_gans.files import as_json
 from lightning_gans.finding import folder_of
 
 RUN = Path("runs/ring/version_0")
@@ -102,6 +104,17 @@ def test_scores_go_to_the_run_and_each_scoring_has_a_row(capsys):
     after = content(RUN)
     assert {path: after[path] for path in before} == before  # metrics.csv among them
     assert after.keys() - before.keys() == {RUN / "scores.json", RUN / "validation.csv"}
+
+
+def test_numbers_that_are_not_finite_are_null_in_json():
+    record = {"scores": {"psnr": math.inf, "l1": 0.5}, "rows": (math.nan, 1, "inf"), "n": None}
+    text = as_json(record).decode()
+    assert "Infinity" not in text
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "scores": {"psnr": None, "l1": 0.5},
+        "rows": [None, 1, "inf"],
+        "n": None,
+    }
 
 
 def test_older_rows_keep_their_columns():

@@ -191,3 +191,12 @@ def test_what_a_class_decides_for_its_base_is_no_setting(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "_tree", lambda module: tree)
     decided = sources.find("decided", "Decided")
     assert [*settings(decided)] == ["c", "a"]
+
+
+def test_defaults_of_a_fork_are_those_of_the_checkpoint(printed):
+    fit, fork = printed["fit", "--help"], printed["fork", "--help"]
+    assert "(default: 10000)" in fit
+    assert "(default: 10000)" not in fork
+    assert "by default those of the checkpoint" in " ".join(fork.split())
+    assert "default: that of the checkpoint" in printed["validate", "-h"]
+    assert "(default: that of the run)" in printed["validate", "-h"]

@@ -127,7 +127,7 @@ def test_what_cannot_be_translated_is_refused_before_the_work(capsys):
     for flags, message in (
         (("--direction", "b_to_a"), "direction: a Pix2Pix only translates a_to_b, got b_to_a. L"),
         (("--out", "there"), "out: there already exists. Use a new name"),
-        (("--out", "new.png"), "out: "),
+        (("--out", "new.png"), "out: the name must have no extension, for a new folder, got new"),
         (("--in", "nowhere"), "in: there is no folder nowhere. Use the folder of your images."),
         (("--direction", "up"), "argument --direction: invalid choice: 'up'"),
     ):

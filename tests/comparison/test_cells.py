@@ -104,6 +104,18 @@ def test_runs_whose_scores_mean_different_things_are_refused(changes, record, me
         cells_of([first, second])
 
 
+@pytest.mark.parametrize("setting", ["num_labels", "label_seed", "jitter", "subset"])
+def test_training_data_may_differ(setting):
+    runs = [
+        read_run(made_run(Path(name), changes={f"data.init_args.{setting}": value}))
+        for name, value in (("a", 50), ("b", 100))
+    ]
+    assert [cell.label for cell in cells_of(runs)] == [
+        f"gan_ring, data.{setting} 50",
+        f"gan_ring, data.{setting} 100",
+    ]
+
+
 def test_batches_and_workers_may_differ():
     one = read_run(made_run(Path("a")))
     other = read_run(made_run(Path("b"), changes={"data.init_args.batch_size": 64}))

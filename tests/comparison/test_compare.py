@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from lightning_gans.cli.mistakes import check
 from lightning_gans.cli.trials import Trials
 from lightning_gans.comparison import engines, running
 from lightning_gans.errors import InputError
+from lightning_gans.progress import Work
 
 TINY = (
     *("gan_ring", "--set", "data.num_eval_samples=64", "--set", "data.batch_size=8"),
@@ -162,8 +164,11 @@ def test_a_cell_that_cannot_begin_is_refused_before_any_run(capsys):
 def test_a_plan_is_the_commands_of_the_missing_runs(capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     arguments = [*SMALL, *sweep(model__n_critic=[1, 2], seed_everything=[4, 5]), "--plan-only"]
+    shown = partial(Work, every_n_seconds=0.001)
+    monkeypatch.setattr("lightning_gans.cli.commands.compare.Work", shown)
     main(["compare", *arguments])
     printed = capsys.readouterr()
+    assert "resolving the configs: " in printed.err  # and not among the commands
     assert "4 runs of 2 cells: 4 to begin\n" in printed.err
     commands = [shlex.split(line) for line in printed.out.splitlines()]
     assert len(commands) == 4

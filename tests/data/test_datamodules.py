@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from datamodules import (
     SwissRoll,
     UniformNoise,
 )
+from datamodules.stream import share_of
 from lightning_gans import WGAN
 
 MANY = 200_000
@@ -255,6 +257,24 @@ def test_a_cut_off_file_and_an_archive_are_refused(tmp_path):
     np.savez("many.npz", a=np.zeros((30, 2)))
     with pytest.raises(ValueError, match="got an archive"):
         ArrayData("many.npz")
+    Path("cut.npz").write_bytes(Path("many.npz").read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"path: cut\.npz is not a whole \.npy file"):
+        ArrayData("cut.npz")
+
+
+@pytest.mark.parametrize("change", [lambda x: x.bfloat16(), lambda x: x.requires_grad_()])
+def test_tensors_that_numpy_does_not_take_are_read(change):
+    rows = torch.arange(80.0).reshape(40, 2)
+    data = ArrayData(change(rows.clone()), num_eval_samples=2)
+    assert data.value_range == (0.0, 79.0)
+
+
+def test_more_processes_than_samples_to_evaluate_on_are_refused():
+    rows = torch.arange(5)
+    parts = [share_of(rows, rank, 5) for rank in range(5)]
+    assert [(part.tolist(), first) for part, first in parts] == [([k], k) for k in range(5)]
+    with pytest.raises(ValueError, match="5 samples to evaluate on cannot be shared among 6"):
+        share_of(rows, 0, 6)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_labelled_images_are_shown_like_the_others():
 
 def test_a_state_of_other_labels_warns():
     state = few().state_dict()
-    with pytest.warns(UserWarning, match="was told 20 labels, but this data tells 30"):
+    with pytest.warns(UserWarning, match="trained with 20 labels, but this data has 30"):
         few(num_labels=30).load_state_dict(state)
     with pytest.warns(UserWarning, match="has seen 200 images, but this data has 190"):
         few(number=190).load_state_dict(state)

@@ -307,6 +307,9 @@ def test_links_that_lead_round_and_pipes_are_passed_by():
     Path("other/back").symlink_to(Path("photos").absolute())
     os.mkfifo("photos/pipe.png")
     Path("photos/broken.png").symlink_to("nowhere.png")
+    Path("photos/to_itself.png").symlink_to("to_itself.png")
+    Path("photos/there.png").symlink_to("inner/back.png")
+    Path("photos/inner/back.png").symlink_to("../there.png")
     data = ImageFolder("photos", 8, num_eval_samples=2, cache=True)
     data.setup()
     number = len(data.training) + sum(

@@ -9,6 +9,7 @@ from PIL import Image
 
 from datamodules import PairedFolder, UnpairedFolders
 from datamodules.paired_folder import RandomCrop
+from lightning_gans.cli.main import main
 from lightning_gans.core.players import Domains, Pair, read_batch
 
 
@@ -358,3 +359,11 @@ def test_a_file_that_is_only_looked_at_is_refused_too(tmp_path):
     odd_width()
     with pytest.raises(ValueError, match=r"005.png has 8 x 15 pixels"):
         pairs(path="pairs", cache=False, num_workers=0)
+
+
+def test_prepare_counts_the_images_of_each_kind(capsys):
+    side_by_side(number=40)
+    main(["prepare", "--data", "PairedFolder", "--data.path", "pairs"])
+    source, target = (f"36 of kind {name}" for name in ("source", "target"))
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told == f"PairedFolder: {source} and {target} to train on"

@@ -120,6 +120,20 @@ def test_histogram_divergence_takes_the_box_of_the_real_samples():
     assert_close(scores["kl"], scores["cross_entropy"] + torch.special.xlogy(p, p).sum())
 
 
+def test_an_axis_on_which_real_samples_agree_is_as_wide_as_the_other():
+    real = torch.stack([torch.linspace(0, 4, 500), torch.ones(500)], 1)
+    fake = real + torch.tensor([0.0, 1.9])  # within 2 of the line, but in other cells
+    scores = scored(HistogramDivergence(), real, real)
+    assert_close(scores["kl"], double(0.0)[0], rtol=0, atol=1e-12)
+    apart = scored(HistogramDivergence(), real, fake)
+    assert_close(apart["js"], LOG2, rtol=0, atol=5e-2)
+    near = scored(HistogramDivergence(), real, real + torch.tensor([0.0, 0.03]))
+    assert near["js"] < 1e-6
+    point = torch.ones(20, 2)
+    assert scored(HistogramDivergence(), point, point)["js"] < 1e-12
+    assert scored(HistogramDivergence(), point, point + 0.4)["js"] > 0.6
+
+
 def test_identical_sets_have_no_divergence():
     samples = torch.randn(500, 2)
     scores = scored(HistogramDivergence(), samples, samples)

@@ -4,11 +4,13 @@ import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
+from rich import get_console
 
 from lightning_gans.cli.commands.budget import estimate
 from lightning_gans.cli.commands.following import follow
@@ -109,7 +111,7 @@ def compare(
         check(["fit", *cell.flags])
     at_once = jobs or (None if place.outlives else JOBS)
     told = sys.stderr if plan_only else sys.stdout
-    with Trials(root / MEMORY) as trials:
+    with _printing(plan_only), Trials(root / MEMORY) as trials:
         with Work("resolving the configs", len(cells), "cells") as work:
             resolved = [trials.config(cell, cells) for cell in work.over(cells)]
         states = {run: run.state() for run in plan(cells, resolved, numbers, root)}
@@ -129,6 +131,20 @@ def compare(
         _conclude(runner)  # runs without scores may have failed, or been stopped before them
         raise RunError(f"no page was drawn: {error}") from error
     _conclude(runner)
+
+
+@contextmanager
+def _printing(commands: bool) -> Iterator[None]:
+    """Shows progress elsewhere than on the standard output, if that is for a shell to run.
+
+    Args:
+        commands: whether it is.
+    """
+    get_console().stderr = commands
+    try:
+        yield
+    finally:
+        get_console().stderr = False
 
 
 def _engine(name: str, slurm: Sequence[str]) -> Engine:
