@@ -27,17 +27,16 @@ class Pictures(Callback):
 
     Into the run's folder go ``samples/<update>.png`` and, for points in the plane,
     ``figures/level_sets_<update>.png``; at the end ``figures/curves.png`` with losses, gradient
-    norms and scores, ``figures/real_and_generated.png`` and ``figures/training.gif``. Points in
-    the plane leave ``figures/optimum.png``, the discriminator beside the best one where that is
-    known, and images ``figures/interpolation.png``, rows of images on the arcs between two latents
-    each. If there is an augmentation, ``figures/augmented.png`` has real images in its first row,
-    and below each what the augmentation makes of it. A generator with styles, such as that of
-    StyleGAN2, leaves ``figures/style_mixing.png``: where a row and a column meet, the first layers
-    read the styles of the image at the left, and the last layers those of the image above. A model
-    that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over those that
-    are made of them, and, if it has classes, ``figures/styles.png``: behind each real image its
-    latents in every class, at most 10.
-    Loggers that take images get each as ``media/<name>``.
+    norms and scores, ``figures/real_and_generated.png`` and ``figures/training.gif``. For points
+    in the plane there is ``figures/optimum.png``, the discriminator beside the best one where that
+    is known, and for images ``figures/interpolation.png``, rows of images on the arcs between two
+    latents each. If there is an augmentation, ``figures/augmented.png`` has real images in its
+    first row, and below each what the augmentation makes of it. A generator with styles, such as
+    that of StyleGAN2, has ``figures/style_mixing.png``: where a row and a column meet, the first
+    layers read the styles of the image at the left, and the last layers those of the image above.
+    A model that `Reconstructs` images leaves ``figures/reconstructions.png``, real rows over those
+    that are made of them, and, if it has classes, ``figures/styles.png``: behind each real image
+    its latents in every class, at most 10. Loggers that take images get each as ``media/<name>``.
 
     Conditional images have a row for each class, at most 10, of the same latents; the level sets
     of conditional points are those of class 0.

@@ -104,8 +104,8 @@ def print_summary(
     """
     if not trained:
         flag = _longer(trainer)
-        limit = "the run" if flag is None else flag.split()[0].removeprefix("--")
-        say(f"nothing left to train: {limit} is used up")
+        limit = "its end" if flag is None else flag.split()[0].removeprefix("--")
+        say(f"nothing left to train: {limit} has been reached")
     for name, what in LEFT_BEHIND.items():
         if (folder / name).exists():
             say(f"{what}: {folder / name}")

@@ -541,7 +541,7 @@ def _check_machine(trainer: Any) -> None:
         )
     known = [*StrategyRegistry.available_strategies(), "auto"]
     if isinstance(strategy, str) and strategy not in known:
-        near = nearest(strategy, known) or "ddp, fsdp or auto"
+        near = nearest(strategy, known) or "ddp or auto"
         raise InputError(f"trainer.strategy: there is no strategy {strategy}. Use {near}.")
 
 

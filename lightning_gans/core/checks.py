@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import (
+    DeepSpeedStrategy,
+    FSDPStrategy,
+    ModelParallelStrategy,
+    Strategy,
+)
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -32,6 +38,7 @@ __all__ = [
     "check_players",
     "check_precision",
     "check_schedulers",
+    "check_strategy",
     "check_terms",
     "make_optimizer",
     "warn_of_batch_statistics",
@@ -53,6 +60,20 @@ def check_precision(precision: str) -> None:
             f"precision: {precision} is not supported, since it keeps the weights in half "
             f"precision, where most steps of an optimizer round to none. Use one of "
             f"{', '.join(PRECISIONS)}."
+        )
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Refuses strategies that split a model: a game calls its networks one by one.
+
+    Args:
+        strategy: the trainer's.
+    """
+    if isinstance(strategy, FSDPStrategy | ModelParallelStrategy | DeepSpeedStrategy):
+        raise ValueError(
+            f"trainer.strategy: {type(strategy).__name__} splits the weights of a model over "
+            "processes and gathers them when the whole model is called. Here players call "
+            "networks one by one. Use ddp."
         )
 
 

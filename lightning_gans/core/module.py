@@ -161,6 +161,7 @@ class AdversarialModule(TermsModule):
     def setup(self, stage: str) -> None:
         """Takes the run's seed over and checks networks and players."""
         checks.check_precision(self.trainer.precision)
+        checks.check_strategy(self.trainer.strategy)
         checks.warn_of_emulated_bf16(self.trainer)
         if stage == "fit" and not any(part.training for part in self.modules()):
             self.train()  # a model that was loaded to be evaluated

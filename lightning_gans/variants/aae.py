@@ -28,7 +28,7 @@ class AAE(EncodingGAN):
     ``reconstruction``, the mean squared difference of an entry, and ``code_norm``, the mean norm
     of codes. Regularizers read latents and codes.
 
-    With classes, the generator reads them beside the code, which is left with the style.
+    With classes, the generator reads them too, so that the code has to describe the style alone.
 
     References:
         Adversarial Autoencoders (Makhzani et al., 2016), section 2 and, for classes, section 4,

@@ -31,11 +31,11 @@ class BiGAN(EncodingGAN):
     succeed, they are inverse to each other. With an encoder that tells mean and deviation, from
     which codes are drawn, this is adversarially learned inference (ALI).
 
-    Three further terms ask for the inverse at once. A term whose weight is 0 is left out.
-    Augmentations change samples, not latents. Regularizers read pairs as rows of all entries of
-    the sample and then of the latent, and a penalty reads the gradient by both. The log has
-    ``code_mean`` and ``code_sd`` over all entries of the codes, where it shows if these leave the
-    prior.
+    Three optional terms directly make each the inverse of the other. A term whose weight is 0 is
+    left out. Augmentations change samples, not latents. Regularizers read pairs as rows of all
+    entries of the sample and then of the latent, and a penalty reads the gradient by both. The log
+    has ``code_mean`` and ``code_sd`` over all entries of the codes, where it shows if these leave
+    the prior.
 
     References:
         Adversarial Feature Learning (Donahue et al., 2017), equation 2,

@@ -105,8 +105,8 @@ class EncodingGAN(GAN):
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns mean and log of the standard deviation of samples' codes, both (N, Z).
 
-        There is no deviation, but None, if the encoder returns the codes themselves. Where a model
-        reads them by `coded`, they are those of what it reads.
+        The deviation is None if the encoder returns the codes themselves. They describe the
+        encoder's outputs before `coded`.
         """
         outputs, shape = self.encoder(x), (len(x), self.prior.dim)
         if isinstance(outputs, Tensor):

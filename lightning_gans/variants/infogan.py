@@ -1,4 +1,4 @@
-"""InfoGAN: a GAN whose samples tell the code that they are made from."""
+"""InfoGAN: a GAN whose samples reveal the code that they are generated from."""
 
 from typing import Any
 

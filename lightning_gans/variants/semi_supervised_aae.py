@@ -27,7 +27,7 @@ __all__ = ["SemiSupervisedAAE"]
 
 
 class SemiSupervisedAAE(AAE):
-    """The semi-supervised adversarial autoencoder: codes are a style and a class, told few labels.
+    """The semi-supervised adversarial autoencoder: its codes are a style and a class.
 
     A code is a style and the probabilities of K classes, the softmax of as many outputs of the
     encoder. There are four players, in this order. Encoder and generator, which is the decoder,

@@ -48,7 +48,7 @@ class Classified(Coded):
 
 
 class SGAN(GAN):
-    """The semi-supervised GAN: the discriminator is a classifier of K classes, told few labels.
+    """The semi-supervised GAN: a discriminator that learns K classes from few labels.
 
     Of its K outputs l, a sample is real with the probability Z / (Z + 1), where Z is the sum of
     exp l: the softmax of K + 1 classes, in which generated samples are the last one and its output

@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import SMALL, Rows, fitted, quiet_trainer, same, small_ring, snapshot
 from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import FSDPStrategy
 from reference.games import GAMES
 from torch import nn
 from torch.optim import SGD
@@ -359,6 +360,16 @@ def test_nothing_is_logged_through_lightning_step_by_step():
 
 
 # Data
+
+
+def test_strategies_that_split_a_model_are_refused(monkeypatch):
+    model, trainer = GAN(**SMALL), quiet_trainer(2)
+    # Lightning itself makes it for GPUs only.
+    monkeypatch.setattr(type(trainer), "strategy", property(lambda trainer: FSDPStrategy()))
+    monkeypatch.setattr(type(trainer), "precision", "32-true")
+    monkeypatch.setattr(type(model), "trainer", trainer)
+    with pytest.raises(ValueError, match=r"^trainer.strategy: FSDPStrategy splits.* Use ddp"):
+        model.setup("fit")
 
 
 def test_a_range_of_the_data_may_be_a_list():
