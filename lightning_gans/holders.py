@@ -100,7 +100,7 @@ def slurm_job() -> str | None:
 def start_of(pid: int) -> str | None:
     """Returns when a process was started; "" if that is not told, None if there is none."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except FileNotFoundError:
         if Path("/proc/self/stat").exists():
             return None

@@ -19,7 +19,9 @@ def code_version() -> str | None:
 
     def git(*arguments: str) -> str | None:
         result = subprocess.run(
-            ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True
+            ["git", "--no-optional-locks", "-C", str(here.parent), *arguments],
+            capture_output=True,
+            text=True,
         )
         return result.stdout.strip() if result.returncode == 0 else None
 

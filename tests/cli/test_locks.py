@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import until
 from interrupted import assert_same, command, content, finish, rows, start, wait_for_row
 
 from lightning_gans import holders
@@ -131,6 +132,17 @@ def test_a_process_that_nobody_has_waited_for_is_dead(tmp_path):
     assert Path(f"/proc/{process.pid}").exists()
     assert holders.start_of(process.pid) is None
     process.wait()
+
+
+def test_a_process_may_have_a_name_of_any_bytes():
+    code = "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'\\xff(\\xfe) ', 0, 0, 0); input()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    name = Path(f"/proc/{process.pid}/comm")
+    until(lambda: b"\xff" in name.read_bytes())
+    assert holders.start_of(process.pid)
+    process.communicate(b"\n")
 
 
 def test_children_that_outlive_a_process_do_not_keep_the_folder(tmp_path):
