@@ -155,14 +155,14 @@ def check_packs(number: int, pack_size: int, group_size: int, least: int) -> Non
         number: samples of an update.
         pack_size: samples that a discriminator judges at a time.
         group_size: packs that it compares with each other, all of them if there are fewer.
-        least: samples that the loss needs.
+        least: samples that the loss needs, or packs of them.
     """
-    if number < least:
+    packs, left = divmod(number, pack_size)
+    if packs < least:
         raise ValueError(
             "loss: it compares the samples of one update with each other, so it needs at least "
-            f"{least}, got {number}. Use a larger batch_size."
+            f"{least * pack_size}, got {number}. Use a larger batch_size."
         )
-    packs, left = divmod(number, pack_size)
     for kind, size, bad in (
         ("packs", pack_size, left),
         ("groups", pack_size * group_size, packs > group_size and packs % group_size),

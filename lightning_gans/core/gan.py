@@ -327,12 +327,14 @@ class GAN(LatentModule):
 
     @property
     def least_samples(self) -> int:
-        """Samples of an update that the losses need at least."""
+        """Samples of an update that the losses need at least; packs of them with a pack size."""
         return self.loss.least_samples
 
     @override
     def usable(self, number: int) -> int:
-        packs = number // self.pack_size if number >= self.least_samples else 0
+        packs = number // self.pack_size
+        if packs < self.least_samples:
+            return 0
         if packs > self._group_size:  # fewer are a group of their own
             packs -= packs % self._group_size
         return packs * self.pack_size

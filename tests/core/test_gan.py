@@ -24,6 +24,7 @@ from lightning_gans import (
     WGAN,
     WGANGP,
     DivergenceError,
+    PacGAN,
     Player,
     Samples,
 )
@@ -418,6 +419,7 @@ class Coder(nn.Module):
     [
         (partial(MMDGAN, **SMALL), "it compares the samples of one update with each other"),
         (partial(GAN, **SMALL, loss=Cramer), "so it needs at least 2, got 1"),
+        (partial(PacGAN, **SMALL, loss=Cramer, pack_size=2), "so it needs at least 4, got 1"),
         (partial(EBGAN, **{**SMALL, "discriminator": Coder}), "Use a larger batch_size"),
     ],
 )
