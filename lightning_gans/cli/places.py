@@ -22,7 +22,7 @@ def check_out(out: Path, *endings: str) -> None:
         named = ", ".join(ending for ending in endings if ending)
         allowed = [f"end in {named}"] if named else []
         allowed += ["have no extension, for a new folder"] if "" in endings else []
-        raise InputError(f"out: the name must {' or '.join(allowed)}, got {out}.")
+        raise InputError(f"out: the name must {', or '.join(allowed)}, got {out}.")
     place = out.absolute().parent
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -459,7 +459,7 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
         (["sample", "--n", "x"], "argument --n: it must be a whole number, got x"),
         (
             ["sample", "--out", "a.tiff"],
-            "must end in .png, .jpg, .jpeg, .npy, .gif, or in nothing for",
+            "must end in .png, .jpg, .jpeg, .npy, .gif, or have no extension, for a new",
         ),
         (["sample", "--out", ".png"], "new folder, got .png."),
         (["sample", "--out", "."], "new folder, got .."),

@@ -9,7 +9,7 @@ from made import noise
 from PIL import Image
 from torch import nn
 
-from lightning_gans import Pix2Pix, load
+from lightning_gans import CoGAN, Pix2Pix, load
 from lightning_gans.cli.commands.translate import _room, _translated
 from lightning_gans.cli.main import main
 
@@ -199,6 +199,7 @@ def test_pairs_of_both_kinds_are_sampled_drawn_and_exported(capsys):
         assert 2 * 40 < both.width < 3 * 40 < way.width
 
     main(["export", "--ckpt_path", "runs/run", "--out", "pairs.onnx"])
+    assert CoGAN.__subclasses__() == []  # none of its name is left, so --model CoGAN is clear
     main(["export", "--ckpt_path", "runs/run", "--out", "pairs.safetensors"])
     latent = torch.randn(3, model.prior.dim)
     session = onnxruntime.InferenceSession("pairs.onnx")

@@ -241,9 +241,9 @@ def test_a_failed_run_is_drawn_and_the_exit_code_tells(quick, capsys):
 
 @pytest.mark.usefixtures("untried")
 def test_time_is_up(quick, capsys):
-    brief(s0={"seconds": 0.05}, s1={"seconds": 0.05})
+    brief(s0={"seconds": 0.2}, s1={"seconds": 0.2})
     longer = [*SMALL, "--set", "trainer.val_check_interval=2", "--seeds", "0,1", "--jobs", "1"]
-    end_of([*longer, "--max-hours", str(0.35 / 3600)], 1)
+    end_of([*longer, "--max-hours", str(1.4 / 3600)], 1)
     printed = capsys.readouterr()
     assert "stopping 1 run after the current round" in printed.out
     assert "time is up with 0 of 2 runs finished. The same command resumes" in printed.err
@@ -260,8 +260,8 @@ def test_time_that_is_up_before_a_run_has_scores_is_said(monkeypatch, quick, cap
         raise InputError("no run has scores of the validation split.")
 
     monkeypatch.setattr(page, "draw", draw)
-    brief(s0={"seconds": 0.05})
-    end_of([*SMALL, "--seeds", "0", "--jobs", "1", "--max-hours", str(0.2 / 3600)], 1)
+    brief(s0={"seconds": 0.5})
+    end_of([*SMALL, "--seeds", "0", "--jobs", "1", "--max-hours", str(3 / 3600)], 1)
     assert "time is up with 0 of 1 run finished" in capsys.readouterr().err
 
 

@@ -1,5 +1,6 @@
 """``lightning-gans export``: the generator as a file that other programs open."""
 
+import gc
 import json
 import logging
 import warnings
@@ -269,6 +270,9 @@ def _onnx(
     for key, value in told.items():
         proto.metadata_props.add(key=key, value=value)
     content: bytes = proto.SerializeToString()
+    # PyTorch makes subclasses of the model's class with its name, which would be ambiguous then.
+    del program, proto
+    gc.collect()
     return content
 
 
