@@ -140,18 +140,25 @@ def runs_of(task: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def lines(task: str, runs: Runs) -> Iterator[str]:
-    """Yields a table in Markdown, or how many runs it waits for."""
+    """Yields how many runs are missing, and a table in Markdown of the rows that are whole."""
     wanted = [name for name, *_ in runs_of(task)]
     missing = sum(name not in runs for name in wanted)
     if missing:
         yield f"Not measured yet: {missing} of {len(wanted)} runs are missing."
+    whole = {
+        case: [runs[name] for name in names]
+        for row, case in enumerate(TASKS[task].cases)
+        if runs.keys() >= {*(names := [name_of(task, row, seed) for seed in SEEDS])}
+    }
+    if not whole:
         return
+    if missing:
+        yield ""
     columns = TASKS[task].columns
     yield "| config | updates | minutes | " + " | ".join(columns) + " |"
     yield "|---|---|---|" + "---|" * len(columns)
     floors: dict[str, float] = {}
-    for row, case in enumerate(TASKS[task].cases):
-        records = [runs[name_of(task, row, seed)] for seed in SEEDS]
+    for case, records in whole.items():
         floors = {**records[0]["floors"], **floors}
         taken = spread([minutes(record) for record in records], 1)
         cells = [
