@@ -200,8 +200,8 @@ class PairedFolder(_Folders):
         horizontal_flip: show half of the training pairs mirrored.
         cache: keep the decoded images in memory, or else decode them again for every batch. By
             default they are kept if they take at most half of the memory that is available.
-        num_workers: processes that decode where they are not kept, threads where they are; as many
-            as there are cores for each process of the run, at most 8, if it is not given.
+        num_workers: processes that decode images which are not kept, or threads that read those
+            which are; by default the cores for each process of the run, at most 8.
         value_range: what the bytes 0 and 255 become, in this order.
         batch_size: pairs of one discriminator update and process, at least 1.
         num_eval_samples: largest number of images in each evaluation set, at least 2.
@@ -291,8 +291,8 @@ class UnpairedFolders(_Folders):
         horizontal_flip: show half of the training images mirrored.
         cache: keep the decoded images in memory, or else decode them again for every batch. By
             default they are kept if they take at most half of the memory that is available.
-        num_workers: processes that decode where they are not kept, threads where they are; as many
-            as there are cores for each process of the run, at most 8, if it is not given.
+        num_workers: processes that decode images which are not kept, or threads that read those
+            which are; by default the cores for each process of the run, at most 8.
         value_range: what the bytes 0 and 255 become, in this order.
         batch_size: images of each kind in one discriminator update and process, at least 1.
         num_eval_samples: largest number of images in each evaluation set, at least 2.

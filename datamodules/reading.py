@@ -25,8 +25,8 @@ class FolderReader:
     Args:
         cache: keep the decoded images in memory, or else decode them again for every batch. By
             default they are kept if they take at most half of the memory that is available.
-        num_workers: processes that decode where they are not kept, threads where they are; as many
-            as there are cores for each process of the run, at most 8, if it is not given.
+        num_workers: processes that decode images which are not kept, or threads that read those
+            which are; by default the cores for each process of the run, at most 8.
         skip_broken: leave out, and count, what cannot be read or is smaller than the crop; None
             where nobody is asked, since each image belongs to another.
 
