@@ -31,15 +31,18 @@ import json, sys, time
 from contextlib import redirect_stdout
 from io import StringIO
 from lightning_gans.cli.main import main
-printed = []
+printed, seconds = [], []
+started = time.process_time()
 for command in json.load(sys.stdin):
+    before = time.process_time()
     with redirect_stdout(StringIO()) as stream:
         main(command)
     printed.append(stream.getvalue())
+    seconds.append(started + time.process_time() - before)
 assert "torch" not in sys.modules
-spent = time.process_time()
+before = time.process_time()
 import torch
-assert spent < time.process_time() - spent
+assert max(seconds) < (time.process_time() - before) / 2
 print(json.dumps(printed))
 """
 CLASSES = [
@@ -50,7 +53,7 @@ CLASSES = [
 
 @pytest.fixture(scope="module")
 def printed():
-    """All helps together take less time than to import PyTorch once, on any machine."""
+    """Each help, and the start of the program, takes at most half as long as importing PyTorch."""
     done = subprocess.run(
         [sys.executable, "-c", ALL],
         input=json.dumps(HELPS),

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.slow
 
 ARGUMENTS = [
     *("gan_ring", "lsgan_ring", "--seeds", "0,1"),
-    *("--set", "trainer.max_steps=150", "--set", "trainer.val_check_interval=75"),
-    *("--set", "checkpoint.every_n_updates=20", "--set", "data.num_eval_samples=200"),
+    *("--set", "trainer.max_steps=1500", "--set", "trainer.val_check_interval=750"),
+    *("--set", "checkpoint.every_n_updates=50", "--set", "data.num_eval_samples=200"),
     *("--set", "pictures.enabled=false", "--set", "trainer.log_every_n_steps=10"),
 ]
 
