@@ -4,13 +4,16 @@ A training batch is a pure function of (seed, position, rank): nothing but the p
 saved to resume a run exactly, and every process draws its own share.
 """
 
+import atexit
 import os
 import signal
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import count
 from operator import index
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -100,16 +103,27 @@ class Stream:
         self.length = length
         self.position = position
         self.num_workers = num_workers
+        # Kept from one epoch to the next, and with it the processes that draw ahead.
+        self._drawn: Iterator[Batch] = iter(())
+        self._drawn_to: int | None = None
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[Batch]:
-        rest = range(self.position, self.position + self.length - self.position % self.length)
-        for batch in _drawn(self.draw, rest, self.num_workers):
+        for _ in range(self.length - self.position % self.length):
+            if self._drawn_to != self.position:
+                self._drawn = _drawn(self.draw, count(self.position), self.num_workers)
+            self._drawn_to = None  # not known if there is an error
+            batch = next(self._drawn)
             # Before the yield: a checkpoint written while the batch is in use counts it as used.
             self.position += 1
+            self._drawn_to = self.position
             yield batch
+
+    def close(self) -> None:
+        """Ends the processes that draw ahead; a further batch starts new ones."""
+        self._drawn, self._drawn_to = iter(()), None
 
     def state_dict(self) -> dict[str, int]:
         """Returns the position, the whole state."""
@@ -175,10 +189,17 @@ def _leave_signals(worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-def _drawn(draw: Draw, positions: range, num_workers: int) -> Iterator[Batch]:
+def _drawn(draw: Draw, positions: Iterable[int], num_workers: int) -> Iterator[Batch]:
     if num_workers == 0:
-        yield from map(draw, positions)
-        return
+        return map(draw, positions)
+    batches = _drawn_by_workers(draw, positions, num_workers)
+    _BY_WORKERS.add(batches)
+    return batches
+
+
+def _drawn_by_workers(
+    draw: Draw, positions: Iterable[int], num_workers: int
+) -> Generator[Batch, None, None]:
     # Each worker draws whole batches, and their order is that of the positions.
     for batch in DataLoader(
         _Drawn(draw),
@@ -190,6 +211,19 @@ def _drawn(draw: Draw, positions: range, num_workers: int) -> Iterator[Batch]:
         if isinstance(batch, ValueError):
             raise batch
         yield batch
+
+
+_BY_WORKERS: WeakSet[Generator[Batch, None, None]] = WeakSet()
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Ends workers at the end of the program, before Python waits for them.
+
+    It would send them a signal that they leave to the main process.
+    """
+    for batches in tuple(_BY_WORKERS):
+        batches.close()
 
 
 class Permutations:
@@ -309,9 +343,11 @@ class StreamData(LightningDataModule):
 
     @override
     def teardown(self, stage: str) -> None:
-        """Lets the next training begin with the first batch, unless it goes on from a state."""
+        """Ends the loader's processes. The next training begins with the first batch again."""
         if stage == "fit":
             self._fitting, self._position = False, 0
+            if self._stream is not None:
+                self._stream.close()
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 
@@ -140,7 +142,8 @@ def test_kept_and_decoded_images_make_the_same_batches(num_workers, capsys):
 def test_a_signal_to_all_processes_leaves_the_workers_to_finish_the_round(number):
     fill("images")
     expected = [*opened().train_dataloader()]
-    batches = iter(opened(cache=False, num_workers=2).train_dataloader())
+    data = opened(cache=False, num_workers=2)
+    batches = iter(data.train_dataloader())
     found = [next(batches), next(batches)]  # one of each worker, which has begun by now
     workers = multiprocessing.active_children()
     assert len(workers) == 2
@@ -149,7 +152,47 @@ def test_a_signal_to_all_processes_leaves_the_workers_to_finish_the_round(number
     found += batches
     assert len(found) == len(expected)
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    data.teardown("fit")
     assert not any(worker.is_alive() for worker in workers)
+
+
+def test_workers_that_draw_for_training_stay_until_it_ends():
+    """New ones for each epoch would keep the first batches of an epoch waiting."""
+    fill("images")
+    kept = opened().train_dataloader()
+    data = opened(cache=False, num_workers=2)
+    stream = data.train_dataloader()
+    seen = set()
+    for _ in range(3):
+        for one, other in zip(kept, stream, strict=True):
+            assert torch.equal(one, other)
+            seen.update(multiprocessing.active_children())
+    assert stream.position == 27
+    assert len(seen) == 2
+    stream.load_state_dict({"position": 3})  # elsewhere: what was drawn ahead is of no use
+    kept.load_state_dict({"position": 3})
+    assert torch.equal(next(iter(stream)), next(iter(kept)))
+    assert len(multiprocessing.active_children()) == 2
+    data.teardown("fit")
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("loader", ["train_dataloader", "val_dataloader"])
+def test_a_program_that_fails_between_batches_ends_with_its_workers(loader):
+    fill("images")
+    program = f"""
+from datamodules import ImageFolder
+data = ImageFolder("images", image_size=8, cache=False, num_workers=2, batch_size=4)
+data.setup()
+batches = iter(data.{loader}())
+next(batches)
+raise RuntimeError("between batches")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("RuntimeError: between batches\n")
 
 
 def test_workers_that_draw_ahead_do_not_move_the_position():
