@@ -120,6 +120,8 @@ class VAEGAN(VariationalGAN):
 
     @override
     def auxiliary_g(self, fake: Outputs, samples: Samples) -> dict[str, Tensor]:
-        real = self.outputs(samples.real.chunk(2)[0])["features"]
-        again = fake["features"].chunk(2)[0]
+        # Each by itself, as for the encoder: batch normalization reads the company as well.
+        real, again = (
+            self.outputs(x.chunk(2)[0])["features"] for x in (samples.real, samples.fake)
+        )
         return {"features_g": self.feature_weight * squared_error(real, again) / 2}

@@ -329,6 +329,23 @@ def test_every_player_minimises_its_own_terms():
     assert isinstance(again, Reconstructed)
 
 
+def test_batch_normalization_tells_no_sample_from_a_perfect_reconstruction():
+    """Features of samples that are judged in different company are normalised differently."""
+    layers = (nn.Linear(2, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
+    model = VAEGAN(
+        data_shape=(2,),
+        generator=nn.Linear(2, 2),
+        encoder=Locates(),
+        discriminator=nn.Sequential(*layers),
+        feature_weight=1.0,
+    )
+    real = torch.randn(8, 2)
+    both = Samples(torch.cat([real, real]), torch.cat([real, 3 + torch.randn(8, 2)]))
+    assert model.generator_loss(both)["features_g"].item() < 1e-10
+    other = Samples(both.real, both.fake.flip(0))
+    assert model.generator_loss(other)["features_g"].item() > 1e-3
+
+
 def features():
     discriminator = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
     return {"discriminator": discriminator, "kl_weight": 0.5, "feature_weight": 0.25}
