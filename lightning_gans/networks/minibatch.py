@@ -105,7 +105,9 @@ class MinibatchStdDev(MinibatchLayer):
                 f"(group_size). Use a batch_size that is a multiple of {size}."
             )
         groups = x.reshape(size, number // size, -1)
-        deviation = (groups.var(0, correction=0) + EPS).sqrt().mean(1)
+        # In half precision what is added would be 0, and the gradient of the root not finite.
+        groups = groups.to(torch.promote_types(x.dtype, torch.float32))
+        deviation = (groups.var(0, correction=0) + EPS).sqrt().mean(1).to(x.dtype)
         plane = deviation.repeat(size).reshape(number, *(1,) * (x.ndim - 1))
         return torch.cat([x, plane.expand(-1, -1, *x.shape[2:])], 1)
 

@@ -96,6 +96,19 @@ def test_a_gradient_of_a_gradient_is_finite_where_samples_are_equal(layer):
     assert x.grad.isfinite().all()
 
 
+def test_in_half_precision_equal_samples_have_a_finite_gradient():
+    """What is added to a variance is 0 there, and the root of 0 has none."""
+    x = torch.tensor([[1.0, 0.5], [1.0, 0.25], [1.0, 2.0], [1.0, -1.0]])
+    whole, half = (
+        x.to(dtype, copy=True).requires_grad_() for dtype in (torch.float32, torch.float16)
+    )
+    for samples in (whole, half):
+        MinibatchStdDev(2)(samples)[:, 2].sum().backward()
+    assert half.grad.dtype == torch.float16
+    assert whole.grad[:, 1].abs().min() > 0.02
+    assert_close(half.grad.float(), whole.grad, rtol=1e-3, atol=1e-3)
+
+
 # In networks
 
 
