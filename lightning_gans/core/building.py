@@ -11,7 +11,7 @@ from torch import nn
 from lightning_gans.core.priors import Prior
 from lightning_gans.losses import AdversarialLoss
 from lightning_gans.networks.conditioning import ClassShares, JoinLabels
-from lightning_gans.regularizers import PathLength, Regularizer
+from lightning_gans.regularizers import Regularizer
 
 __all__ = [
     "build",
@@ -72,19 +72,19 @@ def check_moves(regularizers: Sequence[Regularizer]) -> None:
 
 
 def check_judges(regularizers: Sequence[Regularizer]) -> None:
-    """Refuses regularizers of a discriminator that would not change it.
+    """Refuses regularizers of a discriminator that are for generators.
 
     Args:
         regularizers: of the discriminator.
 
     Raises:
-        ValueError: if one of them reads the generator's styles.
+        ValueError: if there is one.
     """
     for regularizer in regularizers:
-        if isinstance(regularizer, PathLength):
+        if regularizer.is_of_generators:
             raise ValueError(
-                "regularizers: PathLength has no gradient by the discriminator. Use it in "
-                "regularizers_g of a StyleGAN2."
+                f"regularizers: {type(regularizer).__name__} is a term of generators, and does "
+                "not help a discriminator. Use it in regularizers_g."
             )
 
 

@@ -98,6 +98,8 @@ class Regularizer(Described, nn.Module, ABC):
         reads_features: whether it reads what the discriminator's last layer reads.
         moves_samples: whether its gradient reaches the generated samples, so that the generator
             can take it too.
+        is_of_generators: whether it is for generators alone, and would teach a discriminator
+            nothing, or the opposite of its task.
         weight: a scalar that schedules may change in place. It is in double precision and on the
             CPU wherever the model is: there it is exact, and combines with tensors of any device.
 
@@ -109,6 +111,7 @@ class Regularizer(Described, nn.Module, ABC):
     reads_gradient: ClassVar[bool] = True
     reads_features: ClassVar[bool] = False
     moves_samples: ClassVar[bool] = True
+    is_of_generators: ClassVar[bool] = False
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()

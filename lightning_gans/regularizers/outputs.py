@@ -202,6 +202,7 @@ class FeatureMatching(Regularizer):
     name = "feature_matching"
     reads_gradient = False
     reads_features = True
+    is_of_generators = True
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         super().__init__(weight, every)

@@ -82,6 +82,7 @@ class PathLength(Regularizer):
 
     name = "path_length"
     reads_gradient = False
+    is_of_generators = True
     average: Tensor
 
     def __init__(self, weight: float = 2.0, decay: float = 0.01, every: int = 4) -> None:

@@ -89,7 +89,7 @@ def test_path_lengths_of_a_model_without_mixing_of_styles_are_refused_before_tra
     )
     with pytest.raises(ValueError, match=r"PathLength needs a generator with styles, .* a Style"):
         fitted(model, DIGITS(), max_steps=1)
-    with pytest.raises(ValueError, match=r"^regularizers: PathLength has no gradient by the disc"):
+    with pytest.raises(ValueError, match=r"^regularizers: PathLength is a term of generators"):
         narrow(regularizers=[PathLength()])
 
 
