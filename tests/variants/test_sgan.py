@@ -92,6 +92,16 @@ def test_a_sample_is_real_with_the_share_of_the_softmax_of_one_more_class():
     )
 
 
+def test_features_are_in_single_precision_under_autocast():
+    """Means that are nearly equal are subtracted from each other."""
+    model = SGAN(data_shape=(2,), num_classes=3)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model.outputs(torch.randn(4, 2))
+    assert {name: value.dtype for name, value in out.items()} == dict.fromkeys(
+        ("logit", "class", "features"), torch.float32
+    )
+
+
 def test_the_generator_brings_mean_features_together():
     real, fake = double((0, 1), (2, 0)), double((1, 1), (2, 2)).requires_grad_()
     model = by_hand(2, feature_weight=1.0)
