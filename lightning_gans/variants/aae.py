@@ -13,7 +13,7 @@ from lightning_gans.core.gan import DiscriminatorSource
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.networks import MLPDiscriminator, MLPEncoder
 from lightning_gans.optimizers import GANAdam
-from lightning_gans.regularizers import View
+from lightning_gans.regularizers import View, WeightRegularizer
 from lightning_gans.variants.encoding import EncoderSource, EncodingGAN, refuse
 
 __all__ = ["AAE"]
@@ -41,7 +41,9 @@ class AAE(EncodingGAN):
         optimizer_g: makes the optimizer of encoder and generator, which reconstruct.
         optimizer_d: makes the discriminator's.
         optimizer_e: makes the encoder's against the discriminator.
-        **kwargs: as for `GAN`, but without an augmentation.
+        **kwargs: as for `GAN`, but without an augmentation. Of ``regularizers_g`` those of weights
+            are of encoder and generator, which reconstruct, and the others of the encoder, whose
+            codes the discriminator reads.
 
     Raises:
         ValueError: if there is an augmentation: those are of samples, and no discriminator reads
@@ -79,13 +81,21 @@ class AAE(EncodingGAN):
     @override
     def configure_players(self) -> list[Player]:
         discriminator, both = super().configure_players()
-        autoencoder = Player("autoencoder", both.networks, self.autoencoder_loss, self.optimizer_g)
+        of_weights = [part for part in both.regularizers if isinstance(part, WeightRegularizer)]
+        autoencoder = Player(
+            "autoencoder",
+            both.networks,
+            self.autoencoder_loss,
+            self.optimizer_g,
+            regularizers=of_weights,
+        )
         encoder = replace(
             both,
             name="encoder",
             networks=[self.encoder],
             loss=self.encoder_loss,
             optimizer=self.optimizer_e,
+            regularizers=[part for part in both.regularizers if part not in of_weights],
         )
         return [autoencoder, discriminator, encoder]
 

@@ -23,7 +23,7 @@ from lightning_gans.networks import (
     MLPDiscriminator,
     MLPEncoder,
 )
-from lightning_gans.regularizers import R1
+from lightning_gans.regularizers import R1, FeatureMatching, Orthogonal
 from lightning_gans.sampling import DRS, refine
 from lightning_gans.variants.encoding import Reconstructed
 
@@ -293,6 +293,19 @@ def test_codes_learn_to_match_a_prior_of_any_kind():
     assert alone.scores["code_sliced_w"] > 2
     assert 0.1 < played.scores["code_sliced_w"] < 0.7
     assert 0.01 < played.floors["code_sliced_w"] < 0.1
+
+
+def test_regularizers_of_weights_reach_the_generator_and_those_of_codes_the_encoder():
+    parts = [Orthogonal(0.1), FeatureMatching()]
+    model = AAE(data_shape=(2,), regularizers_g=parts)
+    players = {player.name: player for player in model.configure_players()}
+    assert [*players["autoencoder"].regularizers] == parts[:1]
+    assert players["autoencoder"].networks == [model.encoder, model.generator]
+    assert [*players["encoder"].regularizers] == parts[1:]
+    log = Rows()
+    fitted(model, small_ring(), max_steps=2, logger=log, log_every_n_steps=1)
+    keys = {key for _, row in log.rows for key in row}
+    assert {"train/orthogonal_autoencoder", "train/feature_matching_encoder"} <= keys
 
 
 # VAEGAN
