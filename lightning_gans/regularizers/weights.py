@@ -29,7 +29,8 @@ class Orthogonal(WeightRegularizer):
 
     It is the sum over all linear and convolutional layers of `orthogonal_penalty`, where one that
     several networks share counts once. A filter is
-    what makes one output; its length is left free. Biases are left out, and what classes are
+    what makes one output; its length is left free. Filters of different groups read different
+    channels, and are not compared. Biases are left out, and what classes are
     looked up in: embeddings, and the tables of `ConditionalBatchNorm2d`. Of layers with spectral
     norm it reads the weights that are trained, before they are divided.
 
@@ -66,10 +67,19 @@ class Orthogonal(WeightRegularizer):
 def _filters(layers: Iterable[nn.Module]) -> Iterator[Tensor]:
     """Yields the weights of each layer that has any, a row for each of its filters."""
     for part in layers:
-        if isinstance(part, _ConvTransposeNd):
-            yield _trained(part).transpose(0, 1).flatten(1)
-        elif isinstance(part, nn.Linear | _ConvNd):
-            yield _trained(part).flatten(1)
+        if isinstance(part, _ConvNd):  # whose groups read different channels
+            for weight in _trained(part).chunk(part.groups):
+                transposed = isinstance(part, _ConvTransposeNd)
+                yield (weight.transpose(0, 1) if transposed else weight).flatten(1)
+        elif isinstance(part, nn.Linear):
+            yield _trained(part)
+        elif not isinstance(part, nn.Embedding | nn.LayerNorm):
+            other = getattr(part, "weight", None)
+            if isinstance(other, nn.Parameter) and other.ndim > 1:
+                raise ValueError(
+                    f"regularizers: Orthogonal cannot read the weights of {type(part).__name__}. "
+                    "Use it with layers of torch.nn, or leave it out."
+                )
 
 
 def _trained(layer: nn.Linear | _ConvNd) -> Tensor:

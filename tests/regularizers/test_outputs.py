@@ -22,6 +22,7 @@ from lightning_gans.networks import (
     SpectralNorm,
     outputs_with_features,
 )
+from lightning_gans.networks.equalized import EqualizedLinear
 from lightning_gans.regularizers import (
     BalancedConsistency,
     Consistency,
@@ -160,6 +161,20 @@ def test_filters_are_what_makes_an_output_in_each_kind_of_layer():
     assert value == pytest.approx(0.5 * expected, rel=1e-5)
 
 
+def test_filters_of_different_groups_read_different_channels():
+    """One group after the other, they are those of separate layers."""
+    apart = nn.Conv2d(2, 2, 1, groups=2, bias=False)
+    nn.init.ones_(apart.weight)
+    assert Orthogonal(weight=1.0)([apart]).item() == 0
+    grouped, transposed = nn.Conv2d(4, 6, 2, groups=2), nn.ConvTranspose2d(4, 6, 2, groups=2)
+    for layer, kind in ((grouped, nn.Conv2d), (transposed, nn.ConvTranspose2d)):
+        parts = [kind(2, 3, 2) for _ in range(2)]
+        for part, weight in zip(parts, layer.weight.chunk(2), strict=True):
+            part.weight = nn.Parameter(weight.clone())
+        together = Orthogonal(weight=1.0)([nn.Sequential(*parts)])
+        assert Orthogonal(weight=1.0)([layer]).item() == pytest.approx(together.item(), rel=1e-5)
+
+
 def test_layers_with_spectral_norm_are_read_before_it():
     layer = nn.utils.parametrizations.spectral_norm(nn.Linear(2, 2).double())
     layer.parametrizations.weight.original = nn.Parameter(10 * MATRIX)
@@ -179,6 +194,12 @@ def test_the_generator_takes_it_too_and_its_term_has_a_name_of_its_own():
     model = GAN(data_shape=(2,), regularizers_g=[Orthogonal(0.1)])
     fitted(model, max_steps=1, log_every_n_steps=1)
     assert model.last_logged["train/orthogonal_g"] > 0
+
+
+def test_layers_that_it_cannot_read_are_named():
+    network = nn.Sequential(nn.Linear(2, 2), EqualizedLinear(2, 2))
+    with pytest.raises(ValueError, match="Orthogonal cannot read the weights of EqualizedLinear"):
+        Orthogonal()([network])
 
 
 def test_networks_without_layers_are_refused_before_training():
@@ -347,6 +368,13 @@ def test_a_network_of_the_users_own_may_say_what_its_features_are():
         with pytest.raises(ValueError, match=message):
             fitted(refused, max_steps=1)
         assert not refused.has_trained
+
+
+def test_a_discriminator_is_not_taught_to_match_features():
+    with pytest.raises(
+        ValueError, match=r"^regularizers: FeatureMatching is a term of generators.*regularizers_g"
+    ):
+        GAN(data_shape=(2,), regularizers=[FeatureMatching()])
 
 
 def test_a_game_without_features_is_refused():
