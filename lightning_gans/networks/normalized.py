@@ -89,7 +89,8 @@ class SpectralNorm(DiscriminatorWrapper):
         num_outputs: numbers for each sample, at least 1.
 
     Raises:
-        ValueError: if ``scale`` is out of range, or the network has no such layer.
+        ValueError: if ``scale`` is out of range, or the network has no such layer, or one with
+            weights that are no such layer's.
 
     Example:
         >>> critic = SpectralNorm((2,), scale=4.0)
@@ -111,6 +112,15 @@ class SpectralNorm(DiscriminatorWrapper):
                 f"SpectralNorm: scale must be above 0, got {scale}. Use 1 as in the paper."
             )
         self.scale = scale
+        kinds = nn.Linear | _ConvNd | nn.Embedding | nn.LayerNorm
+        for part in self.network.modules():
+            weight = None if isinstance(part, kinds) else getattr(part, "weight", None)
+            if isinstance(weight, nn.Parameter) and weight.ndim > 1:
+                raise ValueError(
+                    f"SpectralNorm: it cannot normalize the weights of {type(part).__name__}, "
+                    f"which {type(self.network).__name__} has. Use another network, or a penalty "
+                    "such as R1."
+                )
         if not normalize_spectrally(self.network):
             raise ValueError(
                 f"SpectralNorm: {type(self.network).__name__} has no linear or convolutional "
@@ -204,7 +214,8 @@ class GradientNormalization(DiscriminatorWrapper):
         wanted = torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():
             x = x.clone() if x.is_inference() else x
-            x = x if wanted and x.requires_grad else x.detach().requires_grad_()
+            # A tensor of its own: the network's weights may depend on the samples, too.
+            x = x.view_as(x) if wanted and x.requires_grad else x.detach().requires_grad_()
             outputs = self._numbers(x, *labels)
             (gradient,) = torch.autograd.grad(outputs.sum(), x, create_graph=wanted)
         return (outputs, gradient) if wanted else (outputs.detach(), gradient)

@@ -23,7 +23,8 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
 
     The outputs are summed before they are differentiated. With a critic that treats samples
     independently (no batch statistics) row i of the result is the gradient of critic(x_i) alone.
-    It is in single precision or better: squares of it in half precision overflow or vanish.
+    It is in single precision or better: squares of it in half precision overflow or vanish. If
+    the samples have a graph, so has what they add to the gradient.
 
     Args:
         critic: maps (N, ...) to outputs, shape (N,).
@@ -31,9 +32,10 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     """
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     if torch.compiler.is_compiling():  # which cannot differentiate autograd.grad once more
-        return torch.func.grad(lambda points: critic(points).sum())(x.detach())
+        return torch.func.grad(lambda points: critic(points).sum())(x)
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
+        # A tensor of its own: the critic's weights may depend on the samples, too.
+        x = x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return gradient
 

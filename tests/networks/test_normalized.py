@@ -17,8 +17,10 @@ from lightning_gans.networks import (
     GradientNormalization,
     MLPDiscriminator,
     SpectralNorm,
+    StyleGAN2Discriminator,
     evaluation_mode,
 )
+from lightning_gans.networks.equalized import EqualizedConv2d
 from lightning_gans.regularizers import R1
 
 BOTH = [SpectralNorm, GradientNormalization]
@@ -122,6 +124,21 @@ def test_an_update_makes_one_iteration_and_reads_real_and_fake_samples_with_the_
 def test_a_scale_out_of_range_is_refused(scale):
     with pytest.raises(ValueError, match=f"SpectralNorm: scale must be above 0, got {scale}"):
         SpectralNorm((2,), scale=scale)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda shape: StyleGAN2Discriminator(shape, base_channels=16, max_channels=4),
+        lambda shape: nn.Sequential(EqualizedConv2d(1, 2, 8), nn.Flatten(), nn.Linear(2, 1)),
+    ],
+)
+def test_layers_that_it_cannot_normalize_are_named(network):
+    """With some layers of slope 1 and others without bound the network has no bound."""
+    with pytest.raises(
+        ValueError, match=r"^SpectralNorm: it cannot normalize the weights of Equalized\w+, which"
+    ):
+        SpectralNorm((1, 8, 8), network)
 
 
 def test_a_network_without_layers_is_refused():

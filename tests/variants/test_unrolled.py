@@ -16,7 +16,7 @@ from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import Minimax, NonSaturating, Wasserstein
 from lightning_gans.networks import SpectralNorm
 from lightning_gans.optimizers import GANAdam, OptimisticAdam
-from lightning_gans.regularizers import R1, View
+from lightning_gans.regularizers import R1, R2, GradientPenalty, View
 
 DOUBLE = torch.float64
 
@@ -114,17 +114,34 @@ def part_view(judge, x):
     return View(judge, x.real, x.fake)
 
 
+@pytest.mark.parametrize("regularizer", [None, R1(1.0), R2(1.0), GradientPenalty(1.0)], ids=str)
 @pytest.mark.parametrize("inner_lr", [0.5, None])
-def test_the_gradient_of_a_zero_sum_loss_is_that_of_the_discriminators_later_loss(inner_lr):
-    """By finite differences of minus that loss, the paper's objective."""
-    model = trained(inner_lr=inner_lr, loss=Minimax)
+def test_the_gradient_of_a_zero_sum_loss_is_that_of_the_discriminators_later_loss(
+    inner_lr, regularizer
+):
+    """By finite differences of minus that loss, the paper's objective.
+
+    The regularizers of the discriminator are no part of the game: they count in its steps and by
+    its weights, and not by the samples themselves.
+    """
+    parts = [] if regularizer is None else [regularizer]
+    model = trained(inner_lr=inner_lr, loss=Minimax, regularizers=parts)
     x = seen(model)
     fake = x.fake.detach().requires_grad_()
 
-    def objective(fake):
-        moved = Samples(x.real, fake)
-        return -model._against(model._unrolled(moved), model._whole_loss, moved)
+    def adversarial(samples):
+        return sum(model.discriminator_loss(samples).values())
 
+    def objective(moved):
+        torch.manual_seed(0)  # places between real and generated samples
+        moved = Samples(x.real, moved)
+        weights = model._unrolled(moved)
+        through_weights = model._against(weights, model._whole_loss, Samples(x.real, x.fake))
+        return -through_weights - model._against(later, adversarial, moved)
+
+    torch.manual_seed(0)
+    later = {name: weight.detach() for name, weight in model._unrolled(x).items()}
+    torch.manual_seed(0)
     (gradient,) = torch.autograd.grad(
         sum(model.generator_loss(Samples(x.real, fake)).values()), fake
     )
