@@ -78,15 +78,19 @@ class BlitGeometryColor(RandomAugmentation):
             images = self._colored(images) if self.color > 0 else images
             return (self._cut_out(images) if self.cutout > 0 else images).to(x.dtype)
 
+    def _share(self, factor: float) -> Tensor:
+        """Returns the probability of each step of a part; `ADA` may have gone beyond 1."""
+        return factor * self.p.clamp(max=1)
+
     def _moved(self, x: Tensor) -> Tensor:
         """Returns images after blit and geometry, whose maps are composed."""
         moved, inverse = x, None
         if self.blit > 0:
-            blit = _Steps(x, self.blit * self.p)
+            blit = _Steps(x, self._share(self.blit))
             inverse = _blit(blit, *x.shape[2:])
             moved = torch.where(blit.taken, blitted(x, inverse), x)
         if self.geometry > 0:
-            geometry = _Steps(x, self.geometry * self.p)
+            geometry = _Steps(x, self._share(self.geometry))
             last = _geometry(geometry, *x.shape[2:])
             whole = last if inverse is None else composed(inverse, last)
             moved = torch.where(geometry.taken, warped(x, whole), moved)
@@ -100,7 +104,7 @@ class BlitGeometryColor(RandomAugmentation):
                 "Use color=0."
             )
         low, high = self.value_range
-        steps = _Steps(x, self.color * self.p)
+        steps = _Steps(x, self._share(self.color))
         brightness, contrast, flipped, hue, saturation = (
             value[:, None, None, None]
             for values in (
@@ -122,7 +126,7 @@ class BlitGeometryColor(RandomAugmentation):
 
     def _cut_out(self, x: Tensor) -> Tensor:
         """Returns images with a square in the middle of the range."""
-        steps = _Steps(x, self.cutout * self.p)
+        steps = _Steps(x, self._share(self.cutout))
         inside = []
         for side, center in zip(x.shape[2:], steps.maybe(steps.uniform(2), 0), strict=True):
             places = torch.arange(side, device=x.device, dtype=x.dtype) + 0.5

@@ -130,12 +130,20 @@ class Conditional(nn.Module):
     Attributes:
         label_size: entries or channels that the classes add to the input.
         layers: what reads the input, which a subclass makes.
+
+    Raises:
+        ValueError: if there is an ``embedding_dim`` without classes.
     """
 
     layers: nn.Sequential
 
     def __init__(self, num_classes: int | None, embedding_dim: int | None) -> None:
         super().__init__()
+        if num_classes is None and embedding_dim is not None:
+            raise ValueError(
+                f"embedding_dim: {type(self).__name__} reads no classes, got {embedding_dim}. "
+                "Leave it out, or give num_classes."
+            )
         self.labels = None if num_classes is None else JoinLabels(num_classes, embedding_dim)
         self.label_size = 0 if self.labels is None else self.labels.size
 

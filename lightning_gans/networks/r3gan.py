@@ -215,7 +215,7 @@ class R3GANGenerator(Conditional):
         output_range: tuple[float, float] | None = (-1.0, 1.0),
         num_classes: int | None = None,
     ) -> None:
-        super().__init__(num_classes, latent_dim)
+        super().__init__(num_classes, None if num_classes is None else latent_dim)
         stages = _stages(data_shape, widths, blocks, cardinality)
         first, last = stages[0], stages[-1]
         layers: list[nn.Module] = [

@@ -85,6 +85,11 @@ class InfoGAN(GAN):
                 f"num_classes: InfoGAN has no classes, got {kwargs['num_classes']}, since codes "
                 "take their place. Leave it out, or use CGAN or ACGAN."
             )
+        if learned_sd and not prior.continuous:
+            raise ValueError(
+                f"learned_sd: the prior has no continuous codes whose deviations Q could tell, "
+                f"got {prior}. Leave it out."
+            )
         check_weights(category_weight=category_weight, continuous_weight=continuous_weight)
         self.learned_sd = learned_sd  # which `heads` reads
         super().__init__(prior=prior, optimizer_g=optimizer_g, optimizer_d=optimizer_d, **kwargs)

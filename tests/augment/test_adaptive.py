@@ -122,6 +122,21 @@ def test_what_is_out_of_range_is_refused(make, arguments, message):
         make(**arguments)
 
 
+def test_beyond_1_it_counts_as_1_with_factors_too():
+    """What a factor makes of the probability would otherwise go on rising."""
+    torch.manual_seed(0)
+    images = torch.randn(4000, 1, 4, 4)
+
+    def left_alone(augment):
+        return (augment(images) == images).flatten(1).all(1).float().mean().item()
+
+    augment = ADA(BlitGeometryColor(blit=0.3, geometry=0, color=0))
+    augment.p.fill_(3.0)
+    expected = left_alone(BlitGeometryColor(p=1.0, blit=0.3, geometry=0, color=0))
+    assert 0.3 < expected < 0.7
+    assert left_alone(augment) == pytest.approx(expected, abs=0.04)
+
+
 # What outputs say
 
 

@@ -240,6 +240,10 @@ def test_its_defaults_are_those_of_the_authors():
             r"prior: it must have codes, got NormalPrior\(dim=4\)\. Use a CodePrior",
         ),
         ({"num_classes": 3}, r"num_classes: InfoGAN has no classes, got 3, .* CGAN or ACGAN\."),
+        (
+            {"prior": CodePrior(NormalPrior(4), [3]), "learned_sd": True},
+            r"learned_sd: the prior has no continuous codes .* Leave it out",
+        ),
         ({"category_weight": -1.0}, r"category_weight must be at least 0, got -1\.0"),
         ({"continuous_weight": -1.0}, r"continuous_weight must be at least 0, got -1\.0"),
         (

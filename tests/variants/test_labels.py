@@ -62,6 +62,14 @@ def test_classes_become_constant_channels_of_images():
     assert joined[0, 1:].amax((1, 2)).tolist() == [0, 0, 1]
 
 
+def test_vectors_of_classes_without_classes_are_refused():
+    with pytest.raises(
+        ValueError,
+        match=r"^embedding_dim: MLPGenerator reads no classes, got 7\. Leave it",
+    ):
+        MLPGenerator(4, (2,), embedding_dim=7)
+
+
 @pytest.mark.parametrize("embedding_dim", [None, 4])
 def test_between_classes_lie_weighted_means(embedding_dim):
     join, x = JoinLabels(3, embedding_dim), torch.zeros(1, 1)
