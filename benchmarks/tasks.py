@@ -84,12 +84,12 @@ TASKS = {
     "few labels": Task(
         {
             **_alone("sgan_mnist_small"),
-            "the labels alone": (
+            "`sgan_mnist_small`, the labels alone": (
                 "sgan_mnist_small",
                 ("--model.unlabelled_weight", "0", "--trainer.max_steps", "1000"),
             ),
             **_alone("semi_supervised_aae_mnist_small"),
-            "its encoder, the labels alone": (
+            "`semi_supervised_aae_mnist_small`, the labels alone": (
                 "semi_supervised_aae_mnist_small",
                 ("--model.unlabelled_weight", "0", "--trainer.max_steps", "1000"),
             ),
@@ -144,12 +144,14 @@ def lines(task: str, runs: Runs) -> Iterator[str]:
     wanted = [name for name, *_ in runs_of(task)]
     missing = sum(name not in runs for name in wanted)
     if missing:
-        yield f"Not measured yet: {missing} of {len(wanted)} runs are missing."
+        yield f"Not measured yet: {missing} of {len(wanted)} runs."
     whole = {
         case: [runs[name] for name in names]
         for row, case in enumerate(TASKS[task].cases)
         if runs.keys() >= {*(names := [name_of(task, row, seed) for seed in SEEDS])}
     }
+    if not whole:
+        return
     if not whole:
         return
     if missing:
@@ -168,6 +170,8 @@ def lines(task: str, runs: Runs) -> Iterator[str]:
             for score, digits in columns.items()
         ]
         yield f"| {case} | {records[0]['updates']:,} | {taken} | {' | '.join(cells)} |"
+    if not floors.keys() & columns.keys():
+        return
     known = [f"{floors[s]:.{d}f}" if s in floors else "-" for s, d in columns.items()]
     yield f"| real data | - | - | {' | '.join(known)} |"
 
