@@ -106,8 +106,8 @@ class TranslationData(StreamData):
             raise ValueError(f"direction must be a_to_b or b_to_a, got {direction}.")
         if direction != "a_to_b" and not paired:
             raise ValueError(
-                "direction: only pairs have one, and what is unpaired is translated both ways. "
-                "Use paired: true, or leave direction out."
+                "direction is for pairs only. Unpaired images are translated both ways. Use "
+                "paired: true, or leave direction out."
             )
         self.paired = paired
         self.direction = direction

@@ -73,7 +73,7 @@ def test_the_commands_run_one_after_the_other_as_they_stand(capsys):
     make_digits("data", test=100)
     fill("photos")
     lines = [line for block in code(DOCS / "commands.md", "bash") for line in block.splitlines()]
-    assert len(lines) == 30
+    assert len(lines) == 33
     for line in lines:
         command = shlex.split(line, comments=True)[1:]
         if command[:1] == ["fit"] and {"MNIST", "photos"} & {*command}:

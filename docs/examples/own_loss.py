@@ -1,4 +1,4 @@
-# Train with a loss of your own. Every model takes it.
+# Train with a loss of your own. All models but SGAN, EBGAN and BEGAN take it.
 #
 #     python own_loss.py [updates [samples to score]]
 import sys

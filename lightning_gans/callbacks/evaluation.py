@@ -46,9 +46,9 @@ class Evaluation(Callback):
     find them.
 
     Args:
-        metrics: given to ``observe`` the fields of the model's evaluation record, or those that
-            are no `RecordMetric` updated with ``update(samples, real=...)``; they compute dicts of
-            named scores. Those of `fitting_metrics` if they are not given.
+        metrics: that are computed; by default those of `fitting_metrics`. A `RecordMetric`
+            observes the fields of the model's evaluation record, and any other metric has
+            ``update(samples, real=...)``. Each computes a dict of named scores.
         inception_weights: the file of Inception's weights, for `InceptionScores` in addition.
 
     Attributes:

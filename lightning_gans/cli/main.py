@@ -122,7 +122,7 @@ def _parser() -> _Parser:
         sample, "samples.png", ".png, .jpg, .npy or .gif, or a new folder with one file per image"
     )
 
-    interpolate = add("interpolate", "draw what lies between pairs of latents")
+    interpolate = add("interpolate", "draw interpolations between pairs of latents")
     _add_checkpoint(interpolate, "what to sample from")
     interpolate.add_argument("--n", type=_whole, default=6, help="number of pairs")
     interpolate.add_argument("--steps", type=_whole, default=10, help="samples from end to end")
@@ -202,7 +202,9 @@ def _parser() -> _Parser:
     compared.epilog = "The exit code is 0 if settings and rows are equal, 1 if they differ."
 
     add("list", "list the GANs, the data and the included configurations", "")
-    completion = add("completion", "print what makes a shell complete commands and names", "SHELL")
+    completion = add(
+        "completion", "print the script that completes commands and names in a shell", "SHELL"
+    )
     shells = ("bash", "zsh", "tcsh")
     completion.add_argument("shell", choices=shells, metavar="SHELL", help=", ".join(shells))
     return parser
@@ -340,8 +342,8 @@ def _add_truncation(parser: _Parser) -> None:
         "--truncation",
         type=_number,
         metavar="PSI",
-        help="of a generator with styles, such as StyleGAN2's: what is left of the way from the "
-        "average style, above 0; 1 changes nothing",
+        help="for StyleGAN2: moves styles to the average style, of which they keep this part of "
+        "their distance, above 0; 1 changes nothing, and 0.7 gives fewer odd samples",
     )
 
 

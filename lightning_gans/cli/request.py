@@ -497,8 +497,8 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     strategy, devices = trainer.get("strategy"), trainer.get("devices")
     if isinstance(strategy, str) and re.search("spawn|fork|notebook", strategy):
         raise InputError(
-            f"trainer.strategy: {strategy} makes processes of this one, which holds what they "
-            "cannot share. Use ddp, which starts each anew."
+            f"trainer.strategy: {strategy} copies this process, whose threads and open files "
+            "cannot be copied. Use ddp, which starts each process anew."
         )
     if isinstance(devices, str) and not re.fullmatch(r"auto|-1|\d+(,\d*)*", devices):
         raise InputError(

@@ -153,7 +153,7 @@ def _general(command: str) -> Iterator[tuple[str, str]]:
     if command == "prepare":
         return
     yield CONFIG
-    yield "--name NAME", "of the run and its folder; that of the configuration if it is not given."
+    yield "--name NAME", "name of the run and its folder; by default that of the configuration."
     if command == "fit":
         text = (
             "the checkpoint or run folder to resume from; or last or best of the runs of --name; "
@@ -180,7 +180,7 @@ def _of_fork() -> Iterator[tuple[str, str]]:
     yield "--ckpt_path PATH", text
     yield (
         "--name NAME",
-        "of the run and its folder; by default that of the other run, with _fork appended.",
+        "name of the run and its folder; by default that of the other run, with _fork appended.",
     )
     text = "a setting of the model, but for those of networks, schedulers and optimizers; a "
     text += "learning rate may change if there is no scheduler. lightning-gans fork --model.help "

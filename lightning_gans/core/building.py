@@ -187,8 +187,8 @@ def check_makes_two(model: str, **sources: object) -> None:
     for name, source in sources.items():
         if isinstance(source, nn.Module):
             raise ValueError(
-                f"{name}: a {model} makes two of them, got a {type(source).__name__}. Use what "
-                "makes one, such as its class."
+                f"{name}: a {model} makes two of them, got a {type(source).__name__}. Use its "
+                "class, or a function that returns one."
             )
 
 

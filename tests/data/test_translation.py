@@ -215,7 +215,7 @@ def test_the_target_is_what_is_described_of_pairs(root):
         (lambda: TransformedMNIST("turn"), "transform must be one of invert, .* got turn"),
         (lambda: TransformedCIFAR10("colour"), "colour is for grey images, .* CIFAR10 have 3"),
         (lambda: TransformedMNIST(split_seed=-1), "split_seed must be at least 0, got -1"),
-        (lambda: TransformedMNIST(direction="b_to_a"), "direction: only pairs have one"),
+        (lambda: TransformedMNIST(direction="b_to_a"), "direction is for pairs only"),
         (
             lambda: TransformedMNIST(paired=True, direction="up"),
             "must be a_to_b or b_to_a",

@@ -415,7 +415,7 @@ def test_losses_of_energies_and_of_logits_are_not_mixed_up(make, message):
         (lambda: CycleGAN(**POINTS), "data_shape must be given, or data_shapes"),
         (
             lambda: CycleGAN(data_shape=(2,), translator=nn.Linear(2, 2)),
-            "translator: a CycleGAN makes two of them, got a Linear. Use what makes one",
+            "translator: a CycleGAN makes two of them, got a Linear. Use its class, or",
         ),
         (
             lambda: CycleGAN(data_shapes=((2,), (3,)), **POINTS),
