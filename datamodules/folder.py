@@ -100,14 +100,14 @@ class ImageFolder(ImageData):
 
     @override
     def setup(self, stage: str | None = None) -> None:
-        """Finds and checks the images and, if they are to be kept, reads them."""
-        if hasattr(self, "training"):
+        """Finds and checks the images and, if training is to keep them, reads them."""
+        if not self._reader.is_due(stage):
             return
         paths = image_paths(self.path)
         self.classes, labels = classes_of(self.path, paths)
         channels, *size = self.data_shape
         files = ImageFiles(paths, (size[0], size[1]), channels, self.crop, labels)
-        (source,) = self._reader.read(str(self.path), self.trainer, files)
+        (source,) = self._reader.read(str(self.path), stage, self.trainer, files)
         self.num_workers = self._reader.num_workers
         if len(source) < 20:
             raise ValueError(f"path: {self.path} needs at least 20 images, got {len(source)}.")

@@ -143,7 +143,11 @@ class _Folders(TranslationData):
         return ImageFiles(paths, size, self.channels[side])
 
     def _read(
-        self, name: str, training: tuple[Paths, Paths], held_out: Sequence[tuple[Paths, Paths]]
+        self,
+        name: str,
+        stage: str | None,
+        training: tuple[Paths, Paths],
+        held_out: Sequence[tuple[Paths, Paths]],
     ) -> None:
         """Reads the files of a and of b to train on, and those of the evaluation sets."""
         large = (self.size[0] + self.room, self.size[1] + self.room)
@@ -164,17 +168,17 @@ class _Folders(TranslationData):
                 size = self.size if index else large
                 places.append((id(paths), side, size))
                 wanted.setdefault(places[-1], self._files(paths, side, size))
-        read = self._reader.read(name, self.trainer, *wanted.values())
+        read = self._reader.read(name, stage, self.trainer, *wanted.values())
         found = dict(zip(wanted, read, strict=True))
         self.num_workers = self._reader.num_workers
         sources = [found[place] for place in places]
         self.serve(*zip(sources[::2], sources[1::2], strict=True))
 
-    def _read_parts(self, name: str, a: Paths, b: Paths) -> None:
+    def _read_parts(self, name: str, stage: str | None, a: Paths, b: Paths) -> None:
         """Reads all files of a and of b, of which some are held out, the same of equal lists."""
         parts = [_parted(paths, self.num_eval_samples, name) for paths in (a, b)]
         training, validation, test = zip(*parts, strict=True)
-        self._read(name, training, (validation, test))
+        self._read(name, stage, training, (validation, test))
 
 
 class PairedFolder(_Folders):
@@ -246,23 +250,24 @@ class PairedFolder(_Folders):
 
     @override
     def setup(self, stage: str | None = None) -> None:
-        """Finds, matches and checks the images and, if they are to be kept, reads them."""
-        if self.training:
+        """Finds, matches and checks the images and, if training is to keep them, reads them."""
+        if not self._reader.is_due(stage):
             return
         if len(self._folders) == 2:
             a, b = self._folders
             one, other = _matched(a, image_paths(a, "folder_a"), b, image_paths(b, "folder_b"))
-            self._read_parts(f"{a} and {b}", one, other)
+            self._read_parts(f"{a} and {b}", stage, one, other)
             return
         (root,) = self._folders
         parts = [root / name for name in ("train", "val", "test")]
         if parts[0].is_dir() and any(part.is_dir() for part in parts[1:]):
             paths, *tests = (image_paths(part) for part in parts if part.is_dir())
             validation, test = tests[0], tests[-1]
-            self._read(str(root), (paths, paths), [(validation,) * 2, (test,) * 2])
+            held_out = [(validation,) * 2, (test,) * 2]
+            self._read(str(root), stage, (paths, paths), held_out)
         else:
             paths = image_paths(root)
-            self._read_parts(str(root), paths, paths)
+            self._read_parts(str(root), stage, paths, paths)
 
     @override
     def _files(self, paths: Paths, side: int, size: tuple[int, int]) -> ImageFiles:
@@ -338,8 +343,8 @@ class UnpairedFolders(_Folders):
 
     @override
     def setup(self, stage: str | None = None) -> None:
-        """Finds and checks the images and, if they are to be kept, reads them."""
-        if self.training:
+        """Finds and checks the images and, if training is to keep them, reads them."""
+        if not self._reader.is_due(stage):
             return
         root, *others = self._folders
         tests = [root / "testA", root / "testB"]
@@ -350,9 +355,9 @@ class UnpairedFolders(_Folders):
         name = " and ".join(map(str, self._folders))
         if not others and any(folder.is_dir() for folder in tests):
             held_out = image_paths(tests[0]), image_paths(tests[1])
-            self._read(name, (a, b), [held_out, held_out])
+            self._read(name, stage, (a, b), [held_out, held_out])
         else:
-            self._read_parts(name, a, b)
+            self._read_parts(name, stage, a, b)
 
 
 def _given(path: str | None, a: str | None, b: str | None, what: str) -> list[Path]:

@@ -46,12 +46,22 @@ class FolderReader:
         self.skip_broken = skip_broken
         self.num_workers = 0
         self._given_workers = num_workers
+        self._read_to_train: bool | None = None
 
-    def read(self, name: str, trainer: Trainer | None, *sets: ImageFiles) -> list[ImageSource]:
+    def is_due(self, stage: str | None) -> bool:
+        """Tells whether a stage has to read images: the first one, and training after others."""
+        return not self._read_to_train and (self._read_to_train is None or _trains(stage))
+
+    def read(
+        self, name: str, stage: str | None, trainer: Trainer | None, *sets: ImageFiles
+    ) -> list[ImageSource]:
         """Returns what gives the images of some sets of files, all kept or none.
+
+        Without training each image is used once or never, so none is kept.
 
         Args:
             name: of the folder, for messages.
+            stage: of the trainer, "fit" or None to train.
             trainer: of the run, if there is one; its processes decide alike.
             sets: of files.
 
@@ -62,7 +72,7 @@ class FolderReader:
         workers = self._given_workers
         if workers is None:
             workers = max(1, min(8, _available_cores() // processes))
-        keeps = self.cache
+        keeps = self.cache if _trains(stage) else False
         if keeps is None:
             number = sum(map(len, sets))
             needed = sum(len(files) * files.channels * math.prod(_sides(files)) for files in sets)
@@ -77,7 +87,9 @@ class FolderReader:
             )
         self.num_workers = 0 if keeps else workers
         read = self._kept if keeps else self._checked
-        return [read(files, workers) for files in sets]
+        found: list[ImageSource] = [read(files, workers) for files in sets]
+        self._read_to_train = _trains(stage)
+        return found
 
     def _kept(self, files: ImageFiles, workers: int) -> ImageBytes:
         images = torch.empty((len(files), files.channels, *_sides(files)), dtype=torch.uint8)
@@ -136,6 +148,10 @@ class FolderReader:
         if bad:
             rank_zero_only(print)(f"left out {len(bad):,} of {number:,} images: {bad[0]}")
         return [row for row, text in enumerate(problems) if text is None]
+
+
+def _trains(stage: str | None) -> bool:
+    return stage in (None, "fit")
 
 
 def _sides(files: ImageFiles) -> tuple[int, int]:

@@ -138,6 +138,39 @@ def test_kept_and_decoded_images_make_the_same_batches(num_workers, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("skip_broken", [False, True])
+def test_evaluation_decodes_only_the_images_that_it_is_on(skip_broken, monkeypatch, capsys):
+    fill("images")
+    expected = opened(num_eval_samples=2)
+    rows, decode = [], ImageFiles.decode
+
+    def counting(files, row):
+        rows.append(row)
+        return decode(files, row)
+
+    monkeypatch.setattr(ImageFiles, "decode", counting)
+    settings = {"image_size": 8, "batch_size": 4, "num_eval_samples": 2, "num_workers": 0}
+    data = ImageFolder("images", skip_broken=skip_broken, **settings)
+    data.setup("validate")
+    assert len(rows) == (40 if skip_broken else 0)  # what is broken is found by decoding
+    rows.clear()
+    for name in ("val_dataloader", "floor_dataloader", "test_dataloader"):
+        for one, two in zip(getattr(expected, name)(), getattr(data, name)(), strict=True):
+            assert torch.equal(one, two)
+    assert len({*rows}) == len(rows) == 6
+    data.setup("test")
+    assert len(rows) == 6
+    assert "images of images" not in capsys.readouterr().out
+    data.setup("fit")  # which uses each image again and again
+    assert len(rows) == 46
+    assert "40 images of images are kept in memory" in capsys.readouterr().out
+    data.setup("validate")
+    assert torch.equal(
+        next(iter(expected.train_dataloader())), next(iter(data.train_dataloader()))
+    )
+    assert len(rows) == 46
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_to_all_processes_leaves_the_workers_to_finish_the_round(number):
     fill("images")

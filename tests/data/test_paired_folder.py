@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 
 from datamodules import PairedFolder, UnpairedFolders
+from datamodules.files import ImageFiles
+from datamodules.images import ImageBytes
 from datamodules.paired_folder import RandomCrop
 from lightning_gans.cli.main import main
 from lightning_gans.core.players import Domains, Pair, read_batch
@@ -52,6 +54,19 @@ def unpaired(**arguments):
     data = UnpairedFolders(**{**SMALL, **arguments})
     data.setup("fit")
     return data
+
+
+@pytest.mark.parametrize("kind", [PairedFolder, UnpairedFolders])
+def test_evaluation_keeps_no_images_and_training_after_it_does(kind):
+    data = kind(**two_folders(), image_size=8, num_workers=0, num_eval_samples=2)
+    data.setup("validate")
+    first = list(data.val_dataloader())
+    assert {*map(type, data.training.values())} == {ImageFiles}
+    data.setup("fit")
+    assert {*map(type, data.training.values())} == {ImageBytes}
+    for one, two in zip(first, data.val_dataloader(), strict=True):
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def values(images):
