@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
+from lightning_gans.losses import AdversarialLoss
 from lightning_gans.metrics import largest_slope
 from lightning_gans.networks import evaluation_mode
 from lightning_gans.regularizers import View
@@ -28,7 +29,7 @@ class Alarms(Callback):
 
     Args:
         loss_ratio: largest absolute value of one player's adversarial loss in units of the
-            other's. Not for Wasserstein losses, which cross zero in a healthy training.
+            other's. Not for losses that cross zero in a healthy training, such as `Wasserstein`.
         grad_norm: largest norm of a player's gradient.
         clipped: largest share of the critic's parameters that lie on the bounds of a `WGAN`.
         lipschitz: largest norm of the gradient of the discriminator's output by its input, at
@@ -80,7 +81,8 @@ class Alarms(Callback):
         row = pl_module.last_logged
         # The adversarial terms alone: a reconstruction is summed over an image.
         losses = [_adversarial(row, key) for key in ("d", "g")]
-        if min(losses) > 0 and not any(key.startswith("train/wasserstein") for key in row):
+        parts = [part for part in pl_module.modules() if isinstance(part, AdversarialLoss)]
+        if min(losses) > 0 and not any(part.crosses_zero for part in parts):
             self._check(trainer, "loss_ratio", max(losses) / min(losses))
         norms = [value for name, value in row.items() if name.startswith("train/grad_norm_")]
         self._check(trainer, "grad_norm", max(norms, default=0.0))

@@ -191,6 +191,8 @@ class Wasserstein(AdversarialLoss):
         https://arxiv.org/abs/1701.07875
     """
 
+    crosses_zero = True
+
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return wasserstein_discriminator_loss(real, fake)
@@ -215,6 +217,8 @@ class Hinge(AdversarialLoss):
         | Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018),
         | equations 16 and 17, https://arxiv.org/abs/1802.05957
     """
+
+    crosses_zero = True
 
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:

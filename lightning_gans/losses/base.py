@@ -27,12 +27,15 @@ class AdversarialLoss(Described, nn.Module, ABC):
         reads_energies: whether its outputs are energies, low for real samples, and not logits.
         num_outputs: d, the numbers that the loss reads for each sample. A loss with d > 1 is given
             outputs of shape (N, d).
+        crosses_zero: whether the loss of a player passes 0 in a healthy training, so that it says
+            nothing how much larger the other's is.
         least_samples: of one side that it can be computed of: 2 if it compares them with each
             other. A smaller batch at the end of a loader is skipped.
     """
 
     needs_real: ClassVar[bool] = False
     reads_energies: ClassVar[bool] = False
+    crosses_zero: ClassVar[bool] = False
     num_outputs: int = 1
     least_samples: ClassVar[int] = 1
 

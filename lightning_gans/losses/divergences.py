@@ -117,6 +117,8 @@ class FDivergence(AdversarialLoss):
         ValueError: if there is no such kind.
     """
 
+    crosses_zero = True
+
     def __init__(
         self,
         kind: Literal[

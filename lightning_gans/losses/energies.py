@@ -150,6 +150,7 @@ class BoundaryEquilibrium(AdversarialLoss):
     """
 
     reads_energies = True
+    crosses_zero = True
     k: Tensor
     real: Tensor
 
@@ -256,6 +257,7 @@ class Fisher(AdversarialLoss):
         ValueError: if the weight is out of range.
     """
 
+    crosses_zero = True
     multiplier: Tensor
 
     def __init__(self, rho: float = 1e-6) -> None:

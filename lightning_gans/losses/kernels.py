@@ -139,6 +139,7 @@ class MMD(AdversarialLoss):
     """
 
     needs_real = True
+    crosses_zero = True
     least_samples = 2
 
     def __init__(
@@ -255,6 +256,7 @@ class Cramer(AdversarialLoss):
     """
 
     needs_real = True
+    crosses_zero = True
     least_samples = 2
 
     def __init__(self, num_outputs: int = 256) -> None:
