@@ -128,11 +128,17 @@ def table(runs: dict[str, dict[str, Any]], columns: dict[str, int]) -> list[str]
     return lines
 
 
-def draw(run: Path, target: Path) -> None:
-    """Makes a small picture of a run's last samples: the upper left quarter, or of each class."""
+def draw(run: Path, target: Path, *, whole: bool = False) -> None:
+    """Makes a small picture of a run's last samples: the upper left quarter, or of each class.
+
+    Args:
+        run: its folder.
+        target: the file to write.
+        whole: whether all columns are shown, below a line that needs their width.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(max((run / "samples").glob("*.png"))) as image:
-        right = image.width // 2 + 1
+        right = image.width if whole else image.width // 2 + 1
         bottom = right if image.width == image.height else image.height
         picture = image.convert("RGB").crop((0, 0, right, bottom))
     picture = picture.resize((2 * right, 2 * bottom), Image.Resampling.NEAREST)

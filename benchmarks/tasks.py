@@ -195,7 +195,8 @@ def draw_samples() -> None:
     for config, task, (name, *_) in unchanged():
         run = finished(RUNS, name)
         if task.data and run is not None:
-            draw(run, ROOT / "docs" / "images" / "gallery" / f"{config}.png")
+            target = ROOT / "docs" / "images" / "gallery" / f"{config}.png"
+            draw(run, target, whole=task in (TASKS["pairs"], TASKS["no pairs"]))
 
 
 def written() -> str:
