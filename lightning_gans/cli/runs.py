@@ -323,9 +323,10 @@ class RunRecord(Callback):
     def _write_config(self, path: Path) -> None:
         text = yaml.safe_dump(self.config, sort_keys=False)
         if path.is_file() and path.read_text() != text:
-            number = len(list(path.parent.glob("config*.yaml")))
+            names = [earlier.stem for earlier in path.parent.glob("config_*.yaml")]
+            numbers = [int(n) for name in names if (n := name.removeprefix("config_")).isdecimal()]
             # A copy: a folder without config.yaml, as a kill might leave it, would be no run.
-            with replacing(path.with_name(f"config_{number}.yaml")) as file:
+            with replacing(path.with_name(f"config_{1 + max(numbers, default=0)}.yaml")) as file:
                 file.write(path.read_bytes())
         with replacing(path) as file:
             file.write(text.encode())

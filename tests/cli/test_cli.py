@@ -294,8 +294,15 @@ def test_going_on_takes_the_configuration_of_the_checkpoint(capsys):
     assert config()["model"]["init_args"]["n_critic"] == 2
     assert config()["trainer"]["max_steps"] == 5
     # What it was before is kept.
-    before = yaml.safe_load(Path("runs/run/version_0/config_1.yaml").read_text())
+    folder = Path("runs/run/version_0")
+    before = yaml.safe_load((folder / "config_1.yaml").read_text())
     assert before["trainer"]["max_steps"] == 3
+    # It takes the place of none, if one before it was deleted.
+    (folder / "config_1.yaml").rename(folder / "config_7.yaml")
+    main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "6"])
+    kept = {p.name: yaml.safe_load(p.read_text()) for p in folder.glob("config*.yaml")}
+    updates = {name: content["trainer"]["max_steps"] for name, content in kept.items()}
+    assert updates == {"config_7.yaml": 3, "config_8.yaml": 5, "config.yaml": 6}
 
 
 def test_a_flag_wins_over_the_checkpoint_where_it_can(capsys):
