@@ -1,7 +1,7 @@
 """Trains a GAN on 500 digits, with augmentations and without, and on all digits.
 
     python benchmarks/few_images.py run --data_dir data --jobs 2   # over three hours of one core
-    python benchmarks/few_images.py table                          # writes docs/objectives.md
+    python benchmarks/few_images.py table                          # writes docs/measured.md
 
 The model is that of ``sngan_mnist``, and every run has as many updates. ``run`` trains what the
 results lack, one thread each, and resumes what was stopped. Scores are those of the last update
@@ -37,7 +37,7 @@ from datamodules import MNIST
 from lightning_gans import load
 from lightning_gans.comparison.reading import read_run
 
-PAGE = ROOT / "docs" / "objectives.md"
+PAGE = ROOT / "docs" / "measured.md"
 SEEDS = range(3)
 UPDATES = 5000
 SUBSET = 500

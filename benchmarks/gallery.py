@@ -22,7 +22,11 @@ from trained import ROOT, filled, minutes, recorded, spread
 
 DOCS = ROOT / "docs"
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem != "default")
-PICTURES = {"wgan_gp_ring_tuned": "images/demo.gif"}
+PICTURES = {
+    "wgan_gp_ring_tuned": "images/demo.gif",
+    "sngan_cifar10": "images/gpu/sngan_cifar10.png",
+    "stylegan2_cifar10": "images/gpu/stylegan2_cifar10.png",
+}
 """Those that are not in ``images/gallery``."""
 POINTS = {"modes": 1, "high_quality": 3, "w1": 3, "pattern_error": 3}
 IMAGES = {"accuracy": 3, "fd_digits": 2, "label_fidelity": 3, "digit_confidence": 3}
@@ -39,10 +43,10 @@ config by its name: `lightning-gans fit --config wgan_gp_mnist`. In the file, a 
 number gives its source: the paper, the tutorial, or the tutorial's code. Numbers of our own are
 marked "chosen" or "tuned".
 
-[benchmarks.md](benchmarks.md) has all the scores and explains how they were measured, and
-[runs.md](runs.md) defines them. Most published recipes were stopped long before the end of their
-schedule. Their pictures show what that many updates give, not the best that the method can do. A
-dash means that there is no picture.
+[benchmarks.md](benchmarks.md) has more scores and explains how they were measured, and
+[scores.md](scores.md) defines them. Most published recipes have far fewer updates here than in
+their sources. Their pictures show what that many updates give, not the best that the method can
+do. A dash means that there is no picture.
 
 This page is written by `python benchmarks/gallery.py`.
 """
@@ -69,9 +73,8 @@ GROUPS = {
     "Photographs": (
         ("CIFAR10", "ImageFolder", "PairedFolder", "UnpairedFolders"),
         "One seed, trained on a folder of 50,000 photographs of CIFAR-10, JPEG files, of which\n"
-        "some are held out. All but `sngan_cifar10_small` were stopped after 1,000 updates,\n"
-        "which is far too early for good pictures. Real photographs have a `sliced_w` of\n"
-        "{dcgan_cifar10[sliced_w]:.3f} at 32 pixels, and an `fd_objects` of\n"
+        "some are held out. After 1,000 updates pictures cannot be good yet. Real photographs\n"
+        "have a `sliced_w` of {dcgan_cifar10[sliced_w]:.3f} at 32 pixels, and an `fd_objects` of\n"
         "{sngan_cifar10_small[fd_objects]:.2f}.",
     ),
 }
@@ -125,7 +128,9 @@ def scores(config: str, results: dict[str, Any], steps: int) -> str:
     trained = f"{updates:,} updates" if updates == steps else f"{updates:,} of {steps:,} updates"
     taken = sum(map(minutes, runs)) / len(runs)
     seeds = f", {len(runs)} seeds" if runs[1:] else ""
-    lines = [f"{trained}, {taken:.0f} min{seeds}"]
+    on_gpu = runs[0]["machine"].get("device", "cpu") != "cpu"
+    where = " [on one GPU](benchmarks.md#on-one-gpu)" if on_gpu else ""
+    lines = [f"{trained}, {taken:.0f} min{seeds}{where}"]
     known = runs[0]["scores"]
     of_tasks = {config: task.columns for config, task, _ in tasks.unchanged()}
     shown = of_tasks.get(config, POINTS if isinstance(found, list) else IMAGES)
@@ -195,7 +200,12 @@ def tables(points: dict[str, Any], digits: dict[str, Any]) -> dict[str, list[str
 def written() -> Iterator[tuple[str, str]]:
     """Yields the names of the pages under docs and their texts."""
     points, digits = (recorded(name) for name in ("synthetic", "images"))
-    yield "gallery.md", gallery({**points, **digits, **tasks.of_configs(), **photos.of_configs()})
+    on_gpu = {
+        name: {**run, "scores": run["evaluations"][-1], "wall_time_s": run["seconds"]}
+        for name, run in recorded("networks")["trainings"].items()
+    }
+    others = {**tasks.of_configs(), **photos.of_configs()}
+    yield "gallery.md", gallery({**on_gpu, **points, **digits, **others})
     page = (DOCS / "benchmarks.md").read_text()
     yield "benchmarks.md", filled(page, tables(points, digits))
 

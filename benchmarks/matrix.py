@@ -6,7 +6,7 @@
 ``run`` takes the data, ``ring`` or ``grid``, and ``--jobs``. It leaves the training to
 ``lightning-gans compare``, one thread for each run, and a second start resumes what was stopped.
 ``table`` puts the runs it finds into ``results/matrix.json``, beside those that are there from
-before, writes the tables into docs/objectives.md and draws docs/images/matrix.png.
+before, writes the tables into docs/measured.md and draws docs/images/matrix.png.
 
 All cells have the networks, optimizers and batches of ``r3gan_ring_tuned``, on the grid those of
 ``r3gan_grid_tuned``, one discriminator update a round, the same seeds and the same updates.
@@ -28,7 +28,7 @@ from trained import ROOT, filled, parser_of, recorded, write_results
 from lightning_gans.comparison.reading import read_run
 
 RUNS = ROOT / "runs" / "matrix"
-PAGE = ROOT / "docs" / "objectives.md"
+PAGE = ROOT / "docs" / "measured.md"
 PICTURE = ROOT / "docs" / "images" / "matrix.png"
 
 LOSSES: dict[str, Any] = {
@@ -257,7 +257,7 @@ def drawn(tables: Sequence[Table]) -> Figure:
 
 
 def page() -> str:
-    """Returns docs/objectives.md with the results that are there."""
+    """Returns docs/measured.md with the results that are there."""
     return filled(PAGE.read_text(), dict(parts(recorded("matrix"))))
 
 
