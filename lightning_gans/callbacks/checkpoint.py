@@ -162,7 +162,8 @@ class Checkpoint(ModelCheckpoint):
         told_to_stop = self._notice.agreed(trainer)
         if not (told_to_stop or trainer.global_step % self.every_n_updates == 0):
             return
-        if validates_now(trainer):
+        at_end = trainer.global_step == trainer.max_steps and trainer.enable_validation
+        if validates_now(trainer) or at_end:
             return  # the checkpoint comes after the validation, and so does the end
         if not skip_saving(self, trainer):
             self._save(trainer, "last")

@@ -4,17 +4,18 @@ import pickle
 import sys
 import types
 from functools import partial
+from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import SMALL, fitted, quiet_trainer, small_ring
+from conftest import SMALL, Rows, fitted, quiet_trainer, small_ring
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import GAN, WGAN, WGANGP, load
 from lightning_gans.augment import InstanceNoise
-from lightning_gans.callbacks import Checkpoint, GeneratorEMA
+from lightning_gans.callbacks import Checkpoint, Evaluation, GeneratorEMA
 from lightning_gans.core.checkpointing import read_checkpoint
 from lightning_gans.core.priors import CodePrior, NormalPrior, UniformPrior
 from lightning_gans.losses import Hinge, LeastSquares
@@ -179,6 +180,33 @@ def test_arguments_of_lightning_that_have_no_place_are_named(argument):
     (name,) = argument
     with pytest.raises(ValueError, match=rf"^{name} is not an argument of this method\. .*leave"):
         GAN.load_from_checkpoint(path, **argument)
+
+
+def test_the_last_checkpoint_follows_on_the_last_validation():
+    """A run that is killed in between would never be scored: it has nothing left to train."""
+
+    class Killed(pl.Callback):
+        def on_validation_start(self, trainer, model):
+            if trainer.global_step == 6:
+                raise RuntimeError("killed")
+
+    def train(*callbacks):
+        saver = Checkpoint("val/w1", every_n_updates=3, dirpath="checkpoints")
+        log = Rows()
+        steps = {"val_check_interval": 4, "limit_val_batches": 1, "check_val_every_n_epoch": None}
+        steps |= {"enable_checkpointing": True, "logger": log}
+        model = GAN(**SMALL)
+        resumed = {"ckpt_path": "checkpoints/last.ckpt"} if log_path.exists() else {}
+        trainer = quiet_trainer(6, callbacks=[Evaluation(), saver, *callbacks], **steps)
+        trainer.fit(model, small_ring(), **resumed)
+        return [step for step, row in log.rows if "val/w1" in row]
+
+    log_path = Path("checkpoints/last.ckpt")
+    with pytest.raises(RuntimeError, match="killed"):
+        train(Killed())
+    assert read_checkpoint(log_path)["global_step"] == 4
+    assert train() == [6]
+    assert read_checkpoint(log_path)["global_step"] == 6
 
 
 def test_another_class_cannot_open_it():
