@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lightning_gans.comparison.identity import identity, settings_of
@@ -90,8 +91,9 @@ def short(key: str) -> str:
 def shown(value: Any) -> str:
     """Returns the value of a setting as text: of a class, its name."""
     if isinstance(value, str):
-        is_path = all(word.isidentifier() for word in value.split(".")) and "." in value
-        return value.rpartition(".")[2] if is_path else value
+        path, _, name = value.rpartition(".")
+        is_class = all(map(str.isidentifier, path.split("."))) and name[:1].isupper()
+        return name if is_class else value
     return f"{value:g}" if isinstance(value, float) else json.dumps(value)
 
 
@@ -111,9 +113,13 @@ def _labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list
         alike = [index for index, other in enumerate(names) if other == name]
         for key, values in differences([settings[index] for index in alike]).items():
             told = len({labels[index] for index in alike})
+            texts = [shown(value) for value in values]
+            whole = [value if isinstance(value, str) else json.dumps(value) for value in values]
+            if len(set(texts)) < len(set(whole)):  # such as two classes of one name
+                texts = whole
             longer = [
-                f"{labels[index]}, {short(key).removeprefix('model.')} {shown(value)}"
-                for index, value in zip(alike, values, strict=True)
+                f"{labels[index]}, {short(key).removeprefix('model.')} {value}"
+                for index, value in zip(alike, texts, strict=True)
             ]
             if len(set(longer)) > told:
                 for index, label in zip(alike, longer, strict=True):
@@ -154,9 +160,13 @@ def _different_numbers(
 def _scored_by(run: Run) -> dict[str, Any]:
     """Returns the settings that decide what the scores of a run mean."""
     trainer, evaluation = run.config.get("trainer"), run.config.get("evaluation")
+    weights = (evaluation or {}).get("inception_weights")
     decisive = {
         "data": run.config.get("data"),
         "trainer": {"limit_val_batches": (trainer or {}).get("limit_val_batches")},
-        "evaluation": {"metrics": (evaluation or {}).get("metrics")},
+        "evaluation": {
+            "metrics": (evaluation or {}).get("metrics"),
+            "inception_weights": None if weights is None else Path(weights).name,
+        },
     }
     return {k: v for k, v in _flat(decisive) if k.rpartition(".")[2] not in TRAINING_ONLY}

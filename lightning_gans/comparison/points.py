@@ -50,9 +50,14 @@ def _series(run: Run, key: str) -> tuple[Values, Values]:
 
 
 def _places(run: Run, key: str, updates: Values) -> Values:
-    """Returns what a run had counted at some updates: NaN after its last row, or without any."""
+    """Returns what a run had counted at some updates: NaN without rows.
+
+    The last validation may follow on the last row: it is placed as if the rate had stayed.
+    """
     steps, counted = _series(run, key)
     if not len(steps):
         return np.full(len(updates), np.nan)
     steps, counted = np.append(0.0, steps), np.append(0.0, counted)
-    return np.interp(updates, steps, counted, right=np.nan)
+    rate = (counted[-1] - counted[-2]) / max(1.0, steps[-1] - steps[-2])
+    later = np.maximum(0.0, updates - steps[-1])
+    return np.interp(updates, steps, counted) + rate * later

@@ -43,7 +43,7 @@ def notes(cells: Sequence[Cell]) -> str:
     failed = [run for run in runs if run.status == "failed"]
     unfinished = [run for run in runs if run.status in ("running", "stopped")]
     made = sorted({run.updates for run in runs if run.status == "finished"})
-    commits = {run.record.get("commit") for run in runs}
+    commits = {run.record["commit"] for run in runs if run.record.get("commit")}
     changed = [run for run in runs if "with changes" in (run.record.get("commit") or "")]
     found = []
     if failed:

@@ -96,7 +96,7 @@ def every_run(cells: Sequence[Cell]) -> str:
                 run.status,
                 f"{run.updates:,}",
                 "" if seconds is None else f"{seconds / 60:,.1f}",
-                (commit or "")[:7] + MARK * (commit != usual),
+                (commit or "")[:7] + MARK * (commit not in (None, usual)),
                 str((run.record.get("machine") or {}).get("device", "")),
             ]
             entries = [tag("td", text(value)) for value in values]
@@ -154,8 +154,9 @@ def _heads(about: Numbers) -> list[str]:
 
 
 def _usual(commits: Sequence[Any]) -> Any:
-    """Returns the commit of the most runs, the first of several."""
-    return max(commits, key=commits.count)
+    """Returns the commit of the most runs, the first of several; None if none is known."""
+    known = [commit for commit in commits if commit]
+    return max(known, key=known.count, default=None)
 
 
 def _ended(cell: Numbers, usual: Any) -> str:
@@ -166,7 +167,7 @@ def _ended(cell: Numbers, usual: Any) -> str:
         for status in ("failed", "stopped", "running")
         if status in ends
     ]
-    mark = MARK * any(run["commit"] != usual for run in cell["runs"])
+    mark = MARK * any(run["commit"] not in (None, usual) for run in cell["runs"])
     return tag("td", f"{ends.count('finished')} of {len(ends)}{mark}", *others)
 
 

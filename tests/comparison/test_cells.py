@@ -53,6 +53,39 @@ def test_labels_name_the_settings_that_tell_cells_of_one_name_apart():
     ]
 
 
+def test_settings_that_look_alike_in_short_are_named_in_full():
+    found = cells_of(
+        runs(
+            (0, "gan", {OPTIMIZER: "a.Adam"}),
+            (0, "gan", {OPTIMIZER: "b.Adam"}),
+            (0, "wgan", {LR: 0.12345678}),
+            (0, "wgan", {LR: 0.12345679}),
+        )
+    )
+    assert [cell.label for cell in found] == [
+        "gan, optimizer_g a.Adam",
+        "gan, optimizer_g b.Adam",
+        "wgan, optimizer_g.lr 0.12345678",
+        "wgan, optimizer_g.lr 0.12345679",
+    ]
+    assert shown("weights.pt") == "weights.pt"
+    assert shown("torch.optim.Adam") == "Adam"
+
+
+@pytest.mark.parametrize(("other", "equal"), [("b/one.pt", True), ("a/two.pt", False)])
+def test_scores_of_other_inception_weights_are_refused(other, equal):
+    """A file may lie elsewhere on another machine, but has its name."""
+    key = "evaluation.inception_weights"
+    found = runs((0, "gan", {key: "a/one.pt"}), (0, "wgan", {key: other}))
+    if equal:
+        assert [cell.label for cell in cells_of(found)] == ["gan", "wgan"]
+        return
+    with pytest.raises(
+        InputError, match=r"different metrics \(.*inception_weights: one.pt and two"
+    ):
+        cells_of(found)
+
+
 def test_a_setting_that_tells_no_more_cells_apart_is_not_named():
     found = cells_of(
         runs((0, "gan", {OPTIMIZER: "a.Adam"}), (0, "gan", {OPTIMIZER: "a.SGD", LR: 1.0}))

@@ -189,6 +189,18 @@ def test_layers_have_a_point_for_each_tensor():
     assert groups(root, "c1")[0].find(f"{SVG}title").text == "wgan"
 
 
+def test_a_score_after_the_last_row_of_training_has_a_place_in_all_units():
+    """A last update that is in no row, since rows are written in each fiftieth."""
+    folder = made_run(Path("run"), scores={"w1": [3.0, 2.0]}, steps=(100, 200))
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("210,,,1.0\n")
+    run = read_run(folder)
+    for unit, last in (("updates", 210), ("images", 256 * 210), ("seconds", 21.0)):
+        places, values = points(run, "w1", unit, [])
+        assert values.tolist() == [3.0, 2.0, 1.0]
+        assert places[-1] == pytest.approx(last)
+
+
 def test_a_curve_is_drawn_over_updates_images_and_seconds():
     run = read_run(made_run(Path("run"), 2))
     for unit, x in (("updates", X), ("images", 256 * X), ("seconds", X / 12)):

@@ -65,6 +65,15 @@ def test_the_page_says_what_the_runs_do():
         assert words in told, words
 
 
+def test_a_run_that_failed_before_its_first_update_is_of_no_other_commit():
+    made_run(Path("gan/0"), 0)
+    failed = made_run(Path("gan/1"), 1, scores={"w1": []}, steps=(), status=DIVERGED, commit=None)
+    draw([read_run(path) for path in (Path("gan/0"), failed)], Path("compare.html"), **ABOUT)
+    told = checked(Path("compare.html").read_text()).text
+    assert "commits of the code" not in told
+    assert "\u2020" not in told
+
+
 def test_the_numbers_are_beside_the_page():
     draw(runs(), Path("compare.html"), **ABOUT)
     found = json.loads(Path("compare.json").read_text())
