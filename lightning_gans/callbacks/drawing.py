@@ -4,7 +4,7 @@ Nothing here guesses a range from the values it is given: the data's ``value_ran
 that the same value always gets the same colour and the same place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil, pi
 from pathlib import Path
 from typing import Any
@@ -340,7 +340,7 @@ def read_png(path: Path) -> Picture:
 
 
 def save_gif(
-    frames: Sequence[Picture], path: Path, *, seconds: float = 8.0, rest: float = 2.0
+    frames: Iterable[Picture], path: Path, *, seconds: float = 8.0, rest: float = 2.0
 ) -> None:
     """Writes an animation that repeats for ever, the whole file or nothing.
 

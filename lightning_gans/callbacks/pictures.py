@@ -19,6 +19,9 @@ from lightning_gans.core.showing import Beside, Comparison, Drawing, Grid, Level
 from lightning_gans.files import LOGGED, read_rows
 from lightning_gans.metrics import range_of
 
+FRAMES = 200
+"""The most pictures of an animation, at equal distances of a longer run."""
+
 __all__ = ["Pictures", "publish"]
 
 
@@ -176,8 +179,9 @@ class Pictures(Callback):
             (self._folder / "samples").glob("*.png")
         )
         if frames:
-            pages = [drawing.read_png(frame) for frame in frames]
-            drawing.save_gif(pages, figures / "training.gif")
+            number = min(len(frames), FRAMES)
+            chosen = [frames[i * (len(frames) - 1) // max(1, number - 1)] for i in range(number)]
+            drawing.save_gif(map(drawing.read_png, chosen), figures / "training.gif")
 
 
 def publish(trainer: Trainer, name: str, picture: drawing.Picture, path: Path) -> None:

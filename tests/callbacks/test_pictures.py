@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import OneZeroPattern
 from lightning_gans import GAN, WGAN
-from lightning_gans.callbacks import GeneratorEMA, Pictures, drawing
+from lightning_gans.callbacks import GeneratorEMA, Pictures, drawing, pictures
 from lightning_gans.callbacks.curves import curves
 from lightning_gans.cli.main import main
 from lightning_gans.core.priors import NormalPrior
@@ -66,6 +66,18 @@ def test_axes_follow_the_first_batch_if_no_data_module_knows_better(monkeypatch)
     drawn(model, DataLoader(rows, batch_size=32), max_steps=2)
     assert limits == [(-7.0, 120.0)] * 2
     assert model.value_range == (-7.0, 120.0)
+
+
+def test_an_animation_of_a_long_run_has_a_part_of_its_pictures(monkeypatch):
+    monkeypatch.setattr(pictures, "FRAMES", 3)
+    read, usual = [], drawing.read_png
+    monkeypatch.setattr(drawing, "read_png", lambda path: read.append(path.name) or usual(path))
+    drawn(GAN(**SMALL), max_steps=8)
+    assert files("run/figures")[-1] == "training.gif"
+    assert read[0].endswith("0000000.png")
+    assert read[-1].endswith("0000008.png")
+    with Image.open("run/figures/training.gif") as animation:
+        assert animation.n_frames == len(read) == 3
 
 
 def test_no_cadence_draws_the_end_only():
