@@ -28,16 +28,20 @@ __all__ = ["TensorBoard", "WandB", "go_offline_without_key", "wandb_identity"]
 
 
 def go_offline_without_key() -> None:
-    """Lets W&B record offline if nobody has logged in here, where it would stop and ask."""
+    """Lets W&B record offline in this process if it would stop and ask for a key."""
+    if _asks_for_key():
+        os.environ["WANDB_MODE"] = "offline"
+
+
+def _asks_for_key() -> bool:
+    """Tells whether nobody has logged in here, and W&B is not told in which mode to run."""
     if os.environ.get("WANDB_MODE") or os.environ.get("WANDB_API_KEY"):
-        return
+        return False
     path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
-        known = path.is_file() and netrc.netrc(path).authenticators(_wandb_host()) is not None
+        return not path.is_file() or netrc.netrc(path).authenticators(_wandb_host()) is None
     except (OSError, netrc.NetrcParseError):
-        known = False
-    if not known:
-        os.environ["WANDB_MODE"] = "offline"
+        return True
 
 
 def _wandb_host() -> str:
@@ -126,9 +130,10 @@ class WandB(WandbLogger):
         offline: bool = False,
         **kwargs: Any,
     ) -> None:
-        go_offline_without_key()
-        if offline:  # Lightning's own way forbids artifacts, which are recorded offline too
-            os.environ["WANDB_MODE"] = "offline"
+        if offline or _asks_for_key():
+            # Lightning's own way forbids artifacts, which are recorded offline too, and is for
+            # every later logger of the process.
+            kwargs["mode"] = "offline"
         about: dict[str, Any] = {"group": group, "tags": tags, "job_type": job_type}
         super().__init__(
             name=name,

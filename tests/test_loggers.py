@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wandb_files import records_of
 
 from lightning_gans.cli.main import main
-from lightning_gans.loggers import go_offline_without_key
+from lightning_gans.loggers import WandB, go_offline_without_key
 
 RUN = [
     *("fit", "--name", "run", "--model", "WGANGP", "--data", "GaussianRing"),
@@ -197,6 +197,20 @@ def test_the_sweep_asks_for_what_the_command_line_knows(capsys):
             assert value == choose(spec["values"])
         assert found["trainer"]["logger"]["class_path"].endswith("WandB")
         assert found["checkpoint"]["monitor"] == sweep["metric"]["name"]
+
+
+def test_offline_is_a_matter_of_one_logger(monkeypatch, tmp_path):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    modes = [
+        WandB(save_dir=str(tmp_path), offline=offline)._wandb_init.get("mode")
+        for offline in (True, False)
+    ]
+    assert modes == ["offline", None]
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert WandB(save_dir=str(tmp_path))._wandb_init["mode"] == "offline"
+    assert "WANDB_MODE" not in os.environ
 
 
 LOGIN = "machine {} login user password key"
