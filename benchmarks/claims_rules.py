@@ -21,6 +21,7 @@ from claims_runs import BOUNDS, DISTANCES, EXPERIMENTS, METHODS, NETWORKS, Exper
 from scipy.stats import spearmanr
 
 from lightning_gans.comparison.statistics import Estimate, estimate
+from lightning_gans.metrics import better
 
 
 class Runs:
@@ -56,7 +57,8 @@ class Runs:
         A run that failed has the worst score that any run of the experiment has there.
         """
         if self.kept[cell, seed]["status"] == "failed":
-            return max(
+            worst = min if better(score) == "high" else max
+            return worst(
                 self.read(*other, score, budget, share)
                 for other, run in self.kept.items()
                 if run["status"] != "failed"

@@ -9,6 +9,7 @@ the runs that are there from before; ``benchmarks/gallery.py`` writes the table 
 docs/benchmarks.md from it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,11 @@ def discriminator_outputs(run: Path) -> dict[str, float]:
         }
 
 
-def collect(root: Path) -> dict[str, list[dict[str, Any]]]:
-    """Returns the records of all finished runs, by configuration."""
+def collect(root: Path, seeds: Sequence[int] | None) -> dict[str, list[dict[str, Any]]]:
+    """Returns the records of all finished runs of some seeds, by configuration."""
     found: dict[str, list[dict[str, Any]]] = {}
     for config in CONFIGS:
-        for seed in seeds_of(config):
+        for seed in seeds or seeds_of(config):
             run = finished(root, f"{config}_seed{seed}")
             if run is None:
                 continue
@@ -148,7 +149,7 @@ def main() -> None:
         plan = [(c, seed, ()) for c in given.configs for seed in given.seeds or seeds_of(c)]
         train_all(plan, given.root, given.jobs)
         return
-    before, new, found = recorded("synthetic"), collect(given.root), {}
+    before, new, found = recorded("synthetic"), collect(given.root, given.seeds), {}
     for config in CONFIGS:
         kept = {run["seed"]: run for run in (*before.get(config, []), *new.get(config, []))}
         if kept:

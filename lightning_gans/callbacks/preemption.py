@@ -49,10 +49,11 @@ class Notice:
 
     def __init__(self) -> None:
         self._number = 0
+        self._interrupted = False
 
     def listen(self, trainer: Trainer) -> None:
         """Waits for signals, until Lightning puts back the handlers that it found."""
-        self._number = 0
+        self._number, self._interrupted = 0, False
         spare_sigterm_broadcast(trainer)
         if threading.current_thread() is threading.main_thread():  # no other can
             for number in ANNOUNCEMENTS:
@@ -60,8 +61,10 @@ class Notice:
                     signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._number == number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
         self._number = self._number or number
 
     def agreed(self, trainer: Trainer) -> int:

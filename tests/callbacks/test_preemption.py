@@ -11,6 +11,8 @@ import pytest
 from interrupted import assert_same, command, content, finish, rows, start, wait_for_row
 from wandb_files import records_of
 
+from lightning_gans.callbacks.preemption import Notice
+
 pytestmark = pytest.mark.slow
 
 RUN = command(2, ["GaussianRing"], 40, 1000, "--trainer.max_steps", "200")
@@ -104,6 +106,14 @@ def test_interrupted_twice_it_ends_at_once(tmp_path):
     assert process.wait(timeout=30) == 128 + signal.SIGINT
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "stopped: KeyboardInterrupt"
+
+
+def test_the_second_ctrl_c_interrupts_whatever_came_before_the_first():
+    notice = Notice()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        notice._note(number, None)
+    with pytest.raises(KeyboardInterrupt):
+        notice._note(signal.SIGINT, None)
 
 
 def test_a_program_that_exits_in_an_update_keeps_its_exit_code(tmp_path):
