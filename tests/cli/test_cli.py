@@ -545,8 +545,11 @@ LONG = "x" * 5000
         (["--model.n_critic", "1" + 20 * "0"], "n_critic must be at most 10,000, got 1000"),
         (["--data.sd", "1e30"], "sd must be above 0 and at most 1e+06, got 1e+30."),
         (["--data.radius", "1e30"], "radius must be above 0 and at most 1e+06, got 1e+30."),
-        (["--trainer.strategy", "ddp_spawn"], "trainer.strategy: ddp_spawn makes processes of"),
-        (["--trainer.strategy", "ddp_notebook"], "this one, which holds what they cannot share."),
+        (["--trainer.strategy", "ddp_spawn"], "trainer.strategy: ddp_spawn copies this"),
+        (
+            ["--trainer.strategy", "ddp_notebook"],
+            "process, whose threads and open files cannot be",
+        ),
         (["--model.optimizer_d", "torch.optim.LBFGS"], "discriminator: LBFGS computes a loss sev"),
         (["--model.optimizer_g", "torch.optim.SparseAdam"], "generator: SparseAdam needs sparse"),
         (["--model.optimizer_d", "null"], "optimizer_d must make an optimizer from parameters"),
