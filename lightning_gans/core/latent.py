@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
-from lightning_gans.core.network_checks import HALF, check_generator, check_label
+from lightning_gans.core.network_checks import check_generator, check_label, in_single
 from lightning_gans.core.players import Batch, Record, Samples
 from lightning_gans.core.priors import CodePrior, Prior, latents_at
 from lightning_gans.core.randomness import EVALUATION, reseed
@@ -126,7 +126,7 @@ class LatentModule(AdversarialModule):
             torch.autocast(latent.device.type, enabled=False),
         ):
             samples = self.generate(latent.to(self.dtype), labels)
-        return samples.float() if samples.dtype in HALF else samples
+        return in_single(samples)
 
     def pictured(self, samples: Tensor) -> Tensor:
         """Returns what a picture shows of samples, as many: the samples themselves by default.

@@ -13,7 +13,6 @@ from lightning_gans.core.priors import Prior
 from lightning_gans.losses import AdversarialLoss
 
 __all__ = [
-    "HALF",
     "check_augment",
     "check_discriminator",
     "check_generator",
@@ -22,6 +21,7 @@ __all__ = [
     "check_outputs",
     "check_range",
     "check_translator",
+    "in_single",
 ]
 
 HALF = (torch.float16, torch.bfloat16)
@@ -151,7 +151,12 @@ def check_outputs(name: str, outputs: Tensor, shape: tuple[int, ...]) -> Tensor:
             f"{name}: its output for {shape[0]} samples has shape {tuple(outputs.shape)}, but "
             f"must have shape {wanted}."
         )
-    return outputs.float() if outputs.dtype in HALF else outputs
+    return in_single(outputs)
+
+
+def in_single(x: Tensor) -> Tensor:
+    """Returns a tensor of half precision in single precision, and any other as it is."""
+    return x.float() if x.dtype in HALF else x
 
 
 def check_range(

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_gans.core.network_checks import HALF, check_outputs
+from lightning_gans.core.network_checks import check_outputs, in_single
 from lightning_gans.networks import outputs_with_features
 from lightning_gans.regularizers import View
 
@@ -43,7 +43,7 @@ class Outputs(dict[str, Tensor]):
         given: Any = labels
         outputs, read = outputs_with_features(network, x, *given)
         named = cls.split(outputs, len(x), sizes)
-        named["features"] = read.float() if read.dtype in HALF else read
+        named["features"] = in_single(read)
         return named
 
     @classmethod

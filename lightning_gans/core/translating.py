@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.core.domains import Shape, TwoDomainModule, sides
-from lightning_gans.core.network_checks import HALF, check_range, check_translator
+from lightning_gans.core.network_checks import check_range, check_translator, in_single
 from lightning_gans.core.players import Domains, Pair, Translated
 from lightning_gans.core.showing import COLUMNS, Comparison, Drawing, Grid, Moved
 from lightning_gans.networks import evaluation_mode
@@ -56,7 +56,7 @@ class TranslationModule(TwoDomainModule):
         network = getattr(self, self.translators[direction])
         with evaluation_mode(network), torch.autocast(x.device.type, enabled=False):
             made: Tensor = network(x.to(cast("torch.dtype", self.dtype)))
-        return made.float() if made.dtype in HALF else made
+        return in_single(made)
 
     def translated(self, batch: Domains | Pair, direction: str = "a_to_b") -> Translated:
         """Returns the samples of a batch that are translated, and what becomes of them.

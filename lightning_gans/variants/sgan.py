@@ -12,7 +12,7 @@ from lightning_gans.core.batch_checks import check_classes, check_labels, check_
 from lightning_gans.core.building import build, build_part, check_weights
 from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
 from lightning_gans.core.latent import Coded
-from lightning_gans.core.network_checks import HALF, check_outputs
+from lightning_gans.core.network_checks import check_outputs, in_single
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, PartlyLabelled, Player, Samples
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
@@ -132,8 +132,8 @@ class SGAN(GAN):
         """Returns ``class``, shape (N, K), ``logit``, log Z, (N,), and ``features``, (N, F)."""
         outputs, features = outputs_with_features(self.discriminator, self.augmented(x))
         told = check_outputs("discriminator", outputs, (len(x), self.known_classes))
-        features = features.float() if features.dtype in HALF else features
-        return Outputs({"logit": told.logsumexp(1), "class": told, "features": features})
+        named = {"logit": told.logsumexp(1), "class": told, "features": in_single(features)}
+        return Outputs(named)
 
     # What the players see ------------------------------------------------------------------------
 
