@@ -7,6 +7,7 @@ from lightning_gans.networks.biggan import (
     BigGANGenerator,
     MappedBatchNorm2d,
 )
+from lightning_gans.networks.channelwise import ChannelwiseDiscriminator, ChannelwiseGenerator
 from lightning_gans.networks.conditioning import JoinLabels
 from lightning_gans.networks.coupled import CoupledDiscriminator, CoupledGenerator
 from lightning_gans.networks.dcgan import DCGANCritic, DCGANDiscriminator, DCGANGenerator
@@ -58,6 +59,8 @@ __all__ = [
     "AutoencoderGenerator",
     "BigGANDiscriminator",
     "BigGANGenerator",
+    "ChannelwiseDiscriminator",
+    "ChannelwiseGenerator",
     "ConditionalBatchNorm2d",
     "CoupledDiscriminator",
     "CoupledGenerator",
