@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_gans.comparison import sections, tables
+from lightning_gans.comparison.beside import CACHE, NUMBERS, ROWS, check_beside
 from lightning_gans.comparison.cells import Cell, cells_of
 from lightning_gans.comparison.fragments import Fragments
 from lightning_gans.comparison.markup import tag, text
@@ -40,15 +41,17 @@ def draw(
         split: whose scores are in the tables, "validation" or "test".
 
     Raises:
-        InputError: if the runs cannot be compared; nothing has been written then.
+        InputError: if the runs cannot be compared, or the files beside the page are others;
+            nothing has been written then.
         RunError: if a file cannot be written; the earlier page is kept.
     """
     if not runs:
         raise InputError("there are no runs to draw. Use folders such as runs/gan_ring/version_0.")
     if out.suffix not in (".html", ".htm") or out.is_dir():
         raise InputError(f"out: the page must be a .html file, got {out}.")
+    check_beside(out)
     cells = cells_of(runs)
-    fragments = Fragments(out.with_suffix(".cache.json"))
+    fragments = Fragments(out.with_suffix(CACHE))
     try:
         known = [[cell.label, cell.identity, [_known(run) for run in cell.runs]] for cell in cells]
         summary = fragments.of("summary", [known, split], lambda: summarized(cells, split))
@@ -57,8 +60,8 @@ def draw(
         raise InputError(str(error)) from error
     data = {"title": title, "command": command, **summary}
     files = {
-        out.with_suffix(".json"): json.dumps(data, indent=2).encode() + b"\n",
-        out.with_suffix(".csv"): as_csv(summary),
+        out.with_suffix(NUMBERS): json.dumps(data, indent=2).encode() + b"\n",
+        out.with_suffix(ROWS): as_csv(summary),
         out: page.encode(),
     }
     try:

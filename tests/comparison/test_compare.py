@@ -106,6 +106,16 @@ def test_bad_input_is_one_line(arguments, message, capsys):
     assert not Path("runs").exists()
 
 
+def test_files_in_the_place_of_a_page_s_are_told_before_anything_is_trained(capsys):
+    Path("scores.csv").write_text("mine")
+    end_of(["gan_ring", "--out", "scores.html"], 2)
+    assert (
+        "out: scores.csv is there already, without a page, and scores.html would replace it. Use "
+        "another name"
+    ) in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 def in_new_process(*lines):
     """Runs lines of Python that may call ``main``; returns the lines that they print."""
     script = "\n".join(["import sys, time", "from lightning_gans.cli.main import main", *lines])

@@ -257,6 +257,19 @@ def test_runs_that_cannot_be_compared_leave_no_page():
     assert not list(Path().glob("compare*"))
 
 
+@pytest.mark.parametrize("name", ["compare.csv", "compare.json", "compare.cache.json"])
+def test_files_that_are_no_page_s_are_kept(name):
+    made = [read_run(made_run(Path("run")))]
+    Path(name).write_text("mine")
+    with pytest.raises(InputError, match=rf"out: {name} is there already, without a page"):
+        draw(made, Path("compare.html"), **ABOUT)
+    assert [path.name for path in Path().glob("compare*")] == [name]
+    assert Path(name).read_text() == "mine"
+    Path(name).unlink()
+    draw(made, Path("compare.html"), **ABOUT)
+    draw(made, Path("compare.html"), **ABOUT)  # those of a page that is there are its own
+
+
 def test_a_full_disk_leaves_the_page_that_was_there(monkeypatch):
     made = runs()
     draw(made[:3], Path("compare.html"), **ABOUT)

@@ -19,6 +19,7 @@ from lightning_gans.cli.places import check_out
 from lightning_gans.cli.request import check_name
 from lightning_gans.cli.screen import say
 from lightning_gans.cli.trials import Trials
+from lightning_gans.comparison.beside import check_beside
 from lightning_gans.comparison.engines import Engine, LocalEngine, SubmititEngine, visible_gpus
 from lightning_gans.comparison.planning import Planned, State, cells_of, plan
 from lightning_gans.comparison.reading import Run, read_run
@@ -102,6 +103,7 @@ def compare(
     root = Path(dict(chosen).get(ROOT, str(RUNS))) / name
     page = out or root / PAGE
     check_out(page, ".html")
+    check_beside(page)
     place = _engine(engine, slurm)
     swept = Sweep() if sweep is None else read_sweep(sweep)
     numbers = _seeds(seeds, swept)
