@@ -123,7 +123,23 @@ TASKS = {
         _alone("dcgan_stacked", "pacgan_stacked", "r3gan_stacked"),
         NUMBERS,
     ),
-    "all stacked digits": Task(_alone("r3gan_stacked_tuned"), NUMBERS),
+    "all stacked digits": Task(
+        {
+            **_alone("r3gan_stacked_tuned"),
+            "the same with networks of all channels at once": (
+                "r3gan_stacked_tuned",
+                (
+                    *("--model.generator", "InfoGANGenerator", "--model.generator.width", "24"),
+                    *("--model.generator.hidden", "null"),
+                    *("--model.generator.output", "torch.nn.Tanh"),
+                    *("--model.discriminator", "DCGANDiscriminator"),
+                    *("--model.discriminator.width", "24", "--model.discriminator.hidden", "256"),
+                    *("--model.discriminator.normalization", "null"),
+                ),
+            ),
+        },
+        NUMBERS,
+    ),
 }
 
 

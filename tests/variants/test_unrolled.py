@@ -196,13 +196,14 @@ def test_a_resumed_run_continues_with_the_averages_of_adam(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_steps_of_adam_are_compiled_as_they_are_in_eager_mode(monkeypatch):
+@pytest.mark.parametrize("penalties", [[R1(0.1)], [R1(0.1), R2(0.1)]], ids=["R1", "R1 and R2"])
+def test_the_steps_of_adam_are_compiled_as_they_are_in_eager_mode(penalties, monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", "5")
     weights = []
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="compile: ")
         for compile in (False, True):
-            model = adam(compile=compile, regularizers=[R1(0.1)])
+            model = adam(compile=compile, regularizers=penalties)
             fitted(model, small_ring(), max_steps=4)
             weights.append(snapshot(model))
     for one, other in zip(*weights, strict=True):
