@@ -503,7 +503,7 @@ def _print_completion(parser: _Parser, shell: str) -> None:
         import shtab
     except ImportError as error:
         raise InputError(
-            "completion needs the package shtab: pip install 'lightning-gans[completion]'."
+            "completion needs the package shtab. Use pip install shtab."
         ) from error
 
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))

@@ -268,7 +268,7 @@ class SubmititEngine:
             import submitit
         except ImportError as error:
             raise InputError(
-                "engine: slurm needs the package submitit: pip install 'lightning-gans[slurm]'."
+                "engine: slurm needs the package submitit. Use pip install submitit."
             ) from error
         executors = {"slurm": submitit.SlurmExecutor, "local": submitit.LocalExecutor}
         self._executor = executors[cluster]

@@ -251,7 +251,8 @@ def _fidelity_network(path: Path) -> nn.Module:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise ImportError(
-            "inception_weights: this needs the package torch-fidelity: pip install torch-fidelity"
+            "inception_weights: this needs the package torch-fidelity. Use pip install "
+            "torch-fidelity."
         ) from error
     return FeatureExtractorInceptionV3(
         "inception-v3-compat",

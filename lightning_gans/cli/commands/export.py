@@ -287,5 +287,6 @@ def _run_onnx(content: bytes, inputs: dict[str, Tensor], output: str) -> Tensor:
 
 def _missing(error: ImportError) -> InputError:
     return InputError(
-        f"format: onnx needs the package {error.name}: pip install 'lightning-gans[onnx]'."
+        f"format: onnx needs the package {error.name}. Use pip install onnx onnxruntime "
+        "onnxscript."
     )
