@@ -168,7 +168,9 @@ def _available_cores() -> int:
 
 def _available_memory() -> int:
     """Returns the bytes of memory that programs can still take here."""
-    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2]
+    found: list[int] = []
+    with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
+        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2]
     with suppress(OSError):
         status = Path("/proc/meminfo").read_text()
         found = [int(size) * 1024 for size in re.findall(r"MemAvailable:\s*(\d+) kB", status)]
@@ -176,4 +178,4 @@ def _available_memory() -> int:
         group = Path("/sys/fs/cgroup")
         limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
         found.append(limit - used)
-    return max(0, min(found))
+    return max(0, min(found, default=2**30))

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,7 +122,7 @@ class Checkpoint(ModelCheckpoint):
             names = callback.known_scores() if isinstance(callback, Evaluation) else None
             if names is not None and self.monitor not in [None, *names]:
                 raise ValueError(
-                    f"monitor: {self.monitor} is not among the scores of this data: "
+                    f"monitor: {self.monitor} is not among the scores of this data. Use one of "
                     f"{', '.join(sorted(names))}."
                 )
 
@@ -134,8 +135,9 @@ class Checkpoint(ModelCheckpoint):
             self._folder.mkdir(parents=True, exist_ok=True)
             if not os.access(self._folder, os.W_OK):
                 raise PermissionError("it is not writable")
-            for path in made:
-                path.rmdir()
+            with suppress(OSError):  # another run may have begun in one of them
+                for path in made:
+                    path.rmdir()
         except OSError as error:
             raise ValueError(
                 f"dirpath: checkpoints cannot be written to {self._folder}: {error}"
@@ -219,7 +221,7 @@ class Checkpoint(ModelCheckpoint):
         assert self.monitor is not None
         if self.monitor not in trainer.callback_metrics:
             raise ValueError(
-                f"monitor: {self.monitor} is not among the scores: "
+                f"monitor: {self.monitor} is not among the scores. Use one of "
                 f"{', '.join(sorted(trainer.callback_metrics))}."
             )
         score = trainer.callback_metrics[self.monitor].detach().clone()

@@ -356,7 +356,8 @@ class RunRecord(Callback):
         if isinstance(exception, DivergenceError) and self._path is not None:
             fields = vars(exception.samples).items()
             samples = {k: v for k, v in fields if isinstance(v, torch.Tensor)}
-            with replacing(self._path.with_name("diverged.pt")) as file:
+            path = self._path.with_name("diverged.pt")
+            with suppress(OSError, RuntimeError), replacing(path) as file:  # as above
                 torch.save({k: v.detach().cpu() for k, v in samples.items()}, file)
 
     def _write(self, trainer: Trainer, gan: LightningModule) -> None:

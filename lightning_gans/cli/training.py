@@ -320,8 +320,8 @@ class GANCLI(CommandLine):
             )
         try:
             self._run_guarded(model, **kwargs)
-        except (InputError, RunError, OtherProcessFailed):
-            if model.has_trained:
+        except (InputError, RunError, OtherProcessFailed) as error:
+            if model.has_trained or isinstance(error.__cause__, DivergenceError):
                 self._print_resume_hint()
             else:
                 self._leave_no_trace()
@@ -408,7 +408,10 @@ class GANCLI(CommandLine):
         if self.checkpoint is None:
             raise InputError("ckpt_path: predict needs a checkpoint. Use --ckpt_path.")
         if self.trainer.world_size > 1:
-            raise InputError("trainer.devices: predict writes one file. Use one process.")
+            raise InputError(
+                f"trainer.devices: predict runs in one process, got {self.trainer.world_size}. "
+                "Use --trainer.devices 1."
+            )
         checkpoint = Path(self.checkpoint)
         folder = self._scored_run or checkpoint.parent
         refuse_links(folder / "samples")

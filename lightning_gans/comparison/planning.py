@@ -72,7 +72,7 @@ def cells_of(
             raise InputError(f"{config} is given twice.")
     for key, _ in settings:
         if any(key.removesuffix("+") == swept for swept, _ in sweep.cells[0]):
-            raise InputError(f"set: {key} is in the sweep, too. Use one of both.")
+            raise InputError(f"set: {key} is in the sweep, too. Use only one of the two.")
     stems = [Path(config).stem for config in configs]
     cells = []
     for config, stem in zip(configs, stems, strict=True):

@@ -60,12 +60,15 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint at {path}.")
     if is_export(path):
-        raise ValueError(f"{path} is an export, which has no state to train or evaluate with.")
+        raise ValueError(
+            f"{path} is an export, which has no state to train or evaluate with. Use a checkpoint."
+        )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than plain data and tensors, or is damaged; it was not opened."
+            f"{path} holds more than plain data and tensors, or is damaged; it was not opened. "
+            "Use another checkpoint."
         ) from error
     except Exception as error:  # there is no telling what the reader stumbles over
         raise ValueError(f"{path} is not a whole checkpoint: it may be cut off.") from error
@@ -311,7 +314,7 @@ class CheckpointedModule(LightningModule):
         for name, remedy in LIGHTNINGS.items():
             if name in arguments:
                 raise ValueError(f"{name} is not an argument of this method. {remedy}")
-        trust = trusting([cls, *allow])
+        trust = trusting([cls, *([allow] if isinstance(allow, str | type) else allow)])
         checkpoint = read_checkpoint(checkpoint_path)
         saved = checkpoint[RECORD_KEY]["class_path"]
         if saved != class_path_of(cls):

@@ -1,6 +1,7 @@
 """Run folders: what is in them, and that no run touches another's."""
 
 import csv
+import errno
 import json
 import multiprocessing
 import os
@@ -323,3 +324,51 @@ def test_a_failed_run_says_so(monkeypatch):
     assert seen.keys() == {"real", "fake", "latent"}
     assert seen["real"].shape == seen["fake"].shape
     assert all(part.isfinite().all() for part in seen.values())
+
+
+def test_a_run_that_fails_in_its_first_round_keeps_what_it_saw(monkeypatch, capsys):
+    from lightning_gans import WGANGP
+
+    usual = WGANGP.discriminator_loss
+    updates = []
+
+    def broken(self, samples):
+        updates.append(samples)
+        factor = float("nan") if len(updates) == 2 else 1
+        return {name: factor * term for name, term in usual(self, samples).items()}
+
+    monkeypatch.setattr(WGANGP, "discriminator_loss", broken)
+    with pytest.raises(SystemExit) as stopped:
+        main(RUN)
+    assert stopped.value.code == 1
+    record = json.loads(Path("runs/run/version_0/run.json").read_text())
+    assert record["status"].startswith(
+        "stopped: DivergenceError: loss_d is not finite at update 1"
+    )
+    assert record["updates"] == 0
+    seen = torch.load("runs/run/version_0/diverged.pt", weights_only=True)
+    assert torch.equal(seen["real"], updates[1].real)
+    assert "resume with" not in capsys.readouterr().out
+
+
+def test_a_full_disk_does_not_hide_that_a_run_diverged(monkeypatch, capsys):
+    from lightning_gans import WGANGP
+    from lightning_gans.cli import runs
+
+    usual, replacing = WGANGP.generator_loss, runs.replacing
+    monkeypatch.setattr(
+        WGANGP,
+        "generator_loss",
+        lambda self, samples: {n: float("nan") * t for n, t in usual(self, samples).items()},
+    )
+
+    def full(path):
+        if path.name == "diverged.pt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replacing(path)
+
+    monkeypatch.setattr(runs, "replacing", full)
+    with pytest.raises(SystemExit) as stopped:
+        main(RUN)
+    assert stopped.value.code == 1
+    assert "loss_g is not finite at update 1" in capsys.readouterr().err

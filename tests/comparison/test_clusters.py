@@ -9,6 +9,7 @@ import pytest
 from planned import PROGRAM, brief, runs_of
 from test_running import Trained, record, rows
 
+from lightning_gans.cli.main import main
 from lightning_gans.comparison import engines, running
 from lightning_gans.comparison.engines import SubmititEngine, is_claimed
 from lightning_gans.comparison.running import updates_of
@@ -148,6 +149,15 @@ def test_a_cluster_that_is_not_there_is_refused(monkeypatch):
 def test_parameters_that_there_are_not_are_refused(parameters, message, slurm):
     with pytest.raises(InputError, match=message):
         SubmititEngine("slurm", parameters)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_hours_and_minutes_are_not_read_as_one_number(capsys):
+    """In YAML, 1:30:00 is 5400, which would be the minutes of four days."""
+    with pytest.raises(SystemExit) as end:
+        main(["compare", "gan_ring", "--engine", "slurm", "--slurm", "time=1:30:00"])
+    assert end.value.code == 2
+    assert "slurm: time must be in minutes, such as 240, got 1:30:00" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -89,6 +89,7 @@ def end_of(arguments, code):
         (["gan_ring", "--out", "page.pdf"], "out: the name must end in .html, got page.pdf."),
         (["gan_ring", "--engine", "cloud"], "invalid choice: 'cloud'"),
         (["gan_ring", "--slurm", "time=3"], "slurm: this is for jobs of a cluster."),
+        (["gan_ring", "--slurm", "comment=a: b: c"], "slurm: comment is not YAML: a: b: c."),
         (["gan_ring", "--sweep", "none.yaml"], "sweep: none.yaml cannot be read"),
         (["gan_ring", "--trainer.max_steps", "3"], "compare does not know --trainer.max_steps 3"),
         (["gan_ring", "--only-draw", "x"], "only-draw trains nothing."),
@@ -151,7 +152,7 @@ def sweep(**parameters):
 
 def test_seeds_in_the_sweep_and_on_the_command_line_are_refused(capsys):
     end_of([*SMALL, *sweep(seed_everything=[0, 1]), "--seeds", "0,1"], 2)
-    assert "seeds: the sweep has seeds, too. Use one of both." in capsys.readouterr().err
+    assert "seeds: the sweep has seeds, too. Use only one of the two." in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick", "untried")

@@ -307,6 +307,8 @@ def test_a_class_of_the_users_own_is_found_if_it_is_allowed(monkeypatch):
     for allow in ([module.MyGAN], ["my_gan"], "my_gan"):
         assert type(load(path, allow=allow)) is module.MyGAN
     assert type(module.MyGAN.load_from_checkpoint(path)) is module.MyGAN
+    for allow in (["my_gan"], "my_gan", module.MyGAN):
+        assert type(module.MyGAN.load_from_checkpoint(path, allow=allow)) is module.MyGAN
     # That it has been imported is not enough: so has much that was not made for this.
     message = r"the file names 'my_gan\.MyGAN', .* If you trust it, use allow=\[\"my_gan\"\]\."
     with pytest.raises(ValueError, match=message):

@@ -89,8 +89,8 @@ def compare(
         trains = configs or seeds or sweep or settings or jobs or max_hours or retry_failed
         if trains or plan_only or slurm:
             raise InputError(
-                "only-draw trains nothing. Leave configs and all flags but --out, --name and "
-                "--import out."
+                "only-draw trains nothing. Leave out the configs and all flags except --out, "
+                "--name and --import."
             )
         _draw([_run_at(path) for path in only_draw], out or Path(PAGE), name, command)
         return
@@ -156,7 +156,13 @@ def _engine(name: str, slurm: Sequence[str]) -> Engine:
         key, equals, value = text.partition("=")
         if not (equals and key.isidentifier()):
             raise InputError(f"slurm must be KEY=VALUE, such as partition=gpu, got {text}.")
-        parameters[key] = yaml.safe_load(value)
+        try:
+            found = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"slurm: {key} is not YAML: {value}. Use quotes inside.") from error
+        if type(found) is int and not value.strip().isdecimal():
+            found = value  # to YAML, 1:30:00 is the number 5400
+        parameters[key] = found
     if name == "slurm":
         return SubmititEngine("slurm", parameters)
     if parameters:
@@ -168,7 +174,7 @@ def _seeds(given: str | None, sweep: Sweep) -> tuple[int, ...]:
     if given is None:
         return sweep.seeds or SEEDS
     if sweep.seeds is not None:
-        raise InputError("seeds: the sweep has seeds, too. Use one of both.")
+        raise InputError("seeds: the sweep has seeds, too. Use only one of the two.")
     return parse_seeds(given)
 
 
