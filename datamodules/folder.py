@@ -110,7 +110,10 @@ class ImageFolder(ImageData):
         (source,) = self._reader.read(str(self.path), stage, self.trainer, files)
         self.num_workers = self._reader.num_workers
         if len(source) < 20:
-            raise ValueError(f"path: {self.path} needs at least 20 images, got {len(source)}.")
+            raise ValueError(
+                f"path: {self.path} has {len(source)} images, of which some are to be held out. "
+                "Use at least 20."
+            )
         order = torch.randperm(len(source), generator=generator_for(0, EVALUATION_DATA, 0))
         held_out = min(self.num_eval_samples, max(2, len(source) // 20))
         validation, test, rest = order.tensor_split((held_out, 2 * held_out))

@@ -20,6 +20,7 @@ from datamodules.stream import (
     StreamData,
     generator_for,
     share_of,
+    warn_of_seed,
 )
 
 __all__ = ["ImageBytes", "ImageData", "ImagePart", "ImageSource"]
@@ -219,16 +220,20 @@ class ImageData(StreamData):
     @override
     def state_dict(self) -> dict[str, Any]:
         """Returns the position in the chain of batches, and how long the chain's parts are."""
-        return {**super().state_dict(), "num_images": len(self.training)}
+        chosen = {} if self.subset is None else {"subset_seed": self.subset_seed}
+        return {**super().state_dict(), "num_images": len(self.training), **chosen}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes to the position of a state, and tells if that is one in other data."""
+        """Restores the position of a state, and tells if that is one in other data."""
         if state_dict["num_images"] != len(self.training):
             rank_zero_warn(
-                f"The checkpoint has seen {state_dict['num_images']:,} images, but this data "
-                f"has {len(self.training):,}, so the run does not resume with the same batches."
+                f"The model was trained on {state_dict['num_images']:,} images, but this data "
+                f"has {len(self.training):,}, so the run resumes with other batches. Use the same "
+                "data."
             )
+        if self.subset is not None:
+            warn_of_seed("subset_seed", state_dict.get("subset_seed"), self.subset_seed)
         super().load_state_dict(state_dict)
 
     @override

@@ -17,6 +17,8 @@ from datamodules.translation import Direction, TranslationData, evaluation_order
 
 __all__ = ["PairedFolder", "UnpairedFolders"]
 
+LEAST = 20
+"""Images that some can be held out of."""
 SHOWN = 3
 """Files that a message names at most."""
 Paths = Sequence[Path]
@@ -109,6 +111,8 @@ class _Folders(TranslationData):
         num_eval_samples: see there.
     """
 
+    _folders: Sequence[Path]
+
     def __init__(
         self,
         paired: bool,
@@ -176,9 +180,20 @@ class _Folders(TranslationData):
 
     def _read_parts(self, name: str, stage: str | None, a: Paths, b: Paths) -> None:
         """Reads all files of a and of b, of which some are held out, the same of equal lists."""
-        parts = [_parted(paths, self.num_eval_samples, name) for paths in (a, b)]
+        parts = [
+            _parted(paths, self.num_eval_samples, self._place_of(side))
+            for side, paths in enumerate((a, b))
+        ]
         training, validation, test = zip(*parts, strict=True)
         self._read(name, stage, training, (validation, test))
+
+    def _place_of(self, side: int) -> str:
+        """Returns the argument and the folder of the images of a (0) or b (1), for messages."""
+        if len(self._folders) == 2:
+            return f"folder_{'ab'[side]}: {self._folders[side]}"
+        (root,) = self._folders
+        kind = "train" + "AB"[side]
+        return f"path: {root if self.paired else root / kind}"
 
 
 class PairedFolder(_Folders):
@@ -351,13 +366,24 @@ class UnpairedFolders(_Folders):
         if others:
             a, b = (image_paths(root, "folder_a"), image_paths(others[0], "folder_b"))
         else:
-            a, b = (image_paths(root / name) for name in ("trainA", "trainB"))
+            names = ["trainA", "trainB", *(("testA", "testB") if _any_folder(tests) else ())]
+            for folder in (root / name for name in names):
+                if not folder.is_dir():
+                    raise ValueError(
+                        f"path: there is no folder {folder}. Use a folder with trainA and trainB, "
+                        "and with testA and testB or neither, or use folder_a and folder_b."
+                    )
+            a, b = (image_paths(root / name) for name in names[:2])
         name = " and ".join(map(str, self._folders))
-        if not others and any(folder.is_dir() for folder in tests):
+        if not others and _any_folder(tests):
             held_out = image_paths(tests[0]), image_paths(tests[1])
             self._read(name, stage, (a, b), [held_out, held_out])
         else:
             self._read_parts(name, stage, a, b)
+
+
+def _any_folder(folders: Sequence[Path]) -> bool:
+    return any(folder.is_dir() for folder in folders)
 
 
 def _given(path: str | None, a: str | None, b: str | None, what: str) -> list[Path]:
@@ -379,11 +405,13 @@ def _given(path: str | None, a: str | None, b: str | None, what: str) -> list[Pa
     return folders
 
 
-def _parted(paths: Paths, num_eval_samples: int, name: str) -> tuple[Paths, Paths, Paths]:
+def _parted(paths: Paths, num_eval_samples: int, place: str) -> tuple[Paths, Paths, Paths]:
     """Returns what is left of files to train on, and two parts of them that are held out."""
     number = len(paths)
-    if number < 20:
-        raise ValueError(f"path: {name} needs at least 20 images to hold some out, got {number}.")
+    if number < LEAST:
+        raise ValueError(
+            f"{place} has {number} images, of which some are to be held out. Use at least {LEAST}."
+        )
     order = torch.randperm(number, generator=generator_for(0, EVALUATION_DATA, 0))
     held_out = min(num_eval_samples, max(2, number // 20))
     rows = order.tensor_split((held_out, 2 * held_out))

@@ -126,7 +126,7 @@ class UnpairedSources(StreamData):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes to the position of a state."""
+        """Restores the position of a state."""
         super().load_state_dict(state_dict)
         for key, source in self.sources.items():
             source.load_state_dict(state_dict["sources"][key])

@@ -18,6 +18,7 @@ from weakref import WeakSet
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
@@ -32,6 +33,7 @@ __all__ = [
     "StreamData",
     "generator_for",
     "share_of",
+    "warn_of_seed",
 ]
 
 Batch = Tensor | tuple[Tensor, Tensor] | dict[str, Tensor]
@@ -66,6 +68,21 @@ def generator_for(seed: int, stream: int, place: int, *rest: int) -> torch.Gener
 
 
 @lru_cache(maxsize=8)
+def warn_of_seed(name: str, saved: int | None, own: int) -> None:
+    """Warns if a resumed run does not have the samples that it was trained on.
+
+    Args:
+        name: argument of the seed that chooses them.
+        saved: its value when the run was stopped, None if that is not known.
+        own: its value now.
+    """
+    if saved not in (None, own):
+        rank_zero_warn(
+            f"The model was trained with {name} {saved}, but this data has {name} {own}, so the "
+            f"run resumes with other samples. Use {name} {saved}."
+        )
+
+
 def _seeds(seed: int, stream: int, block: int, rest: tuple[int, ...]) -> list[int]:
     """Finds the seeds of `AHEAD` places at once: far quicker than one now and then in training."""
     places = range(block * AHEAD, (block + 1) * AHEAD)
@@ -130,7 +147,7 @@ class Stream:
         return {"position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes to the position of a state."""
+        """Restores the position of a state."""
         self.position = state["position"]
 
 
@@ -269,7 +286,7 @@ class StreamData(LightningDataModule):
 
     Args:
         batch_size: samples of one discriminator update and process, at least 1. A loader's batch
-            has as many times more as the attached model has ``batches_per_round``.
+            is ``batches_per_round`` times as large, if the attached model tells that number.
         num_eval_samples: samples of each evaluation set, at least 2.
 
     Raises:
@@ -359,7 +376,7 @@ class StreamData(LightningDataModule):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes to the position of a state."""
+        """Restores the position of a state."""
         self._position = state_dict["position"]
 
     @override

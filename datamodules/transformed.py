@@ -1,7 +1,7 @@
 """Images beside what a known function makes of them: translations whose truth is known."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from datamodules.downloaded import CIFAR10, MNIST, DownloadedImages, FashionMNIST
 from datamodules.images import ImagePart, ImageSource
-from datamodules.stream import EVALUATION_DATA, generator_for
+from datamodules.stream import EVALUATION_DATA, generator_for, warn_of_seed
 from datamodules.transforms import TRANSFORMS, undoing
 from datamodules.translation import Direction, TranslationData
 
@@ -99,6 +99,19 @@ class TransformedImages(TranslationData):
             halves = ImagePart(images, rows[0]), ImagePart(images, rows[1])
         held_out = [ImagePart(*part) for part in self.images.held_out]
         self.serve(self._both(*halves), *(self._both(part, part) for part in held_out))
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the position in the chains of batches, and the seed of unpaired images."""
+        halves = {} if self.paired else {"split_seed": self.split_seed}
+        return {**super().state_dict(), **halves}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the position of a state, and tells if that is one in other halves."""
+        if not self.paired:
+            warn_of_seed("split_seed", state_dict.get("split_seed"), self.split_seed)
+        super().load_state_dict(state_dict)
 
     def _both(self, a: ImageSource, b: ImageSource) -> tuple[ImageSource, ImageSource]:
         return a, _Made(b, self._transform)

@@ -60,7 +60,7 @@ class TranslationData(StreamData):
     A batch is a dict with as many images of each kind: of pairs, the keys are ``source`` and
     ``target``, and one chain of permutations and one draw of the jitter serve both sides. Of
     images that do not belong together they are ``a`` and ``b``: each kind has a chain of its own,
-    so that the shorter one begins again earlier, and no image keeps company with another.
+    so that the shorter one starts again earlier, and images meet in ever new pairs.
 
     Batches for evaluation are of pairs wherever it is known what an image should become, also if
     training has none, and have ``labels`` then if the images have any.
@@ -200,13 +200,13 @@ class TranslationData(StreamData):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes to the position of a state, and tells if that is one in other data."""
+        """Restores the position of a state, and tells if that is one in other data."""
         for key, source in self.training.items():
             seen = state_dict["num_images"].get(key)
             if seen != len(source):
                 rank_zero_warn(
-                    f"The checkpoint has seen {seen or 0:,} images of {key}, but this data has "
-                    f"{len(source):,}, so the run does not resume with the same batches."
+                    f"The model was trained on {seen or 0:,} images of {key}, but this data has "
+                    f"{len(source):,}, so the run resumes with other batches. Use the same data."
                 )
         super().load_state_dict(state_dict)
 

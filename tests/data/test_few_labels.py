@@ -115,8 +115,10 @@ def test_a_state_of_other_labels_warns():
     state = few().state_dict()
     with pytest.warns(UserWarning, match="trained with 20 labels, but this data has 30"):
         few(num_labels=30).load_state_dict(state)
-    with pytest.warns(UserWarning, match="has seen 200 images, but this data has 190"):
+    with pytest.warns(UserWarning, match="was trained on 200 images, but this data has 190"):
         few(number=190).load_state_dict(state)
+    with pytest.warns(UserWarning, match="with label_seed 0, but this data has label_seed 1"):
+        few(label_seed=1).load_state_dict(state)
     data = few()
     data.load_state_dict({**state, "position": 7})
     assert data._position == 7

@@ -1,5 +1,7 @@
 """Batches of images: which images, in what order, scaled and mirrored how."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,15 @@ def test_a_subset_is_chosen_by_its_own_seed_and_part_of_a_larger_one(monkeypatch
     assert chosen(subset=10, subset_seed=1) != few
     monkeypatch.setenv("PL_GLOBAL_SEED", "3")
     assert chosen(subset=10) == few
+
+
+def test_a_state_of_another_subset_warns():
+    state = MadeImages(subset=10).state_dict()
+    with pytest.warns(UserWarning, match=r"with subset_seed 0, .* Use subset_seed 0\."):
+        MadeImages(subset=10, subset_seed=1).load_state_dict(state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MadeImages(subset=10).load_state_dict(state)
 
 
 @pytest.mark.parametrize(

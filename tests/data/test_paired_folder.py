@@ -275,7 +275,7 @@ def test_a_folder_that_has_changed_warns_for_each_kind(tmp_path):
     before = unpaired(**two_folders(40, 60)).state_dict()
     for index in range(60, 80):
         save(even(index), "two", f"{index:03d}.png")
-    with pytest.warns(UserWarning, match="has seen 54 images of b, but this data has 72"):
+    with pytest.warns(UserWarning, match="was trained on 54 images of b, but this data has 72"):
         unpaired(folder_a="one", folder_b="two").load_state_dict(before)
 
 
@@ -347,11 +347,16 @@ BOTH = {"folder_a": "one", "folder_b": "two"}
             lambda: two_folders(19),
             pairs,
             BOTH,
-            "needs at least 20 images .* got 19",
+            "folder_a: one has 19 images, of which some are to be held out. Use at least 20.",
         ),
-        (lambda: two_folders(30, 12), unpaired, BOTH, "at least 20 images .* got 12"),
+        (lambda: two_folders(30, 12), unpaired, BOTH, "folder_b: two has 12 images"),
         (few_tests, pairs, {"path": "few"}, "path: few/test needs at least 2 images, got 1"),
-        (two_folders, unpaired, {"path": "one"}, "path: there is no folder one/trainA"),
+        (
+            two_folders,
+            unpaired,
+            {"path": "one"},
+            "there is no folder one/trainA. Use a folder with trainA and trainB, and",
+        ),
         (two_folders, pairs, {}, "give either path, a folder with files of two images side by si"),
         (two_folders, pairs, {"folder_a": "one"}, "folder_a one and folder_b None"),
         (two_folders, pairs, {**BOTH, "path": "one"}, "give either path"),

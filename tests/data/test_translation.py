@@ -325,9 +325,9 @@ def test_a_loader_goes_on_at_any_position_with_any_number_of_workers(data):
 def test_a_state_of_other_images_warns_for_each_kind():
     state = Numbered(7, 3).state_dict()
     assert state["num_images"] == {"a": 7, "b": 3}
-    with pytest.warns(UserWarning, match="has seen 3 images of b, but this data has 4"):
+    with pytest.warns(UserWarning, match="was trained on 3 images of b, but this data has 4"):
         Numbered(7, 4).load_state_dict(state)
-    with pytest.warns(UserWarning, match="has seen 0 images of source, but this data has 7"):
+    with pytest.warns(UserWarning, match="was trained on 0 images of source, but this data has 7"):
         Numbered(7, 7, True).load_state_dict(state)
 
 
