@@ -29,7 +29,7 @@ class Alarms(Callback):
 
     Args:
         loss_ratio: largest absolute value of one player's adversarial loss in units of the
-            other's. Not for losses that cross zero in a healthy training, such as `Wasserstein`.
+            other's. Not checked for losses that cross zero in healthy training: `Wasserstein`.
         grad_norm: largest norm of a player's gradient.
         clipped: largest share of the critic's parameters that lie on the bounds of a `WGAN`.
         lipschitz: largest norm of the gradient of the discriminator's output by its input, at

@@ -347,7 +347,7 @@ def save_gif(
     Args:
         frames: pictures of equal size, at least one.
         path: where to.
-        seconds: from the first frame to the last.
+        seconds: of all frames, if the last one were shown as long as the others.
         rest: seconds that the last frame is shown.
     """
     pictures = [

@@ -29,8 +29,8 @@ __all__ = ["Evaluation"]
 BETTER = {"low": ("lower", "\u2193"), "high": ("higher", "\u2191"), "same": ("as real", "=")}
 """What the table says of a score, in words and as a sign."""
 FORMS = ((4, False), (4, True), (3, True))
-"""Columns of the table, and whether they stand close together, for ever narrower terminals, if all
-columns are too wide, and all but the meaning."""
+"""Columns of the table and whether they stand close together, for narrower and narrower terminals.
+They are tried if the table is too wide with all columns, and with all but the meaning."""
 
 
 class Evaluation(Callback):

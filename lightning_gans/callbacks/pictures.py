@@ -20,7 +20,7 @@ from lightning_gans.files import LOGGED, read_rows
 from lightning_gans.metrics import range_of
 
 FRAMES = 200
-"""The most pictures of an animation, at equal distances of a longer run."""
+"""Most frames of an animation; those of a longer run are picked at equal distances."""
 
 __all__ = ["Pictures", "publish"]
 

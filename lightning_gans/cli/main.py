@@ -183,7 +183,7 @@ def _parser() -> _Parser:
     export.add_argument(
         "--format",
         choices=catalogue.FORMATS,
-        help="by the extension of --out, or else safetensors",
+        help="by the extension of --out, or else onnx with --network and safetensors without",
     )
     export.add_argument(
         "--network",
@@ -364,7 +364,7 @@ def _add_refinement(parser: _Parser) -> None:
         f"--{SETTING}percentile",
         type=_number,
         metavar="P",
-        help="of drs: samples above it are all accepted alike",
+        help="of drs: half of the samples at it are kept; a lower one keeps more",
     )
     parser.add_argument(
         f"--{SETTING}steps",
@@ -502,9 +502,7 @@ def _print_completion(parser: _Parser, shell: str) -> None:
     try:
         import shtab
     except ImportError as error:
-        raise InputError(
-            "completion needs the package shtab. Use pip install shtab."
-        ) from error
+        raise InputError("completion needs the package shtab. Use pip install shtab.") from error
 
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     for name in ("fit", "fork", "validate", "test", "predict"):

@@ -27,4 +27,4 @@ def check_out(out: Path, *endings: str) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not (place.is_dir() and os.access(place, os.W_OK)) or out.is_dir():
-        raise InputError(f"out: {out} cannot be written there.")
+        raise InputError(f"out: {out} cannot be written. Use a folder that you can write to.")

@@ -35,7 +35,7 @@ class Cost:
 
 
 def seconds_of(run: Planned, state: State, cost: Cost) -> float:
-    """Returns how long a run will take from its state to its end; one without a limit, no time."""
+    """Returns how long a run will take to its end; without a limit, only its fixed seconds."""
     updates = max(0, run.updates - state.updates)
     trainer = run.config["trainer"]
     interval = trainer.get("val_check_interval")

@@ -60,8 +60,8 @@ def notes(cells: Sequence[Cell]) -> str:
         )
     if len(commits) > 1:
         found.append(
-            f"The runs are of {len(commits)} commits of the code: \u2020 marks those that are not "
-            "of the most usual one."
+            f"The runs used {len(commits)} commits of the code; \u2020 marks runs that did not "
+            "use the most common one."
         )
     if changed:
         found.append(f"{_number(changed)} used code with changes that are in no commit.")

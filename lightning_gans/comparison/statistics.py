@@ -24,7 +24,7 @@ __all__ = [
 COVERAGE = 0.95
 """Of all intervals."""
 ENOUGH = 3
-"""Values from which on there is an interval: of two it would be nine times as wide as they are."""
+"""Least number of values for an interval: that of two is 13 times as wide as their distance."""
 BANDED = 5
 """Values from which on their spread is shown by the interval of their mean, and they have an
 interquartile mean."""

@@ -39,8 +39,8 @@ def summarized(cells: Sequence[Cell], split: str) -> dict[str, Any]:
     names = _names(cells, [found for found in scored.values() if found])
     if not names:
         raise InputError(
-            f"no run has scores of the {split} split. Use runs that have been validated, or score "
-            "them by lightning-gans test."
+            f"no run has scores of the {split} split. Use "
+            + ("lightning-gans test first." if split == "test" else "runs that were validated.")
         )
     _check_samples(scored)
     floors = _floors(scored)

@@ -106,7 +106,9 @@ def check_players(players: Sequence[Player]) -> list[Player]:
 def _check_regularizers(player: Player) -> None:
     names = [regularizer.name for regularizer in player.regularizers]
     if len(set(names)) < len(names):
-        raise ValueError(f"regularizers: each name is allowed once, got {names}.")
+        raise ValueError(
+            f"{player.name}: each regularizer may be used once, got {names}. Leave the others out."
+        )
     looking = [r.name for r in player.regularizers if not isinstance(r, WeightRegularizer)]
     if looking and player.views is None:
         raise ValueError(

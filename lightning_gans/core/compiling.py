@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 __all__ = ["Compiled"]
 
 VERSIONS = 64
-"""Of a function that are compiled, for the values of what it reads that are no tensors."""
+"""Most versions of a function: one for each set of values of its arguments that are no tensors."""
 
 
 class Compiled:

@@ -172,7 +172,7 @@ class LatentModule(AdversarialModule):
         """Returns the batch beside as many generated samples, with codes if the prior has any.
 
         The latents depend on the seed and on the samples' place only: two evaluations of the same
-        weights give the same scores. A GAN with classes generates one sample of each label.
+        weights give the same scores. A GAN with classes generates one sample for each label.
         """
         latent = self._evaluation_latents(len(batch), batch_idx)
         fake = self.evaluated.sample(latent, batch.labels)

@@ -301,7 +301,7 @@ class AdversarialModule(TermsModule):
         if size == 0:
             rank_zero_warn(
                 f"Skipped a batch of {len(record)} samples, too few for the {slices} updates of a "
-                "round."
+                "round. Use drop_last=True in the data loader."
             )
             return
         if not self.has_trained:

@@ -175,7 +175,8 @@ def check_range(
     if tuple(limits) != tuple(value_range):
         raise ValueError(
             f"generator: its last layer makes values in {limits}, but the images of the data are "
-            f"scaled to value_range {value_range}. Change one of them."
+            f"scaled to value_range {value_range}. Use value_range {list(limits)} for the data, "
+            "or another output of the generator."
         )
 
 

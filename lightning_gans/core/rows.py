@@ -82,9 +82,9 @@ class RunningMeans:
         }
 
     def load(self, state: Any, rank: int, ranks: int) -> None:
-        """Goes to a state, on the CPU.
+        """Restores a state, on the CPU.
 
-        Of another number of processes it takes the mean of their sums.
+        If it was saved by another number of processes, the mean of their sums is used.
 
         Args:
             state: as `state` returns it.

@@ -62,7 +62,7 @@ ARGUMENTS = {
     ),
     "lightning_gans.callbacks.checkpoint.Checkpoint": ("every_n_updates", "mode", "monitor"),
 }
-"""The arguments that a file may choose, of classes that others let write anywhere."""
+"""Arguments that a file may choose, by class; other arguments could make it write anywhere."""
 NOT_CHOSEN = {"model_registry"}
 """Arguments that no file may choose, whatever class has them."""
 MODULES = (

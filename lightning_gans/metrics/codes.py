@@ -18,7 +18,7 @@ __all__ = ["CodeInformation", "codes_of", "matched_share", "mutual_information"]
 def codes_of(model: Any) -> tuple[tuple[int, ...], int]:
     """Returns the codes that the samples of a model's evaluation are generated from.
 
-    That of two kinds of samples does not tell them.
+    There are none for a model of two kinds of samples, whose evaluation does not tell them.
 
     Args:
         model: the model, or None.

@@ -61,10 +61,10 @@ def digit_judge() -> DigitJudge:
 class DigitQuality(JudgedQuality):
     """How well generated digits match real ones, as judged by `digit_judge`.
 
-    Scores: ``fd_digits``, the Frechet distance of the judge's features (not to be compared with
-    an FID, which is that of Inception's); ``digit_tv``, the total variation between the classes
-    of generated and of real digits; ``digit_entropy`` of the generated classes in nats, at most
-    2.303; ``digit_ones``, the share of the digit 1; ``digit_confidence``, the judge's mean
+    Scores: ``fd_digits``, the squared Frechet distance of the judge's features (not to be compared
+    with an FID, which is that of Inception's); ``digit_tv``, the total variation between the
+    classes of generated and of real digits; ``digit_entropy`` of the generated classes in nats, at
+    most 2.303; ``digit_ones``, the share of the digit 1; ``digit_confidence``, the judge's mean
     probability of the class it decides for. The judge was trained on MNIST's training images, so
     that these come out a little better than unseen digits would.
 

@@ -84,7 +84,7 @@ class HistogramDivergence(SampleMetric):
     """KL(real, fake), Jensen-Shannon divergence and cross-entropy on histograms, in nats.
 
     The histogram covers the box of the real samples and a margin of 10 % of its size on each side.
-    Along an axis on which all real samples agree, it is as wide as on the other.
+    Along an axis on which all real samples agree, it is as wide as they spread on the other.
 
     Scores: ``kl``, ``js``, ``cross_entropy``.
 

@@ -88,11 +88,11 @@ def object_judge() -> ObjectJudge:
 class ObjectQuality(JudgedQuality):
     """How well generated photos match real ones, as judged by `object_judge` at 32 x 32 pixels.
 
-    Scores: ``fd_objects``, the Frechet distance of the judge's features, for any RGB images (not
-    to be compared with an FID, which is that of Inception's). The judge was trained on 45,000 of
-    the training photos of CIFAR-10, saved as JPEG files, so that these come out a little better
-    than unseen photos would. Its features tell the ten classes of CIFAR-10 apart, and may say
-    little of photos of other things.
+    Scores: ``fd_objects``, the squared Frechet distance of the judge's features, for any RGB
+    images (not to be compared with an FID, which is that of Inception's). The judge was trained on
+    45,000 of the training photos of CIFAR-10, saved as JPEG files, so that these come out a little
+    better than unseen photos would. Its features tell the ten classes of CIFAR-10 apart, and may
+    say little of photos of other things.
 
     Args:
         value_range: of the images.

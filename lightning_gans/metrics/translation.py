@@ -26,7 +26,7 @@ class PairedError(RecordMetric):
     ``paired_`` the same if the sources are left as they are. A source of one channel is compared
     with each channel of its truth. There are no scores if nothing is known.
 
-    The floor of an error is none: a right translation has none.
+    There is no floor: a correct translation has no error.
 
     Args:
         data_shape: of one translation.

@@ -42,8 +42,9 @@ def outputs_of(view: View) -> tuple[Tensor, Tensor]:
 class LeCam(Regularizer):
     """Pulls the outputs of real samples towards the average of the fake ones, and the reverse.
 
-    The averages are over updates, and over all processes. Each is the plain mean until it has as
-    many updates as a moving average with its decay follows.
+    The averages are over updates and over all processes. After n updates an average keeps the
+    share n / (n + 1), but at most ``decay``: it starts as a plain mean and becomes a moving
+    average.
 
     References:
         Regularizing Generative Adversarial Networks under Limited Data (Tseng et al., 2021),
@@ -211,8 +212,8 @@ class FeatureMatching(Regularizer):
     def penalize(self, view: View) -> Tensor:
         if view.outputs is None:
             raise ValueError(
-                "regularizers: FeatureMatching reads features, which this game does not give. Use "
-                "it with a GAN of one generator and one discriminator."
+                "regularizers_g: FeatureMatching reads features, which this game does not give. "
+                "Use it with a GAN of one generator and one discriminator."
             )
         with torch.no_grad():
             real = view.outputs(view.real)["features"].mean(0)

@@ -39,7 +39,7 @@ class AutoencodingGAN(GAN):
         super().__init__(generator=generator, discriminator=discriminator, **kwargs)
         if self._reads_features:
             raise ValueError(
-                f"regularizers: one of them reads features, and the discriminator of a "
+                f"regularizers_g: one of them reads features, and the discriminator of a "
                 f"{type(self).__name__} is an autoencoder, which has none. Leave it out."
             )
 

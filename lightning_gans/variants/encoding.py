@@ -150,8 +150,7 @@ class EncodingGAN(GAN):
     def untrained(self) -> Self | None:
         """Returns a view of this model with a new encoder, always the same, to compare with.
 
-        There is none, but None, if the encoder was given as a module, whose initial weights are
-        not known.
+        Returns None if the encoder was given as a module, whose initial weights are not known.
         """
         if self._makes_encoder is None:
             return None

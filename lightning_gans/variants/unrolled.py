@@ -75,7 +75,9 @@ class UnrolledGAN(GAN):
         **kwargs: as for `GAN`.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range, or, before training, if weights of the
+            discriminator are computed from others, or ``optimizer_d`` is no plain Adam while
+            ``inner_lr`` is None.
     """
 
     def __init__(

@@ -466,7 +466,7 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
         (["sample", "--import", ""], "import: '' cannot be imported"),
         (["sample", "--import", "zero"], "import: 'zero' cannot be imported: division by zero."),
         (["sample", "--out", "there"], "out: there already exists. Use a new folder."),
-        (["sample", "--out", "there/file/a.png"], "there/file/a.png cannot be written there."),
+        (["sample", "--out", "there/file/a.png"], "there/file/a.png cannot be written. Use"),
         (["sample", "--out", "/proc/a.npy"], "out: /proc/a.npy cannot be written"),
         (["sample", "--weights", "best"], "argument --weights: invalid choice: 'best'"),
         (["sample", "--nn", "3"], "sample does not know --nn 3: see --help."),
@@ -482,7 +482,7 @@ def test_classes_of_ones_own_are_imported_only_if_asked_for(capsys, tmp_path):
             ["export", "--format", "onnx", "--out", "a.safetensors"],
             "must end in .onnx, got a.safetensors.",
         ),
-        (["export", "--out", "there/file/a.onnx"], "there/file/a.onnx cannot be written there."),
+        (["export", "--out", "there/file/a.onnx"], "there/file/a.onnx cannot be written. Use"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, last, capsys):
@@ -527,7 +527,8 @@ def test_points_have_no_images_and_no_average(root, capsys):
     run("export", "--ckpt_path", ring)
     message = refused(capsys, "sample", "--ckpt_path", "generator.safetensors", "--weights", "raw")
     assert message == (
-        "weights: generator.safetensors is an export, which has one set of weights only."
+        "weights: generator.safetensors is an export, which has one set of weights. Leave "
+        "--weights out."
     )
     run("sample", "--ckpt_path", "generator.safetensors", "--out", "again.npy")
     run("sample", "--ckpt_path", ring, "--out", "first.npy")

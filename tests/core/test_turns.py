@@ -643,7 +643,7 @@ def game(*, second="generator", terms=None, note="noted", **changes):
         ({"note": "x", "terms": lambda s: {}}, "generator: its loss has no terms"),
         ({"note": "x", "terms": lambda s: s.fake.sum()}, "loss must return a dict of named terms"),
         ({"note": "x", "views": None, "regularizers": [Gap()]}, "gap needs views of a discrim"),
-        ({"regularizers": [R1(), R1()]}, r"each name is allowed once, got \['r1', 'r1'\]"),
+        ({"regularizers": [R1(), R1()]}, r"each regularizer may be used once, got \['r1', 'r1'\]"),
     ],
 )
 def test_players_that_cannot_play_are_refused_before_the_first_update(changes, message):

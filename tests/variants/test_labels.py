@@ -456,7 +456,7 @@ def test_exports_take_the_class(checkpoint, format, capsys):
         (["sample", "--classes", "4"], "classes: the model has the classes 0 to 3, got 4."),
         (
             ["sample", "--n", "6"],
-            "n: 6 samples cannot be split evenly over 4 classes. Use",
+            "n: 6 samples cannot be split evenly over 4 classes. Use a multiple of 4.",
         ),
         (["sample", "--classes", "-1"], "classes: the model has the classes 0 to 3, got -1."),
         (

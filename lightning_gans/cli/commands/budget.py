@@ -43,7 +43,10 @@ def estimate(
     disk = sum(bytes_of(run, states[run], cost) for run, cost in pairs)
     place = _existing(left[0].home)
     if disk > (free := shutil.disk_usage(place).free):
-        raise InputError(f"the runs need about {_size(disk)}, and {place} has {_size(free)} left.")
+        raise InputError(
+            f"the runs need about {_size(disk)}, but {place} has {_size(free)} left. Use fewer "
+            "runs, or --set trainer.default_root_dir=FOLDER on another disk."
+        )
     room = f", and {_size(disk)} of disk" if disk else ""
     if not pairs:
         return "a few rounds of them could not be tried, so there is no estimate of their time"

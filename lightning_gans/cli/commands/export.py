@@ -107,8 +107,8 @@ def export(
 ) -> None:
     """Writes the generator of a checkpoint, and says how what is written compares with it.
 
-    Compared are the entries of 16 samples, codes or probabilities, or the weights in safetensors
-    of a model that does not generate samples from latents.
+    The check compares the entries of 16 samples, codes or probabilities. For a model that does not
+    generate from latents, safetensors are checked by comparing the weights.
 
     Args:
         ckpt_path: file or run folder.
@@ -169,7 +169,8 @@ def _alone(model: AdversarialModule, network: str | None, format: str) -> str:
     """
     translators = [*model.translators.values()] if isinstance(model, TranslationModule) else []
     readers = {"encoder": EncodingGAN, "classifier": SGAN}
-    names = [name for name, kind in readers.items() if isinstance(model, kind)] or translators
+    names = [name for name, kind in readers.items() if isinstance(model, kind)]
+    names = names or [name for name in translators if name != "generator"]
     if network is None:
         return translators[0] if translators and format == "onnx" else ""
     if network not in names:

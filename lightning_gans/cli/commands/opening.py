@@ -87,9 +87,11 @@ def opened(path: Path, weights: str | None = None, allow: Sequence[str] = ()) ->
     with explained():
         file = checkpoint_in(path)
         if weights is not None and is_export(file):
-            raise InputError(f"weights: {file} is an export, which has one set of weights only.")
+            raise InputError(
+                f"weights: {file} is an export, which has one set of weights. Leave --weights out."
+            )
         if weights == "averaged" and AVERAGE_KEY not in read_checkpoint(file).get("callbacks", ()):
-            raise InputError(f"weights: {file} has no averaged generator, only raw weights.")
+            raise InputError(f"weights: {file} has no averaged generator. Use --weights raw.")
         model = load_trusting(Trust(allow), file, averaged=weights != "raw")
     if file != path:
         say(f"made with {file}")
@@ -257,6 +259,7 @@ def picture(model: LatentModule, samples: Tensor, *, columns: int, title: str = 
     samples = model.pictured(samples)
     if samples.ndim != 2 and not (samples.ndim == 4 and samples.shape[1] in (1, 3)):
         raise InputError(
-            f"out: samples of shape {tuple(samples.shape[1:])} cannot be drawn. Use a .npy file."
+            f"out: samples of shape {tuple(samples.shape[1:])} cannot be drawn. Use "
+            "lightning-gans sample with a .npy file."
         )
     return overview(samples, samples[:0], value_range(model), title=title, columns=columns)

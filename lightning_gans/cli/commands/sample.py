@@ -177,7 +177,8 @@ def _samples(
     n = n or 8 * len(classes)
     if n % len(classes) != 0:
         raise InputError(
-            f"n: {n} samples cannot be split evenly over {len(classes)} classes. Use a multiple."
+            f"n: {n} samples cannot be split evenly over {len(classes)} classes. Use a multiple "
+            f"of {len(classes)}."
         )
     labels = torch.tensor(classes).repeat_interleave(n // len(classes))
     return generated(model, draw(n), labels)
