@@ -97,7 +97,7 @@ def test_help_on_a_model_has_its_own_settings_first_and_the_classes_that_they_ta
         "--model.penalty CLASS (default: GradientPenalty) keeps the critic Lipschitz: a",
         "Such as BalancedConsistency, Consistency, DRAGANPenalty, FeatureMatching, Gradie",
         "--model.optimizer_d CLASS (default: GANAdam(lr=0.0001, beta1=0.0, beta2=0.9)) makes",
-        "Such as BigGANDiscriminator, CoupledDiscriminator, DCGANCritic, DCGANDiscriminator,",
+        "Such as BigGANDiscriminator, ChannelwiseDiscriminator, CoupledDiscriminator,",
         "--model.regularizers+=CLASS (default: [])",
         "--model.gradient_clip_norm float | null (default: null) largest norm of one player's",
     ):

@@ -336,7 +336,10 @@ def test_a_disk_without_room_is_refused(quick, monkeypatch, capsys):
     free = SimpleNamespace(free=1000)
     monkeypatch.setattr(budget.shutil, "disk_usage", lambda path: free)
     end_of([*SMALL, "--seeds", "0"], 2)
-    assert re.search(r"the runs need about \d+ kB, and .* has 1 kB left", capsys.readouterr().err)
+    assert re.search(
+        r"the runs need about \d+ kB, but .* has 1 kB left. Use fewer runs",
+        capsys.readouterr().err,
+    )
     assert quick.drawn == []
 
 

@@ -54,7 +54,7 @@ def test_the_page_says_what_the_runs_do():
         "validation split, 10,000 samples",
         "1 run has failed. A failed run counts as worse than all others.",
         "1 run has not finished yet. Means are of finished runs only.",
-        "The runs are of 2 commits of the code",
+        "The runs used 2 commits of the code",
         "gan_ring, optimizer_g.lr 0.00023 of 32.00[\u22120.48, 4.48]",
         "Differences from gan_ring, optimizer_g.lr 0.0002",
         "gan_ring, optimizer_g.lr 0.1, seed 2",

@@ -160,7 +160,7 @@ def test_the_energy_is_the_mean_error_of_a_samples_entries(kind, power):
 
 @pytest.mark.parametrize("kind", [EBGAN, BEGAN])
 def test_features_that_an_autoencoder_does_not_have_are_refused(kind):
-    with pytest.raises(ValueError, match=rf"regularizers: .* {kind.__name__} is an autoencoder"):
+    with pytest.raises(ValueError, match=rf"regularizers_g: .* {kind.__name__} is an auto"):
         autoencoding(kind, regularizers_g=[FeatureMatching()])
 
 
