@@ -143,6 +143,16 @@ def test_what_cannot_be_translated_is_refused_before_the_work(capsys):
     assert "a GAN does not translate images. Use a model that does" in capsys.readouterr().err
 
 
+def test_a_network_that_the_command_does_not_know_is_not_recommended(capsys):
+    """The generator of pix2pix is what is exported without --network."""
+    run = trained("Pix2Pix", "MLPTranslator", "--model.generator.hidden=[4]")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["export", "--ckpt_path", run, "--network", "to_b"])
+    message = "network: Pix2Pix has no to_b. Leave --network out."
+    assert message in capsys.readouterr().err
+
+
 def test_translators_are_exported_to_both_forms(capsys):
     onnxruntime = pytest.importorskip("onnxruntime")
     run = trained("CycleGAN", "UNetTranslator", "--model.translator.widths=[2,3]")

@@ -155,6 +155,9 @@ def test_unpaired_halves_share_no_image_and_do_not_depend_on_the_seed_of_the_run
     assert not a & b
     assert halves(1) == (a, b)
     assert halves(0, split_seed=1)[0] != a
+    state = digits(root, "invert").state_dict()
+    with pytest.warns(UserWarning, match="with split_seed 0, but this data has split_seed 1"):
+        digits(root, "invert", split_seed=1).load_state_dict(state)
 
 
 @pytest.mark.parametrize("paired", [False, True])
