@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import lightning_gans
+from lightning_gans import networks
 
 ROOT = Path(__file__).parents[1]
 
@@ -96,8 +97,12 @@ def test_flags_change_what_the_model_has(tasks):
                 n for cls in model.__mro__ for n in inspect.signature(cls.__init__).parameters
             }
             changed = [flag for flag in flags if flag.startswith("--model.")]
-            arguments = {flag.removeprefix("--model.").partition(".")[0] for flag in changed}
-            assert arguments <= known
+            for argument in (flag.removeprefix("--model.") for flag in changed):
+                name, _, setting = argument.partition(".")
+                assert name in known
+                if setting:  # of the class that the flags choose
+                    chosen = getattr(networks, flags[flags.index(f"--model.{name}") + 1])
+                    assert setting in inspect.signature(chosen).parameters
 
 
 def test_the_page_shows_the_results(tasks):

@@ -65,8 +65,8 @@ class GAN(LatentModule):
     """The GAN of the original paper with the non-saturating loss, and the base of most variants.
 
     In each round the discriminator makes ``n_critic`` updates on consecutive equal slices of the
-    batch, then the generator makes one. A variant takes every loss that can
-    read its discriminator's outputs; others are refused.
+    batch, then the generator makes one. A variant takes every loss that can read its
+    discriminator's outputs; others are refused.
 
     References:
         Generative Adversarial Networks (Goodfellow et al., 2014), algorithm 1, with the

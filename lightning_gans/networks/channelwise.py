@@ -106,7 +106,9 @@ class ChannelwiseDiscriminator(DiscriminatorWrapper):
     ) -> None:
         check_sizes(hidden=hidden, num_outputs=num_outputs)
         if channel_features < 2:
-            raise ValueError(f"channel_features must be at least 2, got {channel_features}.")
+            raise ValueError(
+                f"channel_features must be at least 2, got {channel_features}. Use 128."
+            )
         channels, height, width = image_shape(data_shape)
         super().__init__((1, height, width), network, None, channel_features)
         self.joined = nn.Sequential(

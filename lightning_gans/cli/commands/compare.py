@@ -160,7 +160,7 @@ def _engine(name: str, slurm: Sequence[str]) -> Engine:
             found = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise InputError(f"slurm: {key} is not YAML: {value}. Use quotes inside.") from error
-        if type(found) is int and not value.strip().isdecimal():
+        if type(found) is int and not value.strip().lstrip("+-").isdecimal():
             found = value  # to YAML, 1:30:00 is the number 5400
         parameters[key] = found
     if name == "slurm":
