@@ -36,7 +36,7 @@ class InstanceNoise(Augmentation):
     def __init__(self, sd: float = 0.1) -> None:
         super().__init__()
         if not 0 <= sd < float("inf"):
-            raise ValueError(f"sd must be at least 0, got {sd}.")
+            raise ValueError(f"sd must be finite and at least 0, got {sd}.")
         self.sd = torch.tensor(float(sd), dtype=torch.float64)
 
     @override

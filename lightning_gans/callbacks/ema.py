@@ -63,7 +63,9 @@ class GeneratorEMA(Callback):
         if decay is not None and not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}.")
         if half_life is not None and not 0 <= half_life < float("inf"):
-            raise ValueError(f"half_life must be at least 0 images, got {half_life}.")
+            raise ValueError(
+                f"half_life must be a finite number of images of at least 0, got {half_life}."
+            )
         if rampup is not None and half_life is None:
             raise ValueError("rampup limits the half-life. Use it with half_life.")
         if rampup is not None and not rampup > 0:

@@ -108,9 +108,7 @@ class Schedule(Callback):
             )
         for name, value in (("initial", initial), ("final", final)):
             if not isfinite(value) or value < 0:
-                raise ValueError(
-                    f"Schedule: {name} must be at least 0, got {value}. Use a finite number."
-                )
+                raise ValueError(f"Schedule: {name} must be finite and at least 0, got {value}.")
             if shape == "exponential" and value == 0:
                 raise ValueError(
                     f"Schedule: {name} must be above 0 with the shape exponential, got {value}. "

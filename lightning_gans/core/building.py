@@ -231,4 +231,4 @@ def check_weights(**weights: float) -> None:
     """
     for name, weight in weights.items():
         if not 0 <= weight < float("inf"):
-            raise ValueError(f"{name} must be at least 0, got {weight}.")
+            raise ValueError(f"{name} must be finite and at least 0, got {weight}.")

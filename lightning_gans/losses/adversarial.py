@@ -141,9 +141,9 @@ class LeastSquares(AdversarialLoss):
     ) -> None:
         super().__init__()
         if not 0 <= label_noise < float("inf"):
-            raise ValueError(f"label_noise must be at least 0, got {label_noise}.")
+            raise ValueError(f"label_noise must be finite and at least 0, got {label_noise}.")
         if not 0 < weight < float("inf"):
-            raise ValueError(f"weight must be above 0, got {weight}.")
+            raise ValueError(f"weight must be finite and above 0, got {weight}.")
         self.real_target = real_target
         self.fake_target = fake_target
         self.generator_target = generator_target

@@ -97,8 +97,8 @@ class EnergyMargin(AdversarialLoss):
         super().__init__()
         if not 0 < margin < float("inf"):
             raise ValueError(
-                f"margin must be above 0, got {margin}. Use about the energy of real samples at "
-                "the start of training."
+                f"margin must be finite and above 0, got {margin}. Use about the energy of real "
+                "samples at the start of training."
             )
         self.margin = margin
 
@@ -159,7 +159,7 @@ class BoundaryEquilibrium(AdversarialLoss):
         if not 0 < gamma <= 1:
             raise ValueError(f"gamma must be above 0 and at most 1, got {gamma}. Use 0.5.")
         if not 0 <= k_rate < float("inf"):
-            raise ValueError(f"k_rate must be at least 0, got {k_rate}. Use 0.001.")
+            raise ValueError(f"k_rate must be finite and at least 0, got {k_rate}. Use 0.001.")
         self.gamma = gamma
         self.k_rate = k_rate
         self.register_buffer("k", torch.zeros(()))
@@ -263,7 +263,7 @@ class Fisher(AdversarialLoss):
     def __init__(self, rho: float = 1e-6) -> None:
         super().__init__()
         if not 0 < rho < float("inf"):
-            raise ValueError(f"rho must be above 0, got {rho}. Use 1e-6.")
+            raise ValueError(f"rho must be finite and above 0, got {rho}. Use 1e-6.")
         self.rho = rho
         self.register_buffer("multiplier", torch.zeros(()))
 

@@ -109,7 +109,8 @@ class SpectralNorm(DiscriminatorWrapper):
         super().__init__(data_shape, network, num_classes, num_outputs)
         if not 0 < scale < float("inf"):
             raise ValueError(
-                f"SpectralNorm: scale must be above 0, got {scale}. Use 1 as in the paper."
+                f"SpectralNorm: scale must be finite and above 0, got {scale}. Use 1 as in "
+                "the paper."
             )
         self.scale = scale
         kinds = nn.Linear | _ConvNd | nn.Embedding | nn.LayerNorm

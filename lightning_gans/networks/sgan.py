@@ -29,7 +29,7 @@ class GaussianNoise(nn.Module):
     def __init__(self, sd: float = 0.5) -> None:
         super().__init__()
         if not 0 <= sd < float("inf"):
-            raise ValueError(f"sd must be at least 0, got {sd}.")
+            raise ValueError(f"sd must be finite and at least 0, got {sd}.")
         self.sd = sd
 
     @override

@@ -102,7 +102,7 @@ class StyledGenerator(nn.Module, ABC):
             ValueError: if it is out of range.
         """
         if not 0 < psi < inf:
-            raise ValueError(f"truncation must be above 0 and finite, got {psi}. Use 0.7.")
+            raise ValueError(f"truncation must be finite and above 0, got {psi}. Use 0.7.")
         self.psi = float(psi)
 
 

@@ -117,8 +117,8 @@ class Regularizer(Described, nn.Module, ABC):
         super().__init__()
         if not 0 <= weight < float("inf"):
             raise ValueError(
-                f"{type(self).__name__}: weight must be at least 0, got {weight}. Use a finite "
-                "number, or leave the regularizer out."
+                f"{type(self).__name__}: weight must be finite and at least 0, got {weight}. "
+                "Use a finite number, or leave the regularizer out."
             )
         if every < 1:
             raise ValueError(

@@ -188,8 +188,8 @@ class WGANDivPenalty(Regularizer):
         super().__init__(weight, every)
         if not 1 < power < float("inf"):
             raise ValueError(
-                f"{type(self).__name__}: power must be above 1, got {power}. Use 6 as in the "
-                "paper, or 2 for a milder penalty."
+                f"{type(self).__name__}: power must be finite and above 1, got {power}. Use 6 as "
+                "in the paper, or 2 for a milder penalty."
             )
         self.power = power
 

@@ -133,8 +133,8 @@ class DRAGANPenalty(Regularizer):
         super().__init__(weight, every)
         if not 0 <= noise < float("inf"):
             raise ValueError(
-                f"{type(self).__name__}: noise must be at least 0, got {noise}. Use 0.5 as in the "
-                "authors' code, or less for points in the plane."
+                f"{type(self).__name__}: noise must be finite and at least 0, got {noise}. Use "
+                "0.5 as in the authors' code, or less for points in the plane."
             )
         self.noise = noise
 

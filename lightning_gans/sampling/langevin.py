@@ -43,7 +43,7 @@ class DDLS(Refiner):
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}. Use 500.")
         if not 0 < step_size < float("inf"):
-            raise ValueError(f"step_size must be above 0, got {step_size}. Use 0.001.")
+            raise ValueError(f"step_size must be finite and above 0, got {step_size}. Use 0.001.")
         self.steps = steps
         self.step_size = step_size
         self.calibrated = calibrated

@@ -36,7 +36,7 @@ class Truncation(Refiner):
 
     def __init__(self, threshold: float = 1.0) -> None:
         if not 0 < threshold < float("inf"):
-            raise ValueError(f"threshold must be above 0, got {threshold}. Use 1.")
+            raise ValueError(f"threshold must be finite and above 0, got {threshold}. Use 1.")
         self.threshold = threshold
 
     @override

@@ -52,7 +52,7 @@ class R3GAN(GAN):
         **kwargs: Any,
     ) -> None:
         if not 0 <= gamma < float("inf"):
-            raise ValueError(f"gamma must be at least 0, got {gamma}.")
+            raise ValueError(f"gamma must be finite and at least 0, got {gamma}.")
         super().__init__(
             loss=loss,
             regularizers=[R1(gamma), R2(gamma), *regularizers],

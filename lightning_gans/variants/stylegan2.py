@@ -74,7 +74,7 @@ class StyleGAN2(GAN):
     ) -> None:
         for name, weight in {"gamma": gamma, "path_length_weight": path_length_weight}.items():
             if not 0 <= weight < float("inf"):
-                raise ValueError(f"{name} must be at least 0, got {weight}.")
+                raise ValueError(f"{name} must be finite and at least 0, got {weight}.")
         if not 0 <= mixing <= 1:
             raise ValueError(f"mixing must be from 0 to 1, got {mixing}. Use 0.9.")
         paths = [PathLength(path_length_weight)] if path_length_weight else []

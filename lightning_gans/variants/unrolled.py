@@ -95,8 +95,8 @@ class UnrolledGAN(GAN):
             )
         if inner_lr is not None and not 0 < inner_lr < float("inf"):
             raise ValueError(
-                f"inner_lr must be above 0, got {inner_lr}. Use None for the steps of the "
-                "discriminator's own Adam."
+                f"inner_lr must be finite and above 0, got {inner_lr}. Use None for the steps "
+                "of the discriminator's own Adam."
             )
         self.unrolling = unrolling
         self.inner_lr = inner_lr

@@ -218,7 +218,7 @@ def test_the_half_life_counts_the_images_of_one_update():
     [
         ({"decay": 1.0}, "decay must be at least 0 and below 1, got 1.0"),
         ({"decay": 0.9, "half_life": 1.0}, "decay and half_life are mutually exclusive"),
-        ({"half_life": -1.0}, "half_life must be at least 0 images, got -1.0"),
+        ({"half_life": -1.0}, "half_life must be a finite number of images of at least 0"),
         ({"rampup": 0.05}, "rampup limits the half-life. Use it with half_life"),
         ({"half_life": 1.0, "rampup": 0.0}, "rampup must be above 0, got 0.0"),
         ({"start": -1}, "start must be at least 0, got -1"),

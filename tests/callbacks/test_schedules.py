@@ -259,9 +259,12 @@ def test_the_schedules_of_r3gan_in_the_docs_fit_the_model():
             {"until_update": None, "until_images": 9, "from_update": 2},
             "from_update counts updates, got 2 with until_images. Use until_update",
         ),
-        ({"initial": -1.0}, "initial must be at least 0, got -1.0"),
-        ({"final": float("nan")}, "final must be at least 0, got nan"),
-        ({"initial": 0.0, "shape": "exponential"}, "initial must be above 0 with the shape exp"),
+        ({"initial": -1.0}, "initial must be finite and at least 0, got -1.0"),
+        ({"final": float("nan")}, "final must be finite and at least 0, got nan"),
+        (
+            {"initial": 0.0, "shape": "exponential"},
+            "initial must be above 0 with the shape exp",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

@@ -529,7 +529,7 @@ LONG = "x" * 5000
         (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be above 0, got 0.0."),
         (
             ["--model.penalty.weight", "-1"],
-            "GradientPenalty: weight must be at least 0, got -1.0.",
+            "GradientPenalty: weight must be finite and at least 0, got -1.0.",
         ),
         (
             ["--model.augment", "DiffAugment", "--model.augment.p", "2"],

@@ -507,7 +507,7 @@ def test_noise_is_added_with_its_standard_deviation():
     assert_close(noisy.std(0), torch.full((2,), 0.3), rtol=0.03, atol=0)
     assert_close(noisy.mean(0), torch.zeros(2), rtol=0, atol=0.01)
     assert torch.equal(InstanceNoise(0.0)(x), x)
-    with pytest.raises(ValueError, match="sd must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="sd must be finite and at least 0, got -1"):
         InstanceNoise(-1)
 
 

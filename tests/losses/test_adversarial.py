@@ -204,7 +204,7 @@ def test_an_unknown_kind_is_refused(loss):
 
 
 def test_a_penalty_below_zero_is_refused_by_its_name():
-    with pytest.raises(ValueError, match="gamma must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="gamma must be finite and at least 0, got -1"):
         R3GAN(data_shape=(2,), gamma=-1)
 
 

@@ -219,12 +219,24 @@ def test_two_discriminators_cannot_share_a_scalar():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: EnergyMargin(0.0), r"margin must be above 0, got 0\.0\. Use about the energy"),
-        (lambda: EnergyMargin(math.inf), "margin must be above 0, got inf"),
-        (lambda: BoundaryEquilibrium(0.0), "gamma must be above 0 and at most 1, got 0.0"),
-        (lambda: BoundaryEquilibrium(k_rate=-1.0), "k_rate must be at least 0, got -1.0"),
-        (lambda: Fisher(0.0), "rho must be above 0, got 0.0"),
-        (lambda: autoencoding(EBGAN, pulling_away_weight=-1), "pulling_away_weight must be at le"),
+        (
+            lambda: EnergyMargin(0.0),
+            r"margin must be finite and above 0, got 0\.0\. Use about the energy",
+        ),
+        (lambda: EnergyMargin(math.inf), "margin must be finite and above 0, got inf"),
+        (
+            lambda: BoundaryEquilibrium(0.0),
+            "gamma must be above 0 and at most 1, got 0.0",
+        ),
+        (
+            lambda: BoundaryEquilibrium(k_rate=-1.0),
+            "k_rate must be finite and at least 0, got -1.0",
+        ),
+        (lambda: Fisher(0.0), "rho must be finite and above 0, got 0.0"),
+        (
+            lambda: autoencoding(EBGAN, pulling_away_weight=-1),
+            "pulling_away_weight must be finite",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(make, message):

@@ -123,7 +123,10 @@ def test_whether_they_treat_samples_alone_is_known(network, alone):
     ("make", "message"),
     [
         (lambda: MLPEncoder(0, (3,)), "latent_dim must be at least 1, got 0"),
-        (lambda: MLPEncoder(2, (3,), input_noise=-0.1), "sd must be at least 0, got -0.1"),
+        (
+            lambda: MLPEncoder(2, (3,), input_noise=-0.1),
+            "sd must be finite and at least 0, got -0.1",
+        ),
         (lambda: MLPEncoder(2, (3,), [0]), "hidden: every layer needs at least 1 unit"),
         (lambda: DCGANEncoder(2, (1, 6, 6)), "data_shape: DCGAN needs images"),
         (lambda: DCGANJointDiscriminator(2, IMAGE, hidden=0), "hidden must be at least 1, got 0"),

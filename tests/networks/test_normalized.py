@@ -122,7 +122,9 @@ def test_an_update_makes_one_iteration_and_reads_real_and_fake_samples_with_the_
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_scale_out_of_range_is_refused(scale):
-    with pytest.raises(ValueError, match=f"SpectralNorm: scale must be above 0, got {scale}"):
+    with pytest.raises(
+        ValueError, match=f"SpectralNorm: scale must be finite and above 0, got {scale}"
+    ):
         SpectralNorm((2,), scale=scale)
 
 

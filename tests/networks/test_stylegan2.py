@@ -329,7 +329,7 @@ def test_truncation_leads_towards_the_average_style_in_evaluation_mode():
 @pytest.mark.parametrize("psi", [0.0, -0.5, float("nan"), float("inf")])
 def test_a_truncation_out_of_range_is_refused(psi):
     generator = StyleGAN2Generator(5, (3, 8, 8), style_dim=6, **SMALL)
-    with pytest.raises(ValueError, match=r"truncation must be above 0 and finite, got .* Use 0.7"):
+    with pytest.raises(ValueError, match=r"truncation must be finite and above 0, got .* Use 0.7"):
         generator.truncate(psi)
 
 

@@ -252,7 +252,8 @@ def test_published_eigenvalues():
 @pytest.mark.parametrize("kind", sorted(known_classes(Regularizer), key=lambda k: k.__name__))
 def test_a_weight_out_of_range_is_refused(kind, weight):
     with pytest.raises(
-        ValueError, match=rf"{kind.__name__}: weight must be at least 0, got {weight}\. Use "
+        ValueError,
+        match=rf"{kind.__name__}: weight must be finite and at least 0, got {weight}\. Use ",
     ):
         kind(weight=weight)
 
@@ -267,10 +268,22 @@ def test_every_below_1_is_refused(kind, every):
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        ("DRAGANPenalty", {"noise": -0.1}, "noise must be at least 0, got -0.1. Use 0.5"),
-        ("DRAGANPenalty", {"noise": float("nan")}, "noise must be at least 0, got nan. Use"),
-        ("WGANDivPenalty", {"power": 1.0}, "power must be above 1, got 1.0. Use 6"),
-        ("WGANDivPenalty", {"power": float("inf")}, "power must be above 1, got inf. Use 6"),
+        (
+            "DRAGANPenalty",
+            {"noise": -0.1},
+            "noise must be finite and at least 0, got -0.1. Use 0.5",
+        ),
+        (
+            "DRAGANPenalty",
+            {"noise": float("nan")},
+            "noise must be finite and at least 0, got nan. Use",
+        ),
+        ("WGANDivPenalty", {"power": 1.0}, "power must be finite and above 1, got 1.0. Use 6"),
+        (
+            "WGANDivPenalty",
+            {"power": float("inf")},
+            "power must be finite and above 1, got inf. Use 6",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(kind, arguments, message):

@@ -314,7 +314,7 @@ def test_a_discriminator_that_is_not_there_or_reads_several_samples_is_refused(t
 
 def test_arguments_out_of_range_are_refused():
     for make, message in (
-        (partial(Truncation, 0.0), "threshold must be above 0, got 0.0"),
+        (partial(Truncation, 0.0), "threshold must be finite and above 0, got 0.0"),
         (partial(DRS, percentile=101.0), "percentile must be at least 0 and at most 100, got 101"),
         (partial(DRS, burn_in=1), "burn_in must be at least 2, got 1"),
         (
@@ -323,7 +323,7 @@ def test_arguments_out_of_range_are_refused():
         ),
         (partial(MetropolisHastings, 0), "steps must be at least 1, got 0"),
         (partial(DDLS, 0), "steps must be at least 1, got 0"),
-        (partial(DDLS, step_size=float("inf")), "step_size must be above 0, got inf"),
+        (partial(DDLS, step_size=float("inf")), "step_size must be finite and above 0, got inf"),
     ):
         with pytest.raises(ValueError, match=message):
             make()

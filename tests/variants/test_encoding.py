@@ -439,14 +439,20 @@ def test_points_have_no_level_sets_of_a_discriminator_that_does_not_read_them_al
     ("make", "message"),
     [
         (lambda: BiGAN(data_shape=(2,), num_classes=3), "num_classes: BiGAN takes none, since"),
-        (lambda: BiGAN(data_shape=(2,), latent_weight=-1.0), "latent_weight must be at least 0"),
+        (
+            lambda: BiGAN(data_shape=(2,), latent_weight=-1.0),
+            "latent_weight must be finite and at least 0",
+        ),
         (lambda: BiGAN(), "data_shape must be given, unless"),
         (lambda: AAE(data_shape=(2,), augment=nn.Identity()), "augment: AAE takes none, since"),
         (lambda: AAE(data_shape=(2,), optimizer_e=3), "optimizer_e must make an optimizer"),
         (lambda: VAEGAN(data_shape=SHAPE, num_classes=3), "num_classes: VAEGAN takes none"),
         (lambda: VAEGAN(data_shape=SHAPE, augment=nn.Identity()), "augment: VAEGAN takes none"),
         (lambda: VAEGAN(data_shape=SHAPE, prior=UniformPrior(3)), "prior must be a NormalPrior"),
-        (lambda: VAEGAN(data_shape=SHAPE, kl_weight=-0.1), "kl_weight must be at least 0"),
+        (
+            lambda: VAEGAN(data_shape=SHAPE, kl_weight=-0.1),
+            "kl_weight must be finite and at least 0",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_when_it_is_made(make, message):

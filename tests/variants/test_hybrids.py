@@ -332,8 +332,14 @@ def one_class():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ACGAN(data_shape=(2,), class_weight_d=-1), "class_weight_d must be at least 0"),
-        (lambda: ACGAN(data_shape=(2,), class_weight_g=-1), "class_weight_g must be at least 0"),
+        (
+            lambda: ACGAN(data_shape=(2,), class_weight_d=-1),
+            "class_weight_d must be finite and at least 0",
+        ),
+        (
+            lambda: ACGAN(data_shape=(2,), class_weight_g=-1),
+            "class_weight_g must be finite and at least 0",
+        ),
         (
             lambda: ACGAN(data_shape=(2,), discriminator=MLPDiscriminator((2,), num_classes=10)),
             "discriminator: it has num_classes 10, but needs num_classes None in this model",
@@ -342,7 +348,7 @@ def one_class():
             lambda: ACGAN(data_shape=(2,), discriminator=partial(MLPDiscriminator, num_outputs=4)),
             "discriminator: it has num_outputs 4, but needs num_outputs 11 in this model",
         ),
-        (lambda: points(kl_weight=-0.1), "kl_weight must be at least 0, got -0.1"),
+        (lambda: points(kl_weight=-0.1), "kl_weight must be finite and at least 0, got -0.1"),
         (lambda: points(reconstruction="l1"), "must be one of squared_error, bernoulli, got 'l1'"),
         (lambda: points(prior=UniformPrior(2)), "prior must be a NormalPrior"),
         (

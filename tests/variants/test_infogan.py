@@ -244,8 +244,11 @@ def test_its_defaults_are_those_of_the_authors():
             {"prior": CodePrior(NormalPrior(4), [3]), "learned_sd": True},
             r"learned_sd: the prior has no continuous codes .* Leave it out",
         ),
-        ({"category_weight": -1.0}, r"category_weight must be at least 0, got -1\.0"),
-        ({"continuous_weight": -1.0}, r"continuous_weight must be at least 0, got -1\.0"),
+        ({"category_weight": -1.0}, r"category_weight must be finite and at least 0, got -1\.0"),
+        (
+            {"continuous_weight": -1.0},
+            r"continuous_weight must be finite and at least 0, got -1\.0",
+        ),
         (
             {
                 "discriminator": partial(InfoGANDiscriminator, num_logits=7),

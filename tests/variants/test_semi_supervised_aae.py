@@ -333,7 +333,7 @@ def test_it_learns_the_three_modes():
         ({"num_classes": 3}, "num_classes: SemiSupervisedAAE takes none, since its classes are"),
         ({"augment": nn.Identity()}, "augment: SemiSupervisedAAE takes none, since its discrim"),
         ({"discriminator": nn.Linear(2, 1)}, "discriminator: a SemiSupervisedAAE makes two of"),
-        ({"unlabelled_weight": -1.0}, "unlabelled_weight must be at least 0, got -1"),
+        ({"unlabelled_weight": -1.0}, "unlabelled_weight must be finite and at least 0, got -1"),
         ({"optimizer_c": 3}, "optimizer_c must make an optimizer"),
     ],
 )

@@ -405,12 +405,21 @@ def test_every_other_loss_is_refused_by_its_name(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: points(unlabelled_weight=-1), "unlabelled_weight must be at least 0, got -1"),
-        (lambda: points(feature_weight=math.inf), "feature_weight must be at least 0, got inf"),
-        (lambda: points(adversarial_weight=-0.1), "adversarial_weight must be at least 0"),
+        (
+            lambda: points(unlabelled_weight=-1),
+            "unlabelled_weight must be finite and at least 0, got -1",
+        ),
+        (
+            lambda: points(feature_weight=math.inf),
+            "feature_weight must be finite and at least 0, got inf",
+        ),
+        (
+            lambda: points(adversarial_weight=-0.1),
+            "adversarial_weight must be finite and at least 0",
+        ),
         (lambda: points(feature_weight=0), "feature_weight and adversarial_weight are both 0"),
         (lambda: SGAN(data_shape=(2,), num_classes=0), "num_classes must be at least 1, got 0"),
-        (lambda: GaussianNoise(-1), "sd must be at least 0, got -1"),
+        (lambda: GaussianNoise(-1), "sd must be finite and at least 0, got -1"),
         (lambda: SGANDiscriminator((2,), []), r"hidden: it needs a layer.* got \[\]"),
         (lambda: SGANGenerator(2, (2,), [4, 0]), r"at least 1 unit, got \[4, 0\]"),
     ],

@@ -70,8 +70,11 @@ def test_the_preset_for_cifar_has_neither_path_lengths_nor_mixed_styles():
         ({"generator": MLPGenerator}, "a MLPGenerator has no styles. Use StyleGAN2Generator, or"),
         ({"mixing": 1.1}, "mixing must be from 0 to 1, got 1.1"),
         ({"mixing": -0.1}, "mixing must be from 0 to 1, got -0.1"),
-        ({"gamma": -1.0}, "gamma must be at least 0, got -1"),
-        ({"path_length_weight": float("nan")}, "path_length_weight must be at least 0, got nan"),
+        ({"gamma": -1.0}, "gamma must be finite and at least 0, got -1"),
+        (
+            {"path_length_weight": float("nan")},
+            "path_length_weight must be finite and at least 0, got nan",
+        ),
         ({"data_shape": (1, 9, 9)}, "need square images .* Use 8 x 8"),
     ],
 )
@@ -252,7 +255,7 @@ def test_a_truncated_model_samples_nearer_to_the_average_style():
 
 @pytest.mark.parametrize("psi", [0.0, -1.0, float("nan")])
 def test_a_truncation_out_of_range_is_refused(psi):
-    with pytest.raises(ValueError, match="truncation must be above 0"):
+    with pytest.raises(ValueError, match="truncation must be finite and above 0"):
         truncate(narrow(), psi)
 
 
@@ -282,7 +285,7 @@ def test_commands_truncate_styles(capsys):
         with pytest.raises(SystemExit) as stopped:
             main([command, *to, "0"])
         assert stopped.value.code == 2
-        assert "truncation must be above 0 and finite, got 0.0" in capsys.readouterr().err
+        assert "truncation must be finite and above 0, got 0.0" in capsys.readouterr().err
 
 
 # Pictures and exports

@@ -432,9 +432,12 @@ def test_losses_of_energies_and_of_logits_are_not_mixed_up(make, message):
         (lambda: CycleGAN(data_shape=(2,), updates_g=0, **POINTS), "updates_g must be at least 1"),
         (
             lambda: CycleGAN(data_shape=(2,), cycle_weight=-1.0, **POINTS),
-            "cycle_weight must be at least 0, got -1.0",
+            "cycle_weight must be finite and at least 0, got -1.0",
         ),
-        (lambda: Pix2Pix(data_shape=(1, 64, 64), l1_weight=-1.0), "l1_weight must be at least 0"),
+        (
+            lambda: Pix2Pix(data_shape=(1, 64, 64), l1_weight=-1.0),
+            "l1_weight must be finite and at least 0",
+        ),
         (
             lambda: Pix2Pix(data_shapes=((1, 8, 8), (1, 9, 8))),
             r"samples of shape \(1, 8, 8\) cannot be joined to samples of shape \(1, 9, 8\)",
@@ -443,7 +446,7 @@ def test_losses_of_energies_and_of_logits_are_not_mixed_up(make, message):
         (lambda: CoGAN(data_shape=(1, 28, 28), n_critic=0), "n_critic must be at least 1"),
         (
             lambda: Pix2Pix(data_shape=(1, 64, 64), discriminator_weight=float("inf")),
-            "discriminator_weight must be at least 0, got inf",
+            "discriminator_weight must be finite and at least 0, got inf",
         ),
     ],
 )

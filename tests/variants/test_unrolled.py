@@ -214,8 +214,8 @@ def test_the_steps_of_adam_are_compiled_as_they_are_in_eager_mode(penalties, mon
     ("arguments", "message"),
     [
         ({"unrolling": 0}, "unrolling must be at least 1, got 0. Use GAN"),
-        ({"inner_lr": 0.0}, "inner_lr must be above 0, got 0.0. Use None"),
-        ({"inner_lr": float("nan")}, "inner_lr must be above 0, got nan"),
+        ({"inner_lr": 0.0}, "inner_lr must be finite and above 0, got 0.0. Use None"),
+        ({"inner_lr": float("nan")}, "inner_lr must be finite and above 0, got nan"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

@@ -315,8 +315,8 @@ def test_a_clip_value_that_leaves_nothing_is_refused(value):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"label_noise": -0.1}, "label_noise must be at least 0, got -0.1"),
-        ({"weight": 0.0}, "weight must be above 0, got 0.0"),
+        ({"label_noise": -0.1}, "label_noise must be finite and at least 0, got -0.1"),
+        ({"weight": 0.0}, "weight must be finite and above 0, got 0.0"),
     ],
 )
 def test_least_squares_arguments_out_of_range_are_refused(arguments, message):
@@ -325,7 +325,9 @@ def test_least_squares_arguments_out_of_range_are_refused(arguments, message):
 
 
 def test_a_negative_penalty_weight_is_refused():
-    with pytest.raises(ValueError, match="GradientPenalty: weight must be at least 0, got -1"):
+    with pytest.raises(
+        ValueError, match="GradientPenalty: weight must be finite and at least 0, got -1"
+    ):
         WGANGP(data_shape=(2,), penalty=partial(GradientPenalty, -1))
 
 

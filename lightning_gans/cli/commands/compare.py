@@ -97,7 +97,7 @@ def compare(
     if jobs is not None and jobs < 1:
         raise InputError(f"jobs must be at least 1, got {jobs}.")
     if max_hours is not None and not 0 < max_hours < float("inf"):
-        raise InputError(f"max-hours must be above 0, got {max_hours:g}.")
+        raise InputError(f"max-hours must be finite and above 0, got {max_hours:g}.")
     check_name(name)
     chosen = parse_settings(settings)
     root = Path(dict(chosen).get(ROOT, str(RUNS))) / name
