@@ -298,18 +298,27 @@ def test_a_kill_while_a_config_is_replaced_leaves_a_run(monkeypatch):
     assert yaml.safe_load(path.read_text())["trainer"]["max_steps"] == 6
 
 
-def test_a_failed_run_says_so(monkeypatch):
+def break_loss(monkeypatch, loss, call):
+    """Makes the given call of a loss NaN; returns the samples of all calls.
+
+    The first call is that of the check before training.
+    """
     from lightning_gans import WGANGP
 
-    usual = WGANGP.generator_loss
-    monkeypatch.setattr(
-        WGANGP,
-        "generator_loss",
-        lambda self, samples: {
-            name: term * (float("nan") if self.trainer.global_step == 2 else 1)
-            for name, term in usual(self, samples).items()
-        },
-    )
+    usual = getattr(WGANGP, loss)
+    seen = []
+
+    def broken(self, samples):
+        seen.append(samples)
+        factor = float("nan") if len(seen) == call else 1
+        return {name: factor * term for name, term in usual(self, samples).items()}
+
+    monkeypatch.setattr(WGANGP, loss, broken)
+    return seen
+
+
+def test_a_failed_run_says_so(monkeypatch):
+    break_loss(monkeypatch, "generator_loss", 4)
     with pytest.raises(SystemExit) as stopped:
         main([*RUN, "--checkpoint.every_n_updates", "1"])
     assert stopped.value.code == 1
@@ -327,17 +336,7 @@ def test_a_failed_run_says_so(monkeypatch):
 
 
 def test_a_run_that_fails_in_its_first_round_keeps_what_it_saw(monkeypatch, capsys):
-    from lightning_gans import WGANGP
-
-    usual = WGANGP.discriminator_loss
-    updates = []
-
-    def broken(self, samples):
-        updates.append(samples)
-        factor = float("nan") if len(updates) == 2 else 1
-        return {name: factor * term for name, term in usual(self, samples).items()}
-
-    monkeypatch.setattr(WGANGP, "discriminator_loss", broken)
+    updates = break_loss(monkeypatch, "discriminator_loss", 2)
     with pytest.raises(SystemExit) as stopped:
         main(RUN)
     assert stopped.value.code == 1
@@ -352,15 +351,10 @@ def test_a_run_that_fails_in_its_first_round_keeps_what_it_saw(monkeypatch, caps
 
 
 def test_a_full_disk_does_not_hide_that_a_run_diverged(monkeypatch, capsys):
-    from lightning_gans import WGANGP
     from lightning_gans.cli import runs
 
-    usual, replacing = WGANGP.generator_loss, runs.replacing
-    monkeypatch.setattr(
-        WGANGP,
-        "generator_loss",
-        lambda self, samples: {n: float("nan") * t for n, t in usual(self, samples).items()},
-    )
+    break_loss(monkeypatch, "generator_loss", 2)
+    replacing = runs.replacing
 
     def full(path):
         if path.name == "diverged.pt":
@@ -372,3 +366,18 @@ def test_a_full_disk_does_not_hide_that_a_run_diverged(monkeypatch, capsys):
         main(RUN)
     assert stopped.value.code == 1
     assert "loss_g is not finite at update 1" in capsys.readouterr().err
+
+
+def test_another_run_may_write_into_the_same_new_folder_of_checkpoints(monkeypatch):
+    from lightning_gans.callbacks import checkpoint
+
+    usual = checkpoint.os.access
+
+    def meanwhile(path, mode):
+        if Path(path).name == "both":
+            Path(path, "other.ckpt").touch()
+        return usual(path, mode)
+
+    monkeypatch.setattr(checkpoint.os, "access", meanwhile)
+    main([*RUN, "--checkpoint.dirpath", "both"])
+    assert {path.name for path in Path("both").iterdir()} >= {"last.ckpt", "other.ckpt"}

@@ -281,6 +281,33 @@ def test_the_memory_that_is_free_is_found_out():
     assert 2**20 < reading._available_memory() < 2**50
 
 
+@pytest.mark.parametrize(
+    ("told", "free"),
+    [
+        ({}, 2**30),  # as on Windows
+        ({"proc/meminfo": "MemAvailable:    3000 kB\n"}, 3_072_000),
+        ({"sys/fs/cgroup/memory.max": "max", "sys/fs/cgroup/memory.current": "5"}, 2**30),
+        ({"sys/fs/cgroup/memory.max": "900", "sys/fs/cgroup/memory.current": "5"}, 895),
+        ({"sys/fs/cgroup/memory.max": "900", "sys/fs/cgroup/memory.current": "901"}, 0),
+        (
+            {
+                "proc/meminfo": "MemAvailable: 3 kB",
+                "sys/fs/cgroup/memory.max": "9000",
+                "sys/fs/cgroup/memory.current": "5",
+            },
+            3072,
+        ),
+    ],
+)
+def test_free_memory_is_the_least_of_what_a_system_tells(told, free, tmp_path, monkeypatch):
+    for name, text in told.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.delattr(reading.os, "sysconf")
+    monkeypatch.setattr(reading, "Path", lambda path: tmp_path / path.removeprefix("/"))
+    assert reading._available_memory() == free
+
+
 # Bad input
 
 
