@@ -101,6 +101,8 @@ class GAN(LatentModule):
     Attributes:
         label_conditioning: whether the discriminator of a model with classes reads the labels.
         gives_energies: whether the discriminator's outputs are energies, low for real samples.
+        learns_ratio: whether it learns from real samples and from samples of the prior alone, so
+            that its outputs may tell the ratio of their densities.
         pack_size: m, samples that the discriminator judges at a time: it reads them as one of
             m times the channels or entries. A subclass sets it.
 
@@ -112,6 +114,7 @@ class GAN(LatentModule):
     loss: AdversarialLoss
     label_conditioning: ClassVar[bool] = True
     gives_energies: ClassVar[bool] = False
+    learns_ratio: ClassVar[bool] = True
     pack_size: int = 1
 
     def __init__(

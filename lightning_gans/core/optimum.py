@@ -32,14 +32,17 @@ def beside_the_optimum(gan: "GAN", real: Batch, data: Any) -> Beside | None:
 
     Of a Wasserstein loss it is the Kantorovich potential of the real and as many generated
     samples. Of the cross-entropy it is p / (p + q), if the data tells its density p and
-    labels are not smoothed.
+    labels are not smoothed. A discriminator that learns from augmented samples, or from others
+    than those of the prior, has another optimum.
 
     Args:
         gan: the model.
         real: some real samples.
         data: the data module, or None.
     """
-    if real.real.shape[1:] != (2,) or gan.num_classes is not None or not gan.judges_alone:
+    if real.real.shape[1:] != (2,) or gan.num_classes is not None:
+        return None
+    if not (gan.judges_alone and gan.learns_ratio and gan.augment is None):
         return None
     critic = gan.wasserstein_critic()
     if critic is not None:

@@ -51,7 +51,8 @@ def isotonic_fit(real: Tensor, fake: Tensor) -> Callable[[Tensor], Tensor]:
     """Returns the rising function of d that tells real from fake samples best, as a log ratio.
 
     The regression pools neighbours into blocks. Half a sample of either side is added to each, so
-    that no ratio is 0 or infinite; between the middles of two blocks the function is straight.
+    that no ratio is 0 or infinite. That draws small blocks towards 0, and those that then fall are
+    pooled once more. Between the middles of two blocks the function is straight.
 
     Args:
         real: d at real samples, float64, shape (N,).
@@ -72,8 +73,10 @@ def isotonic_fit(real: Tensor, fake: Tensor) -> Callable[[Tensor], Tensor]:
         return torch.zeros(len(sizes), dtype=x.dtype, device=x.device).index_add(0, block, x)
 
     shares = [(summed(c) + 0.5) / (c.sum() + 1) for c in counts]
-    ratios = (shares[0] / shares[1]).log()
-    middles = summed(values * weights) / summed(weights)
+    sums = summed(weights)
+    drawn = (shares[0] / shares[1]).log().cpu().numpy()
+    ratios = torch.from_numpy(isotonic_regression(drawn, weights=sums.cpu().numpy()).x).to(sums)
+    middles = summed(values * weights) / sums
 
     def calibrated(d: Tensor) -> Tensor:
         if len(middles) == 1:

@@ -57,6 +57,11 @@ def check_judge(model: LatentModule) -> None:
             f"model: the discriminator of a {type(model).__name__} judges no samples by "
             "themselves. Use a model whose discriminator reads samples alone."
         )
+    if not model.learns_ratio:
+        raise ValueError(
+            f"model: the discriminator of a {type(model).__name__} has learnt against other "
+            "samples beside those of the prior. Use a model whose discriminator has not."
+        )
     model.loss.log_ratio(torch.zeros(1))  # which raises if there is none
 
 

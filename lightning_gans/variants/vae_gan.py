@@ -62,6 +62,10 @@ class VAEGAN(VariationalGAN):
             distribution.
     """
 
+    learns_ratio = (
+        False  # reconstructions are among the samples that the discriminator learns from
+    )
+
     def __init__(
         self,
         *,

@@ -1,5 +1,7 @@
 """The best discriminator for what a generator makes."""
 
+from functools import partial
+
 import pytest
 import torch
 from conftest import SMALL, small_ring
@@ -7,7 +9,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from datamodules import GaussianRing, SwissRoll
-from lightning_gans import CGAN, GAN, LSGAN, WGAN, MinimaxGAN
+from lightning_gans import CGAN, GAN, LSGAN, VAEGAN, WGAN, MinimaxGAN
+from lightning_gans.augment import InstanceNoise
 from lightning_gans.core.optimum import beside_the_optimum
 from lightning_gans.core.players import Batch
 from lightning_gans.core.priors import NormalPrior
@@ -18,6 +21,7 @@ from lightning_gans.metrics import (
     kernel_log_density,
     wasserstein_distance,
 )
+from lightning_gans.networks import MLPDiscriminator, MLPEncoder, MLPGenerator
 
 
 def test_a_kernel_estimate_is_the_density_of_the_mixture():
@@ -34,6 +38,13 @@ def test_the_bandwidth_is_that_of_a_mode_and_not_of_the_whole():
     assert 0.2 * ring.sd < found < ring.sd
     error = kernel_log_density(ring.modes, samples, found) - ring.log_density(ring.modes)
     assert error.abs().max() < 0.6
+
+
+def autoencoding_points():
+    """Returns a VAE-GAN of points in the plane."""
+    encoder = partial(MLPEncoder, stochastic=True)
+    networks = {"generator": MLPGenerator, "discriminator": MLPDiscriminator, "encoder": encoder}
+    return VAEGAN(data_shape=(2,), **networks)
 
 
 def round_data():
@@ -89,6 +100,9 @@ def test_of_a_critic_the_best_is_the_potential_and_both_have_slope_1(data):
         (LSGAN(**SMALL), small_ring()),
         (GAN(**SMALL, loss=NonSaturating(0.9)), small_ring()),  # 0.9 p / (p + q)
         (CGAN(data_shape=(2,), num_classes=8), small_ring()),
+        (GAN(**SMALL, augment=InstanceNoise(0.5)), small_ring()),  # of blurred densities
+        (WGAN(**SMALL, augment=InstanceNoise(0.5)), small_ring()),
+        (autoencoding_points(), small_ring()),  # which learns from reconstructions, too
     ],
 )
 def test_where_the_best_is_not_known_nothing_is_drawn(gan, data):

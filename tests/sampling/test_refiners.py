@@ -11,11 +11,11 @@ from scipy import stats
 from torch import nn
 from torch.testing import assert_close
 
-from lightning_gans import CGAN, GAN, RSGAN, WGAN, HingeGAN, load
+from lightning_gans import CGAN, GAN, RSGAN, VAEGAN, WGAN, HingeGAN, load
 from lightning_gans.callbacks import Evaluation, GeneratorEMA
 from lightning_gans.core.priors import NormalPrior, UniformPrior
 from lightning_gans.losses import FDivergence, NonSaturating
-from lightning_gans.networks import MinibatchStdDev
+from lightning_gans.networks import MinibatchStdDev, MLPDiscriminator, MLPEncoder, MLPGenerator
 from lightning_gans.sampling import (
     DDLS,
     DRS,
@@ -110,6 +110,24 @@ def test_an_isotonic_fit_pools_neighbours_that_fall():
     assert fit(at).tolist() == close(expected)
     falling = isotonic_fit(fake.double(), real.double())
     assert falling(at).tolist() == close([0.0] * 7)
+
+
+@pytest.mark.parametrize("number", [20, 50, 500])
+def test_an_isotonic_fit_rises_where_blocks_are_small(number):
+    """Half a sample draws a small block further towards 0 than the larger one below it."""
+    for seed in range(10):
+        x = torch.randn(2, number, generator=torch.Generator().manual_seed(seed)).double()
+        fit = isotonic_fit(0.5 - x[0], -0.5 - x[1])  # the log ratio of N(0, 1) to N(1, 1)
+        values = fit(torch.linspace(-6, 6, 2001).double())
+        assert torch.equal(values, values.cummax(0).values)
+        assert values[-1] > values[0] + 1
+    real, fake = torch.tensor([0.0] * 100 + [2.0]), torch.tensor([0.0] * 2 + [-1.0] * 99)
+    fit = isotonic_fit(real.double(), fake.double())
+    low, middle, high = fit(torch.tensor([-1.0, 0, 2]).double()).tolist()
+    # log(100.5 / 2.5) and log(1.5 / 0.5) are pooled, by how much of both sides the blocks have.
+    weights = 100 / 101 + 2 / 101, 1 / 101
+    pooled = (weights[0] * log(100.5 / 2.5) + weights[1] * log(3)) / sum(weights)
+    assert [low, middle, high] == close([log(0.5 / 99.5), pooled, pooled])
 
 
 # The laws of samples
@@ -310,6 +328,10 @@ def test_a_discriminator_that_is_not_there_or_reads_several_samples_is_refused(t
     gan.pack_size = 2
     with pytest.raises(ValueError, match="its discriminator judges packs of 2 samples"):
         refine(gan, PLAIN, 3)
+    encoder = partial(MLPEncoder, stochastic=True)
+    networks = {"generator": MLPGenerator, "discriminator": MLPDiscriminator, "encoder": encoder}
+    with pytest.raises(ValueError, match="of a VAEGAN has learnt against other samples beside"):
+        refine(VAEGAN(data_shape=(2,), **networks), PLAIN, 3)
 
 
 def test_arguments_out_of_range_are_refused():
@@ -337,6 +359,11 @@ def test_arguments_out_of_range_are_refused():
     for shape in ((9, 3), (2, 2)):
         with pytest.raises(ValueError, match=r"real must have shape \(N, 2\) with N at least 8"):
             refine(gan, MetropolisHastings(), 3, real=torch.zeros(shape))
+    spoilt = torch.zeros(9, 2).index_fill(0, torch.tensor([4]), float("nan"))
+    for real, message in ((spoilt, "float32 with 2 that"), (spoilt > 0, "bool with 0 that")):
+        for refiner in (MetropolisHastings(), DRS(), DDLS()):
+            with pytest.raises(ValueError, match=f"finite floating-point values for .*{message}"):
+                refine(gan, refiner, 3, real=real)
     with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         refine(gan, Truncation(), 0)
 
