@@ -212,11 +212,11 @@ class UnrolledGAN(GAN):
         self._adam = tuple(torch.as_tensor(n, dtype=torch.float64) for n in numbers)
         named = dict(self.discriminator.named_parameters())
         states = {name: optimizer.state[named[name]] for name in self._stepped}
-        if all(states.values()):  # fp16 may leave the first steps out
-            self._moments = {
-                name: (state["exp_avg"], state["exp_avg_sq"], state["step"])
-                for name, state in states.items()
-            }
+        self._moments = {
+            name: (state["exp_avg"], state["exp_avg_sq"], state["step"])
+            for name, state in states.items()
+            if state  # fp16 may leave the first steps out, and an unused layer is never stepped
+        }
 
     def _adam_step(
         self, weights: Weights, gradients: Weights, moments: Mapping[str, Moments]
@@ -225,6 +225,9 @@ class UnrolledGAN(GAN):
         lr, beta1, beta2, eps = self._adam
         stepped, moved = {}, {}
         for name, weight in weights.items():
+            if name not in moments:
+                stepped[name] = weight
+                continue
             gradient, (first, second, number) = gradients[name], moments[name]
             first = beta1 * first + (1 - beta1) * gradient
             second = beta2 * second + (1 - beta2) * gradient.square()
@@ -243,8 +246,13 @@ def _check_adam(optimizer: Optimizer) -> None:
             f"inner_lr: optimizer_d is {name}, but without inner_lr the steps are those of a "
             "plain Adam. Use inner_lr 0.1, or GANAdam."
         )
+    if len(optimizer.param_groups) > 1:
+        raise ValueError(
+            f"inner_lr: optimizer_d has {len(optimizer.param_groups)} groups of weights, but the "
+            "steps without inner_lr have the settings of one. Use inner_lr 0.1, or one group."
+        )
     for setting in ("amsgrad", "maximize"):
-        if optimizer.defaults.get(setting):
+        if optimizer.param_groups[0].get(setting):
             raise ValueError(
                 f"inner_lr: optimizer_d is {name} with {setting}, which the steps without "
                 f"inner_lr do not support. Use inner_lr 0.1, or leave {setting} out."

@@ -14,7 +14,7 @@ from lightning_gans import GAN, UnrolledGAN
 from lightning_gans.core.players import Samples
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import Minimax, NonSaturating, Wasserstein
-from lightning_gans.networks import SpectralNorm
+from lightning_gans.networks import MLPDiscriminator, SpectralNorm
 from lightning_gans.optimizers import GANAdam, OptimisticAdam
 from lightning_gans.regularizers import R1, R2, GradientPenalty, View
 
@@ -108,6 +108,21 @@ def test_the_steps_are_those_of_the_optimizer(arguments, optimizer):
     for name, weight in judge.named_parameters():
         assert_close(found[name], weight, rtol=0, atol=1e-12)
         assert not torch.equal(found[name], dict(model.discriminator.named_parameters())[name])
+
+
+def test_an_unused_layer_does_not_end_the_unrolling():
+    class Partly(nn.Module):
+        def __init__(self, data_shape):
+            super().__init__()
+            self.layer, self.unused = MLPDiscriminator(data_shape, [8]), nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    model = trained(discriminator=Partly, optimizer_d=partial(GANAdam, lr=1e-2))
+    found = model._unrolled(seen(model))
+    for name, weight in model.discriminator.named_parameters():
+        assert torch.equal(found[name], weight) is name.startswith("unused")
 
 
 def part_view(judge, x):
@@ -238,6 +253,14 @@ def test_arguments_out_of_range_are_refused(arguments, message):
         (
             {"optimizer_d": partial(torch.optim.Adam, maximize=True)},
             "optimizer_d is Adam with maximize, which the steps without inner_lr do not support",
+        ),
+        (
+            {"optimizer_d": lambda p: torch.optim.Adam([{"params": [*p], "amsgrad": True}])},
+            "optimizer_d is Adam with amsgrad, which",
+        ),
+        (
+            {"optimizer_d": lambda p: torch.optim.Adam([{"params": [each]} for each in p])},
+            "optimizer_d has 8 groups of weights, but the steps without inner_lr have the",
         ),
     ],
 )
