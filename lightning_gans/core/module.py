@@ -342,6 +342,9 @@ class AdversarialModule(TermsModule):
         number = (self._round.update - 1) * player.updates + index
         due = tuple(number % regularizer.every == 0 for regularizer in player.regularizers)
         compiled = self._compiled.get(player.name)
+        # One autocast may span all updates of a round and keep weights of the first in half
+        # precision. Lightning's own does not keep them, but that of a plugin may.
+        torch.clear_autocast_cache()
         with self._reads_once():
             seen = next(drawn)
             terms, noted, judged = (

@@ -658,6 +658,23 @@ def test_losses_are_in_single_precision_under_bf16(kind):
     assert set(seen) == {(torch.bfloat16, torch.float32)}
 
 
+class Caching(MixedPrecision):
+    """Keeps weights in half precision for as long as an autocast lasts, which is PyTorch's way."""
+
+    def autocast_context_manager(self):
+        return torch.autocast("cpu", torch.bfloat16, cache_enabled=True)
+
+
+def test_each_update_of_a_round_reads_the_weights_anew_under_any_autocast():
+    weights = []
+    for plugin in (MixedPrecision, Caching):
+        torch.manual_seed(0)
+        model = WGAN(**SMALL, n_critic=3, clip_value=0.5)
+        fitted(model, max_steps=2, plugins=[plugin("bf16-mixed", "cpu")])
+        weights.append(snapshot(model))
+    assert same(*weights)
+
+
 IN_HALF = {"GAN", "R3GAN", "EBGAN", "BEGAN", "VAEGAN", "StyleGAN2", "a lazy FeatureMatching"}
 """Games of which the quick tests look at the precision of each term."""
 
