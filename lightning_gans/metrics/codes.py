@@ -126,8 +126,10 @@ class CodeInformation(RecordMetric):
 
     @override
     def compute(self) -> dict[str, Tensor]:
-        """Returns the named scores; none if the samples have no codes."""
+        """Returns the named scores: none without codes, NaN if a sample has no class."""
         found = dim_zero_cat(self.found)
+        if (found < 0).any():
+            return dict.fromkeys(self.scores, torch.tensor(torch.nan))
         tables = [_counts(code, found) for code in dim_zero_cat(self.asked).T]
         if not tables:
             return {}

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Reader = Callable[[Tensor], Tensor]
-"""Reads the class of each sample, shape (N, ...), as int64, shape (N,)."""
+"""Reads the class of each sample, shape (N, ...), as int64, shape (N,); -1 if it has none."""
 
 
 def mode_reader(modes: Tensor) -> Reader:
@@ -34,7 +34,7 @@ def mode_reader(modes: Tensor) -> Reader:
     Args:
         modes: centres, shape (K, d).
     """
-    return lambda samples: torch.cdist(samples, modes.to(samples)).argmin(1)
+    return lambda samples: _largest(-torch.cdist(samples, modes.to(samples)))
 
 
 def judge_reader(judge: nn.Module, value_range: tuple[float, float]) -> Reader:
@@ -47,9 +47,14 @@ def judge_reader(judge: nn.Module, value_range: tuple[float, float]) -> Reader:
 
     def read(images: Tensor) -> Tensor:
         _, logits = judge.to(images.device)(to_unit(images, value_range))
-        return logits.argmax(1)
+        return _largest(logits)
 
     return read
+
+
+def _largest(values: Tensor) -> Tensor:
+    """Returns which value of each row is largest, or -1 if one is not finite."""
+    return torch.where(values.isfinite().all(1), values.argmax(1), -1)
 
 
 def reader_for(data: Any) -> Reader | None:

@@ -218,7 +218,7 @@ class CriticGap(SampleMetric):
         real, fake = self.collected()
         difference = self.critic(real).double().mean() - self.critic(fake).double().mean()
         slope = measured_slope(self.critic, real, fake)
-        estimate = difference / slope if slope > 0 else torch.zeros_like(difference)
+        estimate = torch.zeros_like(difference) if slope == 0 else difference / slope
         return {"critic_gap": self.distance.compute()["w1"] - estimate}
 
 

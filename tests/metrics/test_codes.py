@@ -14,6 +14,7 @@ from lightning_gans.metrics import (
     better,
     fitting_metrics,
     matched_share,
+    mode_reader,
     mutual_information,
 )
 
@@ -93,6 +94,13 @@ def test_of_several_codes_the_one_with_most_information_counts():
     scores = scored(torch.stack([useless, half], 1), classes)
     assert scores["code_mi"] == pytest.approx(math.log(2), abs=1e-9)
     assert scores["code_matched"] == 0.5
+
+
+def test_where_a_sample_has_no_class_nothing_is_told():
+    metric = CodeInformation(mode_reader(torch.eye(2)))
+    metric.update(torch.tensor([[0.9, 0.0], [0.0, float("nan")]]), torch.tensor([[0], [0]]))
+    assert all(score.isnan() for score in metric.compute().values())
+    assert metric.compute().keys() == {"code_mi", "code_matched"}
 
 
 def test_batches_and_processes_add_up():

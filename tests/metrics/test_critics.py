@@ -1,6 +1,7 @@
 """A critic beside the best one: Kantorovich potentials, slopes, and what is missing to W1."""
 
 from functools import partial
+from math import isnan
 
 import lightning.pytorch as pl
 import pytest
@@ -38,6 +39,14 @@ def gap(critic, real, fake, **arguments):
         each.update(real, real=True)
         each.update(fake, real=False)
     return float(metric.compute()["critic_gap"])
+
+
+def test_a_critic_without_a_value_has_no_gap():
+    """A flat one estimates 0."""
+    real, fake = clouds()
+    assert isnan(gap(lambda x: x[:, 0] * float("nan"), real, fake))
+    w1 = float(wasserstein_distance(real, fake))
+    assert gap(lambda x: 0 * x[:, 0], real, fake) == pytest.approx(w1, rel=1e-6)
 
 
 def test_the_potential_of_a_moved_cloud_falls_along_the_way():

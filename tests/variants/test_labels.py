@@ -249,6 +249,15 @@ def test_fidelity_is_the_share_that_is_read_as_asked():
     assert metric.compute()["label_fidelity"] == 0.75
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_sample_that_is_not_finite_has_no_class(value):
+    spoilt = torch.tensor([[0.1, 0.9], [value, 0.0]])
+    assert mode_reader(torch.eye(2))(spoilt).tolist() == [1, -1]
+    images = torch.rand(2, 1, 28, 28)
+    images[1, 0, 3, 4] = float("nan")  # an infinite pixel is white
+    assert judge_reader(digit_judge(), (0.0, 1.0))(images)[1] == -1
+
+
 def test_digits_are_read_by_the_judge_whatever_their_range():
     unit = torch.zeros(50, 1, 28, 28)
     for image in unit:
