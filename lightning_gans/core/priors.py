@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from math import log
+from math import isfinite, log
 from typing import NamedTuple
 
 import torch
@@ -100,7 +100,7 @@ class UniformPrior(Prior):
         high: upper bound, above ``low``.
 
     Raises:
-        ValueError: if the bounds are not in order.
+        ValueError: if the bounds are not in order, or too far apart for single precision.
     """
 
     treats_samples_alone = True
@@ -109,6 +109,11 @@ class UniformPrior(Prior):
         super().__init__(dim)
         if not low < high:
             raise ValueError(f"UniformPrior: low must be below high, got {low} and {high}.")
+        if not max(-low, high, high - low) <= torch.finfo(torch.float32).max:
+            raise ValueError(
+                "UniformPrior: low, high and their difference must be finite in single precision, "
+                f"got {low} and {high}. Use -1 and 1."
+            )
         self.low = low
         self.high = high
 
@@ -124,6 +129,20 @@ class UniformPrior(Prior):
         unit = torch.rand(n, self.dim, device=device, dtype=dtype, generator=generator)
         return self.low + (self.high - self.low) * unit
 
+    @override
+    def between(self, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+        """Returns latents on arcs of normal latents, which are mapped to uniform ones and back.
+
+        Arcs of the latents themselves would leave the bounds.
+        """
+        width = self.high - self.low
+
+        def normal(latent: Tensor) -> Tensor:
+            return torch.special.ndtri(((latent - self.low) / width).clamp(1e-6, 1 - 1e-6))
+
+        arc = spherical_interpolation(normal(start), normal(end), weight)
+        return self.low + width * torch.special.ndtr(arc)
+
 
 class ConstantPrior(Prior):
     """The same latent every time, for generators that produce a single pattern.
@@ -131,12 +150,17 @@ class ConstantPrior(Prior):
     Args:
         dim: Z, the number of entries of one latent.
         value: every entry of it.
+
+    Raises:
+        ValueError: if it is not finite.
     """
 
     treats_samples_alone = True
 
     def __init__(self, dim: int, value: float = 0.5) -> None:
         super().__init__(dim)
+        if not isfinite(value):
+            raise ValueError(f"ConstantPrior: value must be finite, got {value}. Use 0.5.")
         self.value = value
 
     @override

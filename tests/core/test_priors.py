@@ -1,3 +1,5 @@
+from math import inf, nan, sqrt
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -96,11 +98,28 @@ def test_between_two_latents_codes_are_straight_and_the_noise_keeps_to_its_arc()
     assert_close(same, start.expand(3, -1))
 
 
-def test_other_priors_keep_to_arcs():
+def test_a_normal_prior_keeps_to_arcs():
     start, end, weight = torch.randn(2, 3), torch.randn(2, 3), torch.rand(2, 1)
-    for prior in (NormalPrior(3), UniformPrior(3)):
-        expected = spherical_interpolation(start, end, weight)
-        assert torch.equal(prior.between(start, end, weight), expected)
+    expected = spherical_interpolation(start, end, weight)
+    assert torch.equal(NormalPrior(3).between(start, end, weight), expected)
+
+
+def test_between_uniform_latents_entries_stay_uniform():
+    """Arcs of the latents themselves would leave the bounds by more than half a unit."""
+    prior = UniformPrior(100, low=-2.0, high=1.0)
+    start, end = (prior.sample(2000, dtype=torch.float64) for _ in range(2))
+    half = prior.between(start, end, torch.full((2000, 1), 0.5, dtype=torch.float64))
+    assert -2 < half.min() < -1.999
+    assert 0.999 < half.max() < 1
+    # An arc halves the angle of two latents, so the deviation of an entry is kept.
+    assert half.mean() == pytest.approx(-0.5, abs=0.01)
+    assert half.std() == pytest.approx(sqrt(0.75), abs=0.01)
+    for weight, latent in ((0.0, start), (1.0, end)):
+        found = prior.between(start, end, torch.full((2000, 1), weight, dtype=torch.float64))
+        assert_close(found, latent, rtol=0, atol=4e-6)
+    bounds = torch.tensor([[-2.0], [1.0]])  # whose quantiles are infinite
+    middle = prior.between(bounds[:1], bounds[1:], torch.tensor([[0.5]]))
+    assert middle.item() == pytest.approx(-0.5, abs=0.01)
 
 
 class Silent(NormalPrior):
@@ -131,6 +150,12 @@ def test_out_of_range_arguments_are_refused():
         NormalPrior(0)
     with pytest.raises(ValueError, match=r"low must be below high, got 1.0 and 1.0"):
         UniformPrior(2, 1.0, 1.0)
+    for low, high in ((-inf, 0.0), (0.0, inf), (-3e38, 3e38), (1e39, 1e40)):
+        with pytest.raises(ValueError, match="difference must be finite in single precision, got"):
+            UniformPrior(2, low, high)
+    for value in (nan, -inf):
+        with pytest.raises(ValueError, match=f"ConstantPrior: value must be finite, got {value}"):
+            ConstantPrior(2, value)
     for categories, continuous, message in (
         ([3, 1], 0, r"categories: a code needs at least 2 values, got 1\."),
         ([3], -1, r"continuous must be at least 0, got -1\."),
