@@ -66,10 +66,10 @@ class AdaptiveAugmentation(Augmentation):
             )
         if interval < 1:
             raise ValueError(f"{name}: interval must be at least 1, got {interval}. Use 4.")
-        if ramp_images <= 0:
+        if not 0 < ramp_images < float("inf"):
             raise ValueError(
-                f"{name}: ramp_images must be above 0, got {ramp_images}. Use 500000, or 100000 "
-                "to fine-tune a trained model."
+                f"{name}: ramp_images must be finite and above 0, got {ramp_images}. Use 500000, "
+                "or 100000 to fine-tune a trained model."
             )
         self.target = target
         self.interval = interval

@@ -1,6 +1,6 @@
 """Adversarial losses of logits as objects that any structure of networks takes."""
 
-from math import log
+from math import isfinite, log
 from typing import Literal
 
 import torch
@@ -128,7 +128,8 @@ class LeastSquares(AdversarialLoss):
         weight: factor of both losses, above 0; the paper's is 1/2.
 
     Raises:
-        ValueError: if the noise or the weight is out of range.
+        ValueError: if the noise or the weight is out of range, a target is not finite, or those
+            of the discriminator are equal, so that it learns nothing.
     """
 
     def __init__(
@@ -144,6 +145,15 @@ class LeastSquares(AdversarialLoss):
             raise ValueError(f"label_noise must be finite and at least 0, got {label_noise}.")
         if not 0 < weight < float("inf"):
             raise ValueError(f"weight must be finite and above 0, got {weight}.")
+        targets = {"real_target": real_target, "fake_target": fake_target}
+        for name, target in {**targets, "generator_target": generator_target}.items():
+            if not isfinite(target):
+                raise ValueError(f"{name} must be finite, got {target}.")
+        if real_target == fake_target:
+            raise ValueError(
+                f"real_target and fake_target must differ, got {real_target} for both. Use 1 and "
+                "0."
+            )
         self.real_target = real_target
         self.fake_target = fake_target
         self.generator_target = generator_target

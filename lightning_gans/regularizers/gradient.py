@@ -27,7 +27,8 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     the samples have a graph, so has what they add to the gradient.
 
     Args:
-        critic: maps (N, ...) to outputs, shape (N,).
+        critic: maps (N, ...) to outputs, shape (N,), or (N, ...) if it judges patches, whose
+            gradients are added up.
         x: points at which to differentiate, shape (N, ...).
     """
     x = x.to(torch.promote_types(x.dtype, torch.float32))

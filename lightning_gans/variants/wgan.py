@@ -35,7 +35,7 @@ class WGAN(GAN):
         **kwargs: as for `GAN`.
 
     Raises:
-        ValueError: if ``clip_value`` is not above 0.
+        ValueError: if ``clip_value`` is not above 0, or not finite.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class WGAN(GAN):
             optimizer_d=optimizer_d,
             **kwargs,
         )
-        if not clip_value > 0:
-            raise ValueError(f"clip_value must be above 0, got {clip_value}.")
+        if not 0 < clip_value < float("inf"):
+            raise ValueError(f"clip_value must be finite and above 0, got {clip_value}. Use 0.01.")
         self.clip_value = clip_value
 
     @override

@@ -113,8 +113,10 @@ def test_several_discriminators_have_one_signal_and_packs_count_their_samples():
         ({"target": 1.0}, "target must be above -1 and below 1, got 1.0. Use 0.6"),
         ({"target": -1.0}, "target must be above -1 and below 1, got -1.0"),
         ({"interval": 0}, "interval must be at least 1, got 0. Use 4"),
-        ({"ramp_images": 0}, "ramp_images must be above 0, got 0. Use 500000"),
-        ({"ramp_images": -5}, "ramp_images must be above 0, got -5"),
+        ({"ramp_images": 0}, "ramp_images must be finite and above 0, got 0. Use 500000"),
+        ({"ramp_images": -5}, "ramp_images must be finite and above 0, got -5"),
+        ({"ramp_images": float("nan")}, "ramp_images must be finite and above 0, got nan"),
+        ({"ramp_images": float("inf")}, "ramp_images must be finite and above 0, got inf"),
     ],
 )
 def test_what_is_out_of_range_is_refused(make, arguments, message):

@@ -197,6 +197,18 @@ def test_a_target_that_is_no_probability_is_refused(target):
         NonSaturating(target)
 
 
+@pytest.mark.parametrize("name", ["real_target", "fake_target", "generator_target"])
+@pytest.mark.parametrize("target", [float("nan"), float("inf")])
+def test_a_target_of_least_squares_that_is_not_finite_is_refused(name, target):
+    with pytest.raises(ValueError, match=f"^{name} must be finite, got {target}"):
+        LeastSquares(**{name: target})
+
+
+def test_equal_targets_of_least_squares_teach_nothing():
+    with pytest.raises(ValueError, match=r"fake_target must differ, got 0\.0 for both"):
+        LeastSquares(real_target=0.0)
+
+
 @pytest.mark.parametrize("loss", [RelativisticPaired, RelativisticAverage, FDivergence])
 def test_an_unknown_kind_is_refused(loss):
     with pytest.raises(ValueError, match=r"kind must be one of \w+, .*, got 'wasserstein'\."):

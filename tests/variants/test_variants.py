@@ -306,9 +306,9 @@ def test_every_parameter_of_the_critic_is_clipped_after_every_step(tmp_path):
     assert max(value.abs().max().item() for value in saved) <= bound
 
 
-@pytest.mark.parametrize("value", [0.0, -0.01])
-def test_a_clip_value_that_leaves_nothing_is_refused(value):
-    with pytest.raises(ValueError, match=f"clip_value must be above 0, got {value}"):
+@pytest.mark.parametrize("value", [0.0, -0.01, float("inf")])
+def test_a_clip_value_that_leaves_nothing_or_clips_nothing_is_refused(value):
+    with pytest.raises(ValueError, match=f"clip_value must be finite and above 0, got {value}"):
         WGAN(data_shape=(2,), clip_value=value)
 
 
