@@ -65,10 +65,11 @@ GROUPS = {
     ),
     "Stacked digits": (
         ("StackedMNIST",),
-        "Three digits of MNIST in the channels of one image: a thousand modes. The networks are\n"
-        "those of the PacGAN paper's second experiment, with a small discriminator. They are\n"
-        "trained for 30,000 updates, 6 % of the paper's. Of 25,600 real images, `modes_1000` is\n"
-        "1,000 and `kl_1000` is 0.024.",
+        "Three digits of MNIST in the channels of one image: a thousand modes. The first three\n"
+        "configs have the networks of the PacGAN paper's second experiment, with a small\n"
+        "discriminator, and train for 30,000 updates, 6 % of the paper's. The last has networks\n"
+        "that make and read each digit alike. Of 25,600 real images, `modes_1000` is 1,000 and\n"
+        "`kl_1000` is 0.024.",
     ),
     "Photographs": (
         ("CIFAR10", "ImageFolder", "PairedFolder", "UnpairedFolders"),
