@@ -113,7 +113,7 @@ class Run:
     def digest(self) -> str:
         """A hash of everything that tables and curves are drawn from."""
         sha = hashlib.sha256(self.status.encode())
-        for name in ("config.yaml", "run.json", "metrics.csv", "validation.csv"):
+        for name in ("config.yaml", "run.json", "metrics.csv", "validation.csv", "scores.json"):
             path = _inside(self.folder, name)
             sha.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
         return sha.hexdigest()
