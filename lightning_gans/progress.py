@@ -6,7 +6,6 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from lightning_utilities.core.rank_zero import rank_zero_only  # Lightning's own; needs no PyTorch
-from rich import get_console
 from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
@@ -20,6 +19,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 from typing_extensions import Self, override
+
+from lightning_gans.terminal import console
 
 __all__ = ["DRAWINGS_PER_S", "Bar", "Work", "clock", "counted"]
 
@@ -46,12 +47,12 @@ class Bar(Progress):
         self._wide = (TextColumn(text, markup=False), BarColumn(), count, unit, elapsed, left)
         self._narrow = (TextColumn(text, markup=False, table_column=shrinking), count)
         self._times = (elapsed, left)
-        super().__init__(console=get_console(), auto_refresh=False, transient=True)
+        super().__init__(console=console(), auto_refresh=False, transient=True)
 
     @override
     def get_renderables(self) -> Iterable[RenderableType]:
         """Yields the rows, with as many columns as there is room for."""
-        self.expand = get_console().width < WIDE
+        self.expand = console().width < WIDE
         time = self._times[any(task.total is not None for task in self.tasks)]
         self.columns = (*self._narrow, time) if self.expand else self._wide
         yield from super().get_renderables()
@@ -147,7 +148,7 @@ class Work:
             self.done += 1
 
     def _show(self) -> None:
-        if not get_console().is_interactive:
+        if not console().is_interactive:
             while not self._ended.wait(self.every_n_seconds):
                 self._print_line()
         elif not self._ended.wait(PATIENCE):
@@ -170,8 +171,8 @@ class Work:
         seconds = time.monotonic() - self._start
         units = (self.done, self.total, 0, seconds, self.unit)
         count = counted(*units) if self.unit else clock(seconds)
-        console = get_console()
-        console.print(Text(f"{self.text}: {count}"), soft_wrap=not console.is_terminal)
+        shown = console()
+        shown.print(Text(f"{self.text}: {count}"), soft_wrap=not shown.is_terminal)
 
 
 def counted(done: float, total: float | None, first: float, seconds: float, unit: str = "") -> str:

@@ -59,9 +59,9 @@ class Checkpoint(ModelCheckpoint):
     Where validation falls on the same update, the checkpoint comes after it. The loggers are
     flushed first, so that no row is lost that is older than the checkpoint.
 
-    Ctrl-C, SIGTERM and SIGUSR1 end the run with a ``last.ckpt`` once the round is over, and the
-    validation that follows it; in several processes, at the next update that is logged. In a SLURM
-    job SIGUSR1 puts the job into the queue again.
+    Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 end the run with a ``last.ckpt`` once the round is over,
+    and the validation that follows it; in several processes, at the next update that is logged. In
+    a SLURM job SIGUSR1 puts the job into the queue again.
 
     Args:
         monitor: score that decides which state is the best, such as "val/sliced_w"; no

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich import get_console
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +22,7 @@ from lightning_gans.metrics import (
     meaning,
     range_of,
 )
+from lightning_gans.terminal import console
 
 __all__ = ["Evaluation"]
 
@@ -285,8 +285,8 @@ class Evaluation(Callback):
         """
         if not (trainer.is_global_zero and self.scores):
             return
-        console = get_console()
-        drawn = console.encoding.lower().startswith("utf")
+        screen = console()
+        drawn = screen.encoding.lower().startswith("utf")
         parts = [name for name in self._active if name]
         means = [s for s in self.scores if all(_key(s, part) in self.scores for part in parts)]
         within = {_key(score, part) for score in means for part in parts}
@@ -306,10 +306,10 @@ class Evaluation(Callback):
         whole = len(columns)
         forms = [(whole, False), (whole - 1, False), (whole - 1, True), *FORMS]
         tables = [_table(title, columns[:number], close=close) for number, close in forms]
-        endless = console.options.update_width(10_000)
-        needed = [console.measure(table, options=endless).minimum for table in tables]
-        fitting = (t for t, width in zip(tables, needed, strict=True) if width <= console.width)
-        console.print(next(fitting, tables[-1]))
+        endless = screen.options.update_width(10_000)
+        needed = [screen.measure(table, options=endless).minimum for table in tables]
+        fitting = (t for t, width in zip(tables, needed, strict=True) if width <= screen.width)
+        screen.print(next(fitting, tables[-1]))
 
 
 def _table(title: str, columns: Sequence[Sequence[str]], *, close: bool) -> Table:

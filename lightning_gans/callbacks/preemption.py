@@ -14,9 +14,11 @@ from lightning_gans.holders import slurm_job
 __all__ = ["Notice", "Preempted"]
 
 ANNOUNCEMENTS = [
-    number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGUSR1")
+    number
+    for number in signal.Signals
+    if number.name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 ]
-"""Signals that end a run. Windows lacks the last."""
+"""Signals that end a run; SIGHUP if its terminal is closed. Windows lacks the last two."""
 
 
 class Preempted(SystemExit):

@@ -7,7 +7,6 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from rich import get_console
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
@@ -16,6 +15,7 @@ from typing_extensions import override
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.metrics.names import SCORES
 from lightning_gans.progress import DRAWINGS_PER_S, Bar, Work, counted
+from lightning_gans.terminal import console
 
 __all__ = ["Progress"]
 
@@ -62,7 +62,7 @@ class Progress(ProgressBar):
         assert isinstance(pl_module, AdversarialModule)
         if not self._enabled:
             return
-        self._console = get_console()
+        self._console = console()
         self._start = self._shown = time.monotonic()
         self._first = trainer.global_step
         self._total = _total_updates(trainer)

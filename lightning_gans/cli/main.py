@@ -25,6 +25,7 @@ from lightning_gans.cli.processes import tell
 from lightning_gans.cli.screen import adapt, beside, wrapped
 from lightning_gans.errors import InputError, RunError, one_line
 from lightning_gans.spelling import likely
+from lightning_gans.terminal import drop
 
 __all__ = ["main"]
 
@@ -531,13 +532,8 @@ def _printing() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _drop_output()
+        drop(sys.stdout)
         raise RunError(f"the output cannot be written: {error.strerror}.") from error
-
-
-def _drop_output() -> None:
-    """Leaves what cannot be printed, which Python would try again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -559,7 +555,7 @@ def main(arguments: list[str] | None = None) -> None:
         tell(one_line(str(error)), first=error.first)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # as by `lightning-gans list | head -1`
-        _drop_output()
+        drop(sys.stdout)
     except KeyboardInterrupt:
         if os.environ.get("LIGHTNING_GANS_DEBUG"):
             raise

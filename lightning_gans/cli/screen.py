@@ -7,6 +7,7 @@ from shutil import get_terminal_size
 from textwrap import wrap
 
 from lightning_gans.errors import printable
+from lightning_gans.terminal import console
 
 __all__ = ["adapt", "beside", "say", "wrapped"]
 
@@ -21,9 +22,7 @@ def adapt() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as Python does with errors
     if os.environ.get("TERM") == "dumb":
-        from rich import get_console
-
-        get_console().size = get_terminal_size()  # it takes such a terminal for 80 columns wide
+        console().size = get_terminal_size()  # it takes such a terminal for 80 columns wide
 
 
 def say(text: str, *, breaks: bool = False) -> None:
@@ -34,12 +33,10 @@ def say(text: str, *, breaks: bool = False) -> None:
         breaks: whether a terminal breaks it between words. Paths and commands are not broken, so
             that they can be copied.
     """
-    from rich import get_console  # takes a while, which help and lists need not wait
-    from rich.text import Text
+    from rich.text import Text  # takes a while, which help and lists need not wait
 
-    # One console for all, which knows of a live bar to print above it.
-    console = get_console()
-    console.print(Text(printable(text)), soft_wrap=not (breaks and console.is_terminal))
+    shown = console()
+    shown.print(Text(printable(text)), soft_wrap=not (breaks and shown.is_terminal))
 
 
 def wrapped(text: str, indent: int = 0, begin: str = "", width: int | None = None) -> list[str]:

@@ -177,10 +177,12 @@ def test_a_queue_that_does_not_take_the_job_back_is_reported(scontrol, tmp_path)
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_without_a_cluster_the_signal_ends_the_run(scontrol, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
+def test_without_a_cluster_the_signal_ends_the_run(number, scontrol, tmp_path):
+    """SIGHUP comes if a terminal is closed."""
     folder = tmp_path / "runs" / "run" / "version_0"
-    code, _ = stop(folder, RUN, signal.SIGUSR1, 30)
-    assert code == 128 + signal.SIGUSR1
+    code, _ = stop(folder, RUN, number, 30)
+    assert code == 128 + number
     assert not scontrol.exists()
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 

@@ -806,6 +806,29 @@ def test_a_full_disk_under_the_output_is_one_line():
     )
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_training_outlives_its_output():
+    """A full disk is told, and a reader that has seen enough, as of ``fit | head``, is not."""
+    steps = ["--trainer.max_steps", "20", "--progress.every_n_seconds", "0.01"]
+    for name, told in (
+        ("full", "the output cannot be written: No space left on device\n"),
+        ("read", ""),
+    ):
+        with subprocess.Popen(
+            [CONSOLE_SCRIPT, *RUN, *steps, "--name", name],
+            stdout=os.open("/dev/full", os.O_WRONLY) if name == "full" else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as run:
+            if run.stdout is not None:
+                run.stdout.readline()
+                run.stdout.close()
+            assert run.stderr.read() == told
+        assert run.returncode == 0
+        record = json.loads(Path(f"runs/{name}/version_0/run.json").read_text())
+        assert (record["status"], record["updates"]) == ("finished", 20)
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     listing = subprocess.Popen(
         [CONSOLE_SCRIPT, "list"],

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import yaml
-from rich import get_console
 
 from lightning_gans.cli.commands.budget import estimate
 from lightning_gans.cli.commands.following import follow
@@ -28,6 +27,7 @@ from lightning_gans.comparison.sweeps import Sweep, parse_seeds, parse_settings,
 from lightning_gans.errors import InputError, RunError
 from lightning_gans.finding import RUNS, run_in
 from lightning_gans.progress import Work
+from lightning_gans.terminal import console
 
 __all__ = ["compare"]
 
@@ -142,11 +142,11 @@ def _printing(commands: bool) -> Iterator[None]:
     Args:
         commands: whether it is.
     """
-    get_console().stderr = commands
+    console().stderr = commands
     try:
         yield
     finally:
-        get_console().stderr = False
+        console().stderr = False
 
 
 def _engine(name: str, slurm: Sequence[str]) -> Engine:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from types import FrameType
 
-from rich import get_console
 from rich.progress import TaskID
 from typing_extensions import Self
 
@@ -15,6 +14,7 @@ from lightning_gans.comparison.planning import Planned
 from lightning_gans.comparison.running import Runner, updates_of
 from lightning_gans.errors import RunError
 from lightning_gans.progress import DRAWINGS_PER_S, Bar, clock
+from lightning_gans.terminal import console
 
 __all__ = ["follow"]
 
@@ -77,7 +77,7 @@ class _Screen:
         self._runner = runner
         self._begun = self._shown = time.monotonic()
         self._first = self._done(self._updates())
-        self._bar = Bar() if get_console().is_interactive else None
+        self._bar = Bar() if console().is_interactive else None
         self._rows: dict[Planned, TaskID] = {}
 
     def __enter__(self) -> Self:

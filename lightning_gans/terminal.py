@@ -1,0 +1,78 @@
+"""The terminal, or the file or the program in its place, which may go away before a run ends."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["console", "drop"]
+
+
+def console() -> "Console":
+    """Returns the one console of this process, which knows of a live bar to print above it.
+
+    What cannot be printed is left out from then on. A training must not end because ``head`` has
+    read enough, a terminal was closed, or the disk of a log is full.
+    """
+    from rich import get_console  # takes a while, which help and lists need not wait
+
+    found = get_console()
+    if found.file is not None and found.file in (sys.stdout, sys.stderr):
+        found.file = cast("IO[str]", _Outlived(found))
+    return found
+
+
+def drop(stream: IO[str]) -> None:
+    """Sends what is printed nowhere, and what could not be printed, which Python would try again.
+
+    Args:
+        stream: of this process.
+    """
+    with suppress(OSError, ValueError):  # it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class _Outlived:
+    """What a console prints to: the stream of this process at the time, as long as it is there.
+
+    Args:
+        console: that tells which stream.
+    """
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "rich_proxied_file":  # by which rich would look behind this
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    @property
+    def _stream(self) -> IO[str]:
+        stream = sys.stderr if self._console.stderr else sys.stdout
+        behind: IO[str] = getattr(stream, "rich_proxied_file", stream)  # of a live bar
+        return behind
+
+    def write(self, text: str) -> None:
+        """Prints text, if that is possible."""
+        with self._outlived():
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Lets text get through, if that is possible."""
+        with self._outlived():
+            self._stream.flush()
+
+    @contextmanager
+    def _outlived(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            drop(self._stream)
+            if not isinstance(error, BrokenPipeError):  # there somebody has read enough
+                with suppress(OSError):
+                    print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
