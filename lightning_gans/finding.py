@@ -61,14 +61,15 @@ def find_checkpoint(root: Path, name: str, which: str) -> Path:
 def unfinished(root: Path, name: str) -> Path | None:
     """Returns the last checkpoint of a name's newest run, or None if that has written none.
 
+    A run that ended before it began to train, which has no ``config.yaml``, does not count.
+
     Args:
         root: folder of all runs.
         name: of the run.
     """
-    for run in newest_first(root / name)[:1]:
-        path = run / "checkpoints" / "last.ckpt"
-        return path if path.is_file() else None
-    return None
+    begun = (run for run in newest_first(root / name) if (run / "config.yaml").is_file())
+    path = next(begun, Path()) / "checkpoints" / "last.ckpt"
+    return path if path.is_file() else None
 
 
 def checkpoint_in(path: Path, first: str = "best") -> Path:

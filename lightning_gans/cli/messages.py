@@ -157,7 +157,8 @@ def print_resume_hint(
         modules: that the command imports.
         note: why it was stopped.
     """
-    say(f"stopped after {trainer.global_step:,} updates")
+    updates = trainer.global_step
+    say(f"stopped after {updates:,} update{'s' if updates != 1 else ''}")
     if note:
         say(note)
     last = folder / "checkpoints" / "last.ckpt"

@@ -19,6 +19,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from typing_extensions import override
 
 import datamodules  # noqa: F401  so that its classes are found by name
@@ -329,12 +330,15 @@ class GANCLI(CommandLine):
         except Preempted as end:
             if end.number != signal.SIGINT:
                 self._mark_preempted()
-            self._print_resume_hint(end.note)
+            self._end_early(model, end.note)
             raise
         except SystemExit as end:
-            self._print_resume_hint()
-            if isinstance(end.__context__, KeyboardInterrupt):  # Lightning ends it with code 1
+            self._end_early(model)
+            # Lightning ends these with code 1 and with code 0.
+            if isinstance(end.__context__, KeyboardInterrupt):
                 raise SystemExit(128 + signal.SIGINT) from end
+            if isinstance(end, SIGTERMException):  # which came before the callbacks listened
+                raise SystemExit(128 + signal.SIGTERM) from end
             raise
         finally:
             if self._run is not None:
@@ -486,6 +490,15 @@ class GANCLI(CommandLine):
             if environment is None or not environment.creates_processes_externally:
                 raise  # before there are others, and before any logger begins
             self._record.problem = str(error)
+
+    def _end_early(self, model: AdversarialModule, note: str = "") -> None:
+        """Tells how to resume a run that was stopped, or removes one that has not trained."""
+        if model.has_trained or (self._run is not None and not self._run.is_new):
+            self._print_resume_hint(note)
+        else:
+            self._leave_no_trace()
+            if self.trainer.is_global_zero:
+                say("stopped before the first update, and the run folder is removed")
 
     @rank_zero_only
     def _leave_no_trace(self) -> None:

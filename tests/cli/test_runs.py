@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import shlex
+import signal
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -381,3 +382,26 @@ def test_another_run_may_write_into_the_same_new_folder_of_checkpoints(monkeypat
     monkeypatch.setattr(checkpoint.os, "access", meanwhile)
     main([*RUN, "--checkpoint.dirpath", "both"])
     assert {path.name for path in Path("both").iterdir()} >= {"last.ckpt", "other.ckpt"}
+
+
+def test_a_run_that_was_stopped_before_its_first_update_leaves_no_folder(monkeypatch, capsys):
+    from lightning_gans import WGANGP
+
+    main(RUN)
+
+    def interrupted(self, samples):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WGANGP, "discriminator_loss", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(RUN)
+    assert stopped.value.code == 128 + signal.SIGINT
+    assert "stopped before the first update" in capsys.readouterr().out
+    assert os.listdir("runs/run") == ["version_0"]
+
+
+def test_auto_resumes_the_newest_run_that_has_begun():
+    main(RUN)
+    Path("runs/run/version_1").mkdir()  # as a kill may leave it
+    main([*RUN, "--ckpt_path", "auto", "--trainer.max_steps", "6"])
+    assert json.loads(Path("runs/run/version_0/run.json").read_text())["updates"] == 6
