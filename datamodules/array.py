@@ -55,7 +55,7 @@ class ArrayData(VectorData):
             if path.dtype in (np.float64, torch.float64):
                 rank_zero_only(print)("ArrayData casts the float64 array to float32.")
         elif path:
-            rows = _rows(_read(Path(path)), str(path))
+            rows = _rows(_read(Path(path).expanduser()), str(path))
         else:
             raise ValueError("path must name a .npy file, got ''.")
         order = torch.randperm(len(rows), generator=generator_for(0, EVALUATION_DATA, 0))
@@ -65,6 +65,10 @@ class ArrayData(VectorData):
         self._training = rows[order[2 * held_out :]]
         self._permutations = Permutations(len(self._training))
         self.data_shape = (rows.shape[1],)
+        if rows.min() == rows.max():
+            raise ValueError(
+                f"path: all values of the array are {float(rows.min()):g}. Use rows that differ."
+            )
         self.value_range = (float(rows.min()), float(rows.max()))
 
     @override

@@ -84,7 +84,7 @@ class DownloadedImages(ImageData):
             num_eval_samples=num_eval_samples,
         )
         given = data_dir or os.environ.get("LIGHTNING_GANS_DATA")
-        self.data_dir = Path(given or DEFAULT_FOLDER)
+        self.data_dir = Path(given or DEFAULT_FOLDER).expanduser()
 
     @abstractmethod
     def files(self) -> list[Path]:

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,21 @@ ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 class UnreadableImageError(ValueError):
     """A file is no image, is damaged, or is smaller than what is to be cut out of it."""
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Names the file that cannot be read.
+
+    Raises:
+        UnreadableImageError: whatever goes wrong inside.
+    """
+    try:
+        yield
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # there is no telling what a decoder stumbles over
+        raise UnreadableImageError(f"{shown(path)} cannot be read as an image: {error}") from error
 
 
 class ImageFiles:
@@ -68,15 +84,10 @@ class ImageFiles:
             UnreadableImageError: if it cannot be decoded or is smaller than the crop.
         """
         path = self.paths[row]
-        try:
+        with _readable(path):
             with Image.open(path) as opened:
                 image = _eight_bits(ImageOps.exif_transpose(opened))
-        except Exception as error:  # there is no telling what a decoder stumbles over
-            raise UnreadableImageError(
-                f"{shown(path)} cannot be read as an image: {error}"
-            ) from error
-        image = self.cut(image, path)
-        image = image.convert("L" if self.channels == 1 else "RGB")
+            image = self.cut(image, path).convert("L" if self.channels == 1 else "RGB")
         if self.size is not None:
             height, width = self.size
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
@@ -90,14 +101,9 @@ class ImageFiles:
             UnreadableImageError: if it is no image.
         """
         path = self.paths[row]
-        try:
-            with Image.open(path) as image:
-                channels = 1 if Image.getmodebase(image.mode) == "L" else 3
-                return channels, *_upright_size(image)
-        except Exception as error:  # there is no telling what a decoder stumbles over
-            raise UnreadableImageError(
-                f"{shown(path)} cannot be read as an image: {error}"
-            ) from error
+        with _readable(path), Image.open(path) as image:
+            channels = 1 if Image.getmodebase(image.mode) == "L" else 3
+            return channels, *_upright_size(image)
 
     def glance(self, row: int) -> None:
         """Looks at the header and the end of a file, and decodes it only if they look odd.
@@ -106,16 +112,11 @@ class ImageFiles:
             UnreadableImageError: if it is no image, is cut off or is smaller than the crop.
         """
         path = self.paths[row]
-        try:
-            with Image.open(path) as image, path.open("rb") as file:
-                size = _upright_size(image) if self.checks_size else None
-                file.seek(max(0, path.stat().st_size - 16))
-                end = ENDS.get(image.format or "")
-                whole = end is not None and end in file.read() and image.mode != "F"
-        except Exception as error:  # there is no telling what a decoder stumbles over
-            raise UnreadableImageError(
-                f"{shown(path)} cannot be read as an image: {error}"
-            ) from error
+        with _readable(path), Image.open(path) as image, path.open("rb") as file:
+            size = _upright_size(image) if self.checks_size else None
+            file.seek(max(0, path.stat().st_size - 16))
+            end = ENDS.get(image.format or "")
+            whole = end is not None and end in file.read() and image.mode != "F"
         if size is not None:
             self.check_size(*size, path)
         if not whole:

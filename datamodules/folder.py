@@ -83,7 +83,7 @@ class ImageFolder(ImageData):
             batch_size=batch_size,
             num_eval_samples=num_eval_samples,
         )
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.crop = None if crop is None else sides_of("crop", crop)
         self.classes: list[str] = []
         self._reader = FolderReader(cache, num_workers, skip_broken)

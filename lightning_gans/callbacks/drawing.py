@@ -151,7 +151,7 @@ def beside(
     for left, height, (_, fake, real, title) in zip((0.055, 0.485), heights, parts, strict=True):
         axes = figure.add_axes((left, 0.075, 0.39, 0.835))
         axes.set(xlim=(low, high), ylim=(low, high), facecolor="#e6e6e6")
-        axes.set_title(title, fontsize=10)
+        axes.set_title(title, fontsize=10, parse_math=False)
         filled = axes.contourf(
             *(ticks, ticks, height.reshape(resolution, resolution).T),
             levels=levels,
@@ -378,7 +378,7 @@ def _axes(title: str, width: float) -> tuple[Figure, Any]:
     height = 4.4
     figure = Figure(figsize=(width, height), dpi=100)
     axes = figure.add_axes((0.6 / width, 0.1, 0.82 * height / width, 0.82))
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=10, parse_math=False)  # it may have a path
     return figure, axes
 
 

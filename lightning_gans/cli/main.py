@@ -21,6 +21,7 @@ from typing_extensions import override
 from lightning_gans import __version__
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.modules import check_data_package
+from lightning_gans.cli.places import with_homes
 from lightning_gans.cli.processes import tell
 from lightning_gans.cli.screen import adapt, beside, wrapped
 from lightning_gans.errors import InputError, RunError, one_line
@@ -546,7 +547,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     adapt()
     try:
-        _run(sys.argv[1:] if arguments is None else arguments)
+        _run(with_homes(sys.argv[1:] if arguments is None else arguments))
         if sys.stdout is not None:
             sys.stdout.flush()
     except (InputError, RunError) as error:

@@ -1,11 +1,25 @@
 """Where commands write to."""
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_gans.errors import InputError
 
-__all__ = ["check_out"]
+__all__ = ["check_out", "with_homes"]
+
+
+def with_homes(arguments: Sequence[str]) -> list[str]:
+    """Returns arguments with the user's folder for ``~``.
+
+    Shells do that at the start of a word only, not in ``--FLAG=~/runs`` and ``KEY=~/runs``.
+    """
+    found = (re.fullmatch(r"((?:[\w.+-]+=)*)(~(?:/.*)?)", text, re.S) for text in arguments)
+    return [
+        part[1] + os.path.expanduser(part[2]) if part else text
+        for text, part in zip(arguments, found, strict=True)
+    ]
 
 
 def check_out(out: Path, *endings: str) -> None:

@@ -3,13 +3,15 @@
 import argparse
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from lightning_gans.cli.catalogue import ENDINGS, config_path, configs, configs_folder
 from lightning_gans.cli.modules import import_modules, look_here
@@ -118,7 +120,7 @@ class Request:
     def _setting(self, key: str) -> str | None:
         """Returns one of `FLAGS`, or what the last file says that has it."""
         value = self._files.get(key) if self._flags[key] is None else self._flags[key]
-        return None if value is None else str(value)
+        return None if value is None else expanduser(str(value))
 
     def name(self) -> str | None:
         """Returns the name of the run, if the command line tells it."""
@@ -409,6 +411,22 @@ def check_name(name: object) -> None:
         )
 
 
+class _Once(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which YAML would leave out the first."""
+
+    @override
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        known: list[Any] = []
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name in known:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{name} is there twice", key.start_mark
+                )
+            known.append(name)
+        return super().construct_mapping(node, deep)
+
+
 def _in_file(path: Path) -> list[tuple[str, Any]]:
     """Returns the settings in a file, as `_said` has those of flags, or refuses it."""
     try:
@@ -420,7 +438,7 @@ def _in_file(path: Path) -> list[tuple[str, Any]]:
         hint = f": did you mean {near}?" if near else "; lightning-gans list names them."
         raise InputError(f"config: there is no file and no configuration {path}{hint}")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _Once)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"config: {path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):

@@ -6,6 +6,7 @@ import signal
 import sys
 from contextlib import nullcontext, suppress
 from functools import partial
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,9 @@ class GANCLI(CommandLine):
                 check_trainer(vars(config.trainer))
                 _check_machine(config.trainer)
                 request.check_place(origin.path)
+            root = config.get("trainer.default_root_dir")  # validate and test have none
+            if root is not None:
+                config["trainer.default_root_dir"] = expanduser(root)
             config.name = config.name or request.name() or _default_name(config)
             if request.forks:
                 config.name = request.name_of_fork(config.name)
@@ -332,13 +336,8 @@ class GANCLI(CommandLine):
                 self._mark_preempted()
             self._end_early(model, end.note)
             raise
-        except SystemExit as end:
+        except SystemExit:
             self._end_early(model)
-            # Lightning ends these with code 1 and with code 0.
-            if isinstance(end.__context__, KeyboardInterrupt):
-                raise SystemExit(128 + signal.SIGINT) from end
-            if isinstance(end, SIGTERMException):  # which came before the callbacks listened
-                raise SystemExit(128 + signal.SIGTERM) from end
             raise
         finally:
             if self._run is not None:
@@ -434,6 +433,13 @@ class GANCLI(CommandLine):
         run = getattr(self.trainer, str(self.subcommand))
         try:
             return run(model, **{**kwargs, "weights_only": True})
+        except SystemExit as end:
+            # Lightning ends these with code 1 and with code 0.
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise SystemExit(128 + signal.SIGINT) from end
+            if isinstance(end, SIGTERMException):  # which came before the callbacks listened
+                raise SystemExit(128 + signal.SIGTERM) from end
+            raise
         except Exception as error:
             first = fail_together(self.trainer)
             told = self._explanation(error, model)

@@ -14,7 +14,7 @@ __all__ = ["LACKING", "Cell", "cells_of", "check_comparable", "differences", "sh
 
 TRAINING_ONLY = {
     *("batch_size", "cache", "data_dir", "dequantize", "horizontal_flip", "jitter"),
-    *("label_seed", "labels", "num_labels", "num_workers", "subset", "subset_seed"),
+    *("label_seed", "labels", "num_labels", "num_workers", "split_seed", "subset", "subset_seed"),
 }
 """Settings of data that do not change what generated samples are compared with."""
 LACKING = "\u2013"

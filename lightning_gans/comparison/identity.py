@@ -16,8 +16,8 @@ LEFT_OUT = {
 }
 """Settings that have no say in weights and scores, but in how long a run is, in where its files
 go, and in when something is written or shown."""
-WORKERS = "num_workers"
-"""Name of such a setting of the data, wherever it is."""
+OF_DATA = ("cache", "data_dir", "num_workers")
+"""Names of such settings of the data, wherever they are."""
 
 
 def settings_of(config: dict[str, Any]) -> dict[str, Any]:
@@ -32,14 +32,14 @@ def settings_of(config: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in trainer.items() if f"trainer.{key}" not in LEFT_OUT}
         settings["trainer"] = kept
     if "data" in settings:
-        settings["data"] = _without_workers(settings["data"])
+        settings["data"] = _without_idle(settings["data"])
     return settings
 
 
-def _without_workers(value: Any) -> Any:
+def _without_idle(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_workers(part) for key, part in value.items() if key != WORKERS}
-    return [_without_workers(part) for part in value] if isinstance(value, list) else value
+        return {key: _without_idle(part) for key, part in value.items() if key not in OF_DATA}
+    return [_without_idle(part) for part in value] if isinstance(value, list) else value
 
 
 def identity(config: dict[str, Any]) -> str:

@@ -208,12 +208,20 @@ def _random(parameters: Mapping[str, dict[str, Any]], cap: object) -> tuple[Sett
     return tuple(found)
 
 
+def _number(value: Any) -> Any:
+    """Returns a number, also one like 1e-5, which YAML takes for text; all else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def _drawn(key: str, parameter: dict[str, Any], chance: random.Random) -> str:
     """Returns a random value of a parameter."""
     values = _values(key, parameter)
     if values is not None:
         return chance.choice(values)
-    low, high = parameter.get("min"), parameter.get("max")
+    low, high = (_number(parameter.get(end)) for end in ("min", "max"))
     kind = "int_uniform" if type(low) is type(high) is int else "uniform"
     kind = parameter.get("distribution", kind)
     if kind not in DISTRIBUTIONS:

@@ -395,6 +395,24 @@ def has_record(saved: object) -> bool:
     )
 
 
+def checked_range(limits: Any) -> tuple[float, float]:
+    """Returns the range of some data's values, as checkpoints keep it.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        low, high = map(float, limits)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not _is_range((low, high)):
+        raise ValueError(
+            f"data: value_range must be two finite numbers, the least first, got {limits}. Use "
+            "the range of the values that a picture should show."
+        )
+    return low, high
+
+
 def _is_range(limits: Any) -> bool:
     """Tells whether these are two numbers in order, of a size that pictures can show."""
     numbers = isinstance(limits, list | tuple) and all(type(x) in (int, float) for x in limits)

@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from lightning_gans.augment import Augmentation
 from lightning_gans.core import batch_checks, checks, turns
-from lightning_gans.core.checkpointing import RECORD_KEY
+from lightning_gans.core.checkpointing import RECORD_KEY, checked_range
 from lightning_gans.core.compiling import Compiled
 from lightning_gans.core.divergence import divergence
 from lightning_gans.core.lightning_compat import do_nothing_closure, spare_driver_search
@@ -166,7 +166,8 @@ class AdversarialModule(TermsModule):
         if stage == "fit" and not any(part.training for part in self.modules()):
             self.train()  # a model that was loaded to be evaluated
         data = getattr(self.trainer, "datamodule", None)
-        self.value_range = getattr(data, "value_range", self.value_range)
+        told = getattr(data, "value_range", None)
+        self.value_range = self.value_range if told is None else checked_range(told)
         for part in self.modules():
             if isinstance(part, Augmentation):
                 part.processes = self.trainer.world_size

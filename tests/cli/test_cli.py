@@ -512,6 +512,10 @@ LONG = "x" * 5000
         (["--config", "unknown.yaml"], "does not accept option 'modle'"),
         (["--config", "broken.yaml"], "config: broken.yaml is not valid YAML: while parsing"),
         (
+            ["--config", "twice.yaml"],
+            "config: twice.yaml is not valid YAML: trainer is there twice",
+        ),
+        (
             ["--ckpt_path", "nothing.ckpt"],
             "ckpt_path: There is no checkpoint and no run folder at nothing.ckpt.",
         ),
@@ -526,7 +530,7 @@ LONG = "x" * 5000
             ["--model.optimizer_g.lrr", "1"],
             "GANAdam has no setting lrr: did you mean lr?",
         ),
-        (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be above 0, got 0.0."),
+        (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be finite and above 0, got 0.0."),
         (
             ["--model.penalty.weight", "-1"],
             "GradientPenalty: weight must be finite and at least 0, got -1.0.",
@@ -596,6 +600,7 @@ LONG = "x" * 5000
 def test_bad_input_is_explained_in_one_line(arguments, message, capsys):
     Path("unknown.yaml").write_text("modle: GAN\n")
     Path("broken.yaml").write_text("model: [\n")
+    Path("twice.yaml").write_text("trainer: {max_steps: 7}\ntrainer: {devices: 1}\n")
     Path("empty.yaml").touch()
     Path("folder").mkdir()
     np.save("nan.npy", np.array([[0.0, np.nan]] + [[0.0, 0.0]] * 30))

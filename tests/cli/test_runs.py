@@ -405,3 +405,16 @@ def test_auto_resumes_the_newest_run_that_has_begun():
     Path("runs/run/version_1").mkdir()  # as a kill may leave it
     main([*RUN, "--ckpt_path", "auto", "--trainer.max_steps", "6"])
     assert json.loads(Path("runs/run/version_0/run.json").read_text())["updates"] == 6
+
+
+@pytest.mark.parametrize("flag", ["--trainer.default_root_dir=~/all", "home.yaml"])
+def test_the_folder_of_a_user_is_found(flag, tmp_path, monkeypatch):
+    """Shells leave such a ~ as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    Path("home.yaml").write_text("trainer: {default_root_dir: ~/all}\n")
+    main([*RUN, *(["--config", flag] if flag.endswith("yaml") else [flag])])
+    run = tmp_path / "home" / "all" / "run"
+    assert (run / "version_0" / "run.json").is_file()
+    main(["fit", "--ckpt_path=~/all/run", "--trainer.max_steps", "6"])
+    assert json.loads((run / "version_0" / "run.json").read_text())["updates"] == 6
+    assert not Path("~").exists()

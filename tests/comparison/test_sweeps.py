@@ -89,7 +89,7 @@ def test_random_cells_stay_the_same_and_more_are_added():
         "model.n_critic": {"values": [1, 2, 5]},
         "model.optimizer_g.lr": {
             "distribution": "log_uniform_values",
-            "min": 1e-5,
+            "min": "1e-5",  # for YAML that is text
             "max": 1e-1,
         },
         "data.batch_size": {"min": 32, "max": 256},

@@ -745,3 +745,18 @@ def test_half_precision_without_instructions_for_it_is_warned_of(
     warn_of_emulated_bf16(trainer, tmp_path / "cpuinfo")
     found = ["no bf16 instructions" in str(warning.message) for warning in recwarn]
     assert any(found) == warns
+
+
+@pytest.mark.parametrize("limits", [(1.0, 1.0), (1.0, 0.0), (0.0, float("inf")), (0.0,), 3])
+def test_a_range_that_a_checkpoint_could_not_keep_is_refused(limits):
+    data = small_ring()
+    data.value_range = limits
+    model = GAN(**SMALL)
+    with pytest.raises(
+        ValueError, match="data: value_range must be two finite numbers, the least"
+    ):
+        fitted(model, data)
+    assert not model.has_trained
+    data.value_range = torch.tensor([-1.0, 2.0])
+    fitted(model, data, max_steps=1)
+    assert model.value_range == (-1.0, 2.0)

@@ -229,6 +229,7 @@ def test_an_array_in_memory_is_served_like_its_file(kind, capsys):
         (lambda: np.zeros((30, 2, 2)), r"the array must be a numeric array of shape \(N, d\)"),
         (lambda: torch.full((30, 2), float("inf")), "30 rows of the array hold NaN or infinite"),
         (lambda: "nothing.npy", "there is no file nothing.npy"),
+        (lambda: np.ones((30, 2)), "path: all values of the array are 1. Use rows that differ"),
         (lambda: saved(np.zeros(30)), r"of shape \(N, d\), got float64 of shape \(30,\)"),
         (lambda: saved(np.zeros((19, 2))), r"at least 20 rows and a column, got \(19, 2\)"),
         (lambda: saved(np.full((30, 2), "a")), "numeric array"),

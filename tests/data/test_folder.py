@@ -333,6 +333,24 @@ def test_a_broken_image_is_named_or_left_out_and_counted(kind, cache, capsys):
     assert length == number - 1
 
 
+def test_an_image_that_cannot_be_brought_to_grey_is_named_or_left_out(capsys):
+    """Pillow does not convert such colours."""
+    fill("images")
+    Image.new("LAB", (8, 8)).save("images/lab.tiff")
+    with pytest.raises(
+        ValueError, match=r"images/lab.tiff cannot be read as an image: conversion"
+    ):
+        opened(channels=1)
+    opened(channels=1, skip_broken=True)
+    assert "left out 1 of 41 images: images/lab.tiff" in capsys.readouterr().out
+
+
+def test_the_folder_of_a_user_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    fill("home/images")
+    assert opened(path="~/images").data_shape[0] == 3
+
+
 def test_images_that_are_left_out_take_their_labels_along():
     fill("images", classes=("a", "b"))
     Path("images/a/000.png").write_bytes(b"")
