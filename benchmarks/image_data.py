@@ -36,7 +36,7 @@ BATCH = 320
 
 
 def ours(data_dir: str) -> Iterator[Tensor]:
-    """Yields normalised batches as a model gets them."""
+    """Yields normalized batches as a model gets them."""
     data = MNIST(data_dir)
     data.setup()
     draw = data.training_batches(0, BATCH, 0, 1)

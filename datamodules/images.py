@@ -1,4 +1,4 @@
-"""The base of the image data: bytes in memory or on the disk, normalised on the device."""
+"""The base of the image data: bytes in memory or on the disk, normalized on the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -82,8 +82,8 @@ class FolderReader:
                 keeps = trainer.strategy.broadcast(keeps)
             what = "are kept in memory" if keeps else "are decoded for every batch"
             rank_zero_only(print)(
-                f"{number:,} images of {name} {what}: they take {needed / 2**20:,.0f} "
-                f"MiB of {free / 2**20:,.0f} MiB that are free (cache: null)"
+                f"{number:,} images of {name} {what}: they take {needed / 2**20:,.1f} "
+                f"MiB of {free / 2**20:,.0f} MiB that are free"
             )
         self.num_workers = 0 if keeps else workers
         read = self._kept if keeps else self._checked
@@ -140,7 +140,7 @@ class FolderReader:
                 work.done += len(found)
         bad = [text for text in problems if text is not None]
         if bad and not self.skip_broken:
-            choice = "" if self.skip_broken is None else ", or use skip_broken: true"
+            choice = "" if self.skip_broken is None else ", or use --data.skip_broken true"
             raise ValueError(
                 f"path: {len(bad):,} of {number:,} images cannot be used. {bad[0]}. Remove "
                 f"them{choice}."

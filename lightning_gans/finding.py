@@ -90,6 +90,12 @@ def checkpoint_in(path: Path, first: str = "best") -> Path:
         for which in (first, "last" if first == "best" else "best"):
             if (run / "checkpoints" / f"{which}.ckpt").is_file():
                 return run / "checkpoints" / f"{which}.ckpt"
+    others = sorted((path / "checkpoints").glob("*.ckpt"), key=os.path.getmtime)
+    if others:
+        raise FileNotFoundError(
+            f"{path} has no best.ckpt and no last.ckpt, which the callback Checkpoint writes. "
+            f"Use a file, such as {others[-1]}."
+        )
     what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
     raise _nothing(what, path)
 

@@ -16,6 +16,7 @@ NOTICES = (
     ".*isinstance.treespec, LeafSpec.*",  # Lightning's own affair
     ".*is smaller than the logging interval.*",  # rows are logged all the same, over epochs
     "You defined a `validation_step` but have no `val_dataloader`.*",  # every model here has one
+    ".*distributed.nn.functional.all_gather is deprecated.*",  # Lightning calls it
     ".*does not have many workers which may be a bottleneck.*",  # of batches that are in memory
 )
 """Warnings of Lightning that a user can do nothing about."""

@@ -44,7 +44,9 @@ class TurningGAN(GAN):
 pl.seed_everything(0)
 model = TurningGAN(data_shape=(2,))
 evaluation = Evaluation()
-trainer = Trainer(max_steps=updates, accelerator="cpu", callbacks=[evaluation])
+trainer = Trainer(
+    max_steps=updates, accelerator="cpu", callbacks=[evaluation], log_every_n_steps=10
+)
 trainer.fit(model, SwissRoll(batch_size=128, num_eval_samples=samples))
 print(evaluation.scores)
 print({name: value for name, value in model.last_logged.items() if "turn" in name})

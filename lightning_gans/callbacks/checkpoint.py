@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -121,10 +122,7 @@ class Checkpoint(ModelCheckpoint):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             names = callback.known_scores() if isinstance(callback, Evaluation) else None
             if names is not None and self.monitor not in [None, *names]:
-                raise ValueError(
-                    f"monitor: {self.monitor} is not among the scores of this data. Use one of "
-                    f"{', '.join(sorted(names))}."
-                )
+                raise ValueError(_no_score(self.monitor, "scores of this data", names))
 
     def _check_folder(self, trainer: Trainer) -> None:
         """Refuses a folder that cannot be made, before training ends at the first checkpoint."""
@@ -220,10 +218,7 @@ class Checkpoint(ModelCheckpoint):
         """Notes the score if it is the best so far."""
         assert self.monitor is not None
         if self.monitor not in trainer.callback_metrics:
-            raise ValueError(
-                f"monitor: {self.monitor} is not among the scores. Use one of "
-                f"{', '.join(sorted(trainer.callback_metrics))}."
-            )
+            raise ValueError(_no_score(self.monitor, "scores", trainer.callback_metrics))
         score = trainer.callback_metrics[self.monitor].detach().clone()
         best = self.best_model_score
         better = best is None or (score < best if self.mode == "min" else score > best)
@@ -271,3 +266,14 @@ class Checkpoint(ModelCheckpoint):
             self.best_model_score = torch.tensor(state_dict["best_score"])
             self.best_update = state_dict["best_update"]
             self._know_best()
+
+
+def _no_score(monitor: str | None, scores: str, names: Iterable[str]) -> str:
+    """Returns the message about a score that there is not."""
+    known = ", ".join(sorted(names))
+    if known:
+        return f"monitor: {monitor} is not among the {scores}. Use one of {known}."
+    return (
+        f"monitor: there is no {monitor}, since nothing is scored. Without a data module, use "
+        "Evaluation with metrics, such as Evaluation([SlicedWasserstein()])."
+    )

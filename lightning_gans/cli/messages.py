@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Timer
+from torch.nn.parameter import is_lazy
 
 from lightning_gans.cli.screen import say
 from lightning_gans.core.module import AdversarialModule
@@ -52,7 +53,7 @@ def print_header(
     """
     ranks = trainer.world_size
     sizes = {
-        name: sum(parameter.numel() for parameter in network.parameters())
+        name: sum(weight.numel() for weight in network.parameters() if not is_lazy(weight))
         for name, network in model.named_children()
     }
     device = trainer.strategy.root_device.type

@@ -185,7 +185,8 @@ def check_labels(real: Tensor, labels: Tensor | None, num_classes: int) -> None:
     if labels is None:
         raise ValueError(
             f"data: its batches have no labels, but the model has num_classes {num_classes}. Use "
-            "data with labels (--data.labels true for synthetic data), or a GAN without classes."
+            "data with labels (--data.labels true for synthetic data, a subfolder for each class "
+            "of a folder of images), or a GAN without classes."
         )
     if labels.dtype != torch.int64 or labels.shape != real.shape[:1]:
         raise ValueError(

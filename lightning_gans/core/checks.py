@@ -120,7 +120,7 @@ def _check_regularizers(player: Player) -> None:
         raise ValueError(
             f"{player.name}: it has BatchNorm layers, which make each output depend on the whole "
             f"batch, but {', '.join(reading)} reads the gradient of each sample alone. Give it no "
-            "normalisation, or one of each sample alone, such as torch.nn.InstanceNorm2d."
+            "normalization, or one of each sample alone, such as torch.nn.InstanceNorm2d."
         )
 
 

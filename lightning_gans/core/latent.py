@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.core.module import AdversarialModule
-from lightning_gans.core.network_checks import check_generator, check_label, in_single
+from lightning_gans.core.network_checks import (
+    check_generator,
+    check_label,
+    check_labels_of,
+    in_single,
+)
 from lightning_gans.core.players import Batch, Record, Samples
 from lightning_gans.core.priors import CodePrior, Prior, latents_at
 from lightning_gans.core.randomness import EVALUATION, reseed
@@ -112,7 +117,7 @@ class LatentModule(AdversarialModule):
                 given only N draws them, all equally likely.
 
         Raises:
-            ValueError: if N is below 1, or there is no such class.
+            ValueError: if N is below 1, there is no such class, or the labels have another shape.
         """
         if isinstance(latent, int):
             check_sizes(latent=latent)
@@ -121,6 +126,8 @@ class LatentModule(AdversarialModule):
         if isinstance(labels, int):
             check_label(labels, self.num_classes)
             labels = torch.full((len(latent),), labels, device=latent.device)
+        elif labels is not None:
+            check_labels_of(labels, len(latent), self.num_classes)
         with (
             evaluation_mode(self.generator),
             torch.autocast(latent.device.type, enabled=False),

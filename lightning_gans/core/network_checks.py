@@ -120,6 +120,27 @@ def check_label(label: int, num_classes: int | None) -> None:
         raise ValueError(f"labels must be from 0 to {num_classes - 1}, got {label}.")
 
 
+def check_labels_of(labels: Tensor, n: int, num_classes: int | None) -> None:
+    """Refuses classes, or weights of them, that do not fit some latents.
+
+    Args:
+        labels: int64, shape (N,), or weights, shape (N, K).
+        n: N.
+        num_classes: K; None if the model has none, which reads none.
+    """
+    if num_classes is None:
+        return
+    if not isinstance(labels, Tensor) or labels.shape not in ((n,), (n, num_classes)):
+        got = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+        raise ValueError(
+            f"labels must be one class, or a tensor of shape ({n},) or ({n}, {num_classes}), got "
+            f"{got}."
+        )
+    if labels.ndim == 1 and n > 0:
+        for label in labels.aminmax():
+            check_label(int(label), num_classes)
+
+
 def _with(labels: Tensor | None) -> str:
     return "" if labels is None else ", with labels as second argument"
 

@@ -201,7 +201,7 @@ class Player:
     Attributes:
         name: such as "discriminator".
         networks: what its optimizer updates; everything else is frozen during its turn.
-        loss: maps what it sees to named terms, scalars, whose sum it minimises. A bound method.
+        loss: maps what it sees to named terms, scalars, whose sum it minimizes. A bound method.
         optimizer: makes the optimizer from the parameters.
         draw: maps rows of the batch to what the player sees; the batch itself if it is None.
         factor: rows that ``draw`` returns for each row of the batch: 1 / m for packs of m samples.

@@ -263,6 +263,8 @@ class Trust:
                 continue  # the user says the same, and may name a function too
             parameter = parameters.get(name)
             default = None if parameter is None else parameter.default
+            if value == _path_of_default(parameter):
+                continue  # as a config has a class that stands for an argument without annotation
             allowed = name not in NOT_CHOSEN if chosen is None else name in chosen
             if not allowed and any(place == said for said, _ in self.named):
                 continue  # the user sets it
@@ -370,6 +372,13 @@ def _import(class_path: str) -> Any:
 def _parameters(cls: type) -> Mapping[str, ParamData]:
     """Returns the parameters of a class, those of its bases that it passes on included."""
     return {parameter.name: parameter for parameter in get_signature_parameters(cls)}
+
+
+def _path_of_default(parameter: ParamData | None) -> str | None:
+    """Returns the path of the class that an argument without annotation has by default."""
+    if parameter is None or _parts(parameter.annotation) != (Any,):
+        return None
+    return class_path_of(parameter.default) if isinstance(parameter.default, type) else None
 
 
 def _origin(hint: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a player minimises."""
+"""What a player minimizes."""
 
 from lightning_gans.losses.adversarial import (
     Hinge,

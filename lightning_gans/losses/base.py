@@ -17,7 +17,7 @@ __all__ = ["AdversarialLoss", "LossSource", "check_choice", "mean_of_pairs"]
 
 
 class AdversarialLoss(Described, nn.Module, ABC):
-    """Base of the adversarial losses: one scalar for each player, which it minimises.
+    """Base of the adversarial losses: one scalar for each player, which it minimizes.
 
     A loss with a state keeps it in buffers, so that it moves with the model and is in its
     checkpoints. Each discriminator needs a loss object of its own then.

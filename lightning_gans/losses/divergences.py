@@ -110,7 +110,7 @@ class FDivergence(AdversarialLoss):
     Args:
         kind: ``kl``, ``reverse_kl``, ``pearson``, ``hellinger``, ``jensen_shannon``, ``gan`` or
             ``total_variation``.
-        saturating: whether the generator minimises the bound itself, in place of section 3.2's
+        saturating: whether the generator minimizes the bound itself, in place of section 3.2's
             loss, with which the paper trains.
 
     Raises:

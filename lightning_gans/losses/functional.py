@@ -1,7 +1,7 @@
 """Adversarial losses as pure functions.
 
 Each takes *logits*, shape (N,), real before fake, and returns a scalar that its
-player minimises. Networks that end in a sigmoid hand over probabilities instead; only the
+player minimizes. Networks that end in a sigmoid hand over probabilities instead; only the
 least-squares losses are meant for those.
 """
 

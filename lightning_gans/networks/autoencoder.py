@@ -13,7 +13,7 @@ __all__ = ["Autoencoder", "AutoencoderGenerator"]
 
 
 class AutoencoderGenerator(Conditional):
-    """Creates a decoder that doubles the sides of a small image twice, without normalisation.
+    """Creates a decoder that doubles the sides of a small image twice, without normalization.
 
     A linear layer makes 2 ``width`` channels of H/4 x W/4 pixels. Each doubling repeats pixels,
     and two convolutions follow.

@@ -57,7 +57,7 @@ class MappedBatchNorm2d(ReadsCondition):
 
     @override
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Returns the images, normalised over the batch, then scaled and shifted.
+        """Returns the images, normalized over the batch, then scaled and shifted.
 
         Args:
             x: shape (N, C, H, W).

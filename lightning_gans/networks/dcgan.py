@@ -46,7 +46,7 @@ def _initialize(module: nn.Module) -> None:
 def activated(
     channels: int, normalization: Callable[[int], nn.Module] | None, activation: nn.Module
 ) -> list[nn.Module]:
-    """Returns an activation, after a layer of normalisation if there is one."""
+    """Returns an activation, after a layer of normalization if there is one."""
     return [activation] if normalization is None else [normalization(channels), activation]
 
 
@@ -56,7 +56,7 @@ def dense(
     normalization: Callable[[int], nn.Module] | None,
     activation: nn.Module,
 ) -> list[nn.Module]:
-    """Returns a fully connected layer; it is normalised as an image of one pixel."""
+    """Returns a fully connected layer; it is normalized as an image of one pixel."""
     return [
         nn.Linear(inputs, outputs, bias=normalization is None),
         nn.Unflatten(1, (outputs, 1, 1)),
@@ -147,7 +147,7 @@ class DCGANDiscriminator(Conditional):
     References:
         Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
         Networks (Radford et al., 2016), section 3, https://arxiv.org/abs/1511.06434. The first
-        layer is not normalised, as there; the kernels have 4 x 4 pixels in place of 5 x 5.
+        layer is not normalized, as there; the kernels have 4 x 4 pixels in place of 5 x 5.
 
     Args:
         data_shape: (C, H, W) of one image; both sides must halve at least twice.
@@ -204,7 +204,7 @@ class DCGANDiscriminator(Conditional):
 
 
 class DCGANCritic(DCGANDiscriminator):
-    """`DCGANDiscriminator` without normalisation, as a penalty on each sample's gradient demands.
+    """`DCGANDiscriminator` without normalization, as a penalty on each sample's gradient demands.
 
     References:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), section 4,

@@ -22,12 +22,12 @@ class InfoGANGenerator(nn.Module):
     """Creates InfoGAN's generator: dense layers, then two transposed convolutions.
 
     It differs from a `DCGANGenerator` with a ``hidden`` layer in that every entry of the small
-    image is normalised alone.
+    image is normalized alone.
 
     References:
         InfoGAN: Interpretable Representation Learning by Information Maximizing Generative
         Adversarial Nets (Chen et al., 2016), table 1, https://arxiv.org/abs/1606.03657, which was
-        not compared with the paper: sizes and normalisation are those of the authors' code.
+        not compared with the paper: sizes and normalization are those of the authors' code.
         Weights are drawn as PyTorch does it. Drawn from N(0, 0.02), as in DCGAN, a network of a
         quarter of the width still made grey images after 2,450 updates.
 

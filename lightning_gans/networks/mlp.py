@@ -21,7 +21,7 @@ def hidden_layers(
 ) -> list[nn.Module]:
     """Returns linear layers between consecutive sizes, each with its activation.
 
-    The first one is not normalised: the usual form, since statistics of the input itself
+    The first one is not normalized: the usual form, since statistics of the input itself
     (a latent, a data point) carry what the network is to read.
 
     Args:

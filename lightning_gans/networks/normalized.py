@@ -24,8 +24,8 @@ SMALLEST = 1e-6
 def normalize_spectrally(network: nn.Module) -> int:
     """Gives each layer of a network the spectral norm 1; returns how many layers that are.
 
-    The weights have to be initialised before: what an initialiser writes into the weight of a
-    layer that is normalised is lost.
+    The weights have to be initialized before: what an initializer writes into the weight of a
+    layer that is normalized is lost.
 
     Args:
         network: its linear and convolutional layers and its embeddings, as matrices with a row

@@ -62,7 +62,7 @@ class ConditionalBatchNorm2d(ReadsCondition):
 
     @override
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
-        """Returns the images, normalised over the batch, then scaled and shifted by class.
+        """Returns the images, normalized over the batch, then scaled and shifted by class.
 
         Args:
             x: shape (N, C, H, W).

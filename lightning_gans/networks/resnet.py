@@ -177,7 +177,7 @@ def generator_layers(
         data_shape: (C, H, W) of one image.
         width: channels before the last layer; the published ones if it is None.
         output: makes the activation after the last layer, if there is one.
-        normalization: makes the layers of the blocks that normalise so many channels.
+        normalization: makes the layers of the blocks that normalize so many channels.
 
     Raises:
         ValueError: if there are no such networks for the images, or ``width`` is below 1.
@@ -324,7 +324,7 @@ class ResNetDiscriminator(ProjectionDiscriminator):
 
 
 class ResNetCritic(ProjectionDiscriminator):
-    """Creates the residual critic of WGAN-GP: without normalisation, its features are means.
+    """Creates the residual critic of WGAN-GP: without normalization, its features are means.
 
     References:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), the network for CIFAR-10 in

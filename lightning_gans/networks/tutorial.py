@@ -80,7 +80,7 @@ class MaxPoolGenerator(nn.Module):
 class MaxPoolDiscriminator(nn.Module):
     """Creates a discriminator of two convolutions with max-pooling and two linear layers.
 
-    It has no normalisation, so that a penalty on the gradient of each sample can be put on it.
+    It has no normalization, so that a penalty on the gradient of each sample can be put on it.
     Weights are drawn as PyTorch does.
 
     References:
@@ -167,7 +167,7 @@ def _same_padding(side: int) -> tuple[int, int]:
 
 
 class GlobalPoolGenerator(nn.Module):
-    """Creates a generator of two transposed convolutions, without normalisation.
+    """Creates a generator of two transposed convolutions, without normalization.
 
     A linear layer makes 128 channels of H/4 x W/4 pixels, without an activation; two 4 x 4
     transposed convolutions double the sides, and a 7 x 7 convolution makes the image. Weights are
@@ -230,7 +230,7 @@ class GlobalPoolDiscriminator(nn.Module):
 
     The 5 x 5 convolutions have 64 and 128 channels and pad as Keras does: an even side with one
     zero before it and two after. The greatest value of each channel goes into one linear layer.
-    There is no normalisation. Weights are Glorot's, biases zero.
+    There is no normalization. Weights are Glorot's, biases zero.
 
     References:
         The Keras code of the tutorial "The potential of WGAN"; there for MNIST in [0, 1].

@@ -91,7 +91,7 @@ def isotonic_fit(real: Tensor, fake: Tensor) -> Callable[[Tensor], Tensor]:
 def logistic_fit(real: Tensor, fake: Tensor) -> tuple[float, float]:
     """Returns a and b such that a d + b tells real from fake samples best, as a log ratio.
 
-    It maximises the likelihood of a logistic regression in which both sides weigh the same. The
+    It maximizes the likelihood of a logistic regression in which both sides weigh the same. The
     targets are those of Platt, a little off 0 and 1, so that a and b are finite if d separates
     both.
 

@@ -61,7 +61,7 @@ class WDCGANGP(WGANGP):
 
     References:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), section 4 on the critic's
-        normalisation, https://arxiv.org/abs/1704.00028
+        normalization, https://arxiv.org/abs/1704.00028
 
     Args:
         generator: see `GAN`.

@@ -9,7 +9,7 @@ __all__ = ["MinimaxGAN"]
 
 
 class MinimaxGAN(GAN):
-    """The minimax game itself: the generator minimises log(1 - D(G(z))).
+    """The minimax game itself: the generator minimizes log(1 - D(G(z))).
 
     Kept for study: its gradient vanishes when the discriminator wins.
 

@@ -29,9 +29,9 @@ class VAEGAN(VariationalGAN):
     """The VAE-GAN: reconstructions are like real samples in the features of the discriminator.
 
     Three players, in this order. The discriminator tells real samples from reconstructions and
-    from samples of the prior, and learns from nothing else. The encoder minimises the divergence
+    from samples of the prior, and learns from nothing else. The encoder minimizes the divergence
     of the latents from the prior and the distance of the features, and takes no part in the game.
-    The generator, which is the decoder, minimises the distance with a factor and the adversarial
+    The generator, which is the decoder, minimizes the distance with a factor and the adversarial
     loss on both kinds of its samples.
 
     References:
@@ -48,7 +48,7 @@ class VAEGAN(VariationalGAN):
             `lightning_gans.networks.outputs_with_features`.
         encoder: a module from samples (N, ...) to the mean and the log of the standard deviation
             of each latent, two tensors (N, Z), or what makes one from Z and ``data_shape``.
-        loss: see `GAN`; the paper's generator minimises minus the discriminator's loss.
+        loss: see `GAN`; the paper's generator minimizes minus the discriminator's loss.
         kl_weight: factor of the divergence, at least 0; the paper's is 1.
         feature_weight: the paper's gamma, factor of the distance in the generator's loss, at least
             0. The distance is summed over the features, half the square, so that the factor

@@ -261,9 +261,9 @@ def test_the_discriminator_alone_reads_generated_samples_as_real_ones(p):
         n_critic=2,
     )
     fitted(model, small_ring(batch_size=64), max_steps=1)
-    real, fake, penalised = (torch.cat(seen.read[-7 + k : -1 : 3]) for k in range(3))
+    real, fake, penalized = (torch.cat(seen.read[-7 + k : -1 : 3]) for k in range(3))
     assert torch.equal(fake, torch.ones(128))
-    assert torch.equal(real, penalised)
+    assert torch.equal(real, penalized)
     assert (real == 1).float().mean().item() == pytest.approx(p, abs=0.18)
     assert (real == 1).float().mean().item() in (0.0, 1.0) or p == 0.5
 

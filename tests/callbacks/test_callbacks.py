@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrizations
 from torch.testing import assert_close
+from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
 from lightning_gans import CVAEGAN, GAN, WGANGP, load
@@ -730,3 +731,17 @@ def test_the_total_of_endless_data_is_unknown():
 def test_a_pause_that_is_none_is_refused():
     with pytest.raises(ValueError, match="every_n_seconds must be above 0, got 0"):
         Progress(every_n_seconds=0)
+
+
+@pytest.mark.parametrize("callbacks", [[], [Evaluation()]])
+def test_a_loader_alone_has_no_scores_to_monitor(callbacks):
+    loaders = [DataLoader(torch.randn(32, 3), batch_size=8) for _ in range(2)]
+    checkpoint = Checkpoint("val/sliced_w", every_n_updates=2)
+    trainer = quiet_trainer(
+        max_steps=4,
+        callbacks=[*callbacks, checkpoint],
+        enable_checkpointing=True,
+        limit_val_batches=1.0,
+    )
+    with pytest.raises(ValueError, match=r"there is no val/sliced_w, since nothing is scored\. "):
+        trainer.fit(GAN(data_shape=(3,)), *loaders)

@@ -530,7 +530,10 @@ LONG = "x" * 5000
             ["--model.optimizer_g.lrr", "1"],
             "GANAdam has no setting lrr: did you mean lr?",
         ),
-        (["--model", "WGAN", "--model.clip_value", "0"], "clip_value must be finite and above 0, got 0.0."),
+        (
+            ["--model", "WGAN", "--model.clip_value", "0"],
+            "clip_value must be finite and above 0, got 0.0.",
+        ),
         (
             ["--model.penalty.weight", "-1"],
             "GradientPenalty: weight must be finite and at least 0, got -1.0.",
@@ -844,3 +847,14 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     listing.stdout.close()
     assert listing.stderr.read() == b""
     assert listing.wait() == 0
+
+
+def test_layers_that_learn_their_size_from_the_first_batch_train(capsys):
+    Path("lazy.py").write_text(
+        "from torch import nn\n"
+        "class Judge(nn.Sequential):\n"
+        "    def __init__(self, data_shape):\n"
+        "        super().__init__(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(1))\n"
+    )
+    main([*RUN, "--model.discriminator", "lazy.Judge"])
+    assert "(generator) parameters, 1 x cpu" in capsys.readouterr().out

@@ -591,3 +591,21 @@ def test_a_checkpoint_from_python_is_scored_with_the_classes_of_its_run(capsys):
         assert f"Use {missing} with the class of its run" in told
     main([*scoring, *ring, "--model", "GAN"])
     assert "w1" in capsys.readouterr().out
+
+
+def test_a_class_whose_networks_have_no_annotation_is_opened_again():
+    """A config names them by their paths, which a file may repeat and not choose."""
+    Path("mine.py").write_text(
+        "from torch import nn\nfrom lightning_gans import HingeGAN\n"
+        "class Makes(nn.Linear):\n"
+        "    def __init__(self, latent_dim, data_shape):\n"
+        "        super().__init__(latent_dim, data_shape[0])\n"
+        "class Mine(HingeGAN):\n"
+        "    def __init__(self, *, generator=Makes, **kwargs):\n"
+        "        super().__init__(generator=generator, **kwargs)\n"
+    )
+    flags = ["--data", "GaussianRing", "--trainer.max_steps", "2", "--name", "mine"]
+    small = ["--trainer.limit_val_batches", "0", "--pictures.enabled", "false"]
+    main(["fit", "--import", "mine", "--model", "mine.Mine", *flags, *small])
+    main(["sample", "--import", "mine", "--ckpt_path", "mine", "--out", "a.npy", "--n", "3"])
+    assert np.load("a.npy").shape == (3, 2)

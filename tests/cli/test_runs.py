@@ -418,3 +418,11 @@ def test_the_folder_of_a_user_is_found(flag, tmp_path, monkeypatch):
     main(["fit", "--ckpt_path=~/all/run", "--trainer.max_steps", "6"])
     assert json.loads((run / "version_0" / "run.json").read_text())["updates"] == 6
     assert not Path("~").exists()
+
+
+def test_a_folder_with_other_checkpoints_than_these_is_named():
+    folder = Path("lightning_logs/version_0/checkpoints")
+    folder.mkdir(parents=True)
+    (folder / "epoch=0-step=50.ckpt").touch()
+    with pytest.raises(FileNotFoundError, match=r"no best.ckpt and .* such as .*step=50\.ckpt"):
+        checkpoint_in(folder.parent)

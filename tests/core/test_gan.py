@@ -17,6 +17,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import (
+    CGAN,
     EBGAN,
     GAN,
     LSGAN,
@@ -760,3 +761,20 @@ def test_a_range_that_a_checkpoint_could_not_keep_is_refused(limits):
     data.value_range = torch.tensor([-1.0, 2.0])
     fitted(model, data, max_steps=1)
     assert model.value_range == (-1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.full((5,), 9), "labels must be from 0 to 2, got 9"),
+        (torch.tensor([0, 1, -1, 0, 0]), "labels must be from 0 to 2, got -1"),
+        (torch.tensor([0, 1]), r"a tensor of shape \(5,\) or \(5, 3\), got \(2,\)"),
+        ([0, 1, 2, 0, 1], "got list"),
+    ],
+)
+def test_labels_that_fit_no_samples_are_refused(labels, message):
+    model = CGAN(data_shape=(2,), num_classes=3)
+    with pytest.raises(ValueError, match=message):
+        model.sample(5, labels)
+    shares = torch.full((5, 3), 1 / 3)
+    assert model.sample(5, shares).shape == (5, 2)

@@ -127,7 +127,7 @@ class Run:
         return trainer.global_step, logged, evaluation.scores, keeps.kept
 
 
-def penalised(**arguments):
+def penalized(**arguments):
     """A lazy penalty, one that keeps averages, and a discriminator that keeps vectors."""
     return DRAGAN(
         generator=SMALL["generator"],
@@ -177,7 +177,7 @@ RUNS = {
     "half precision": Run(2, small_ring, 6, 4, {"precision": "bf16-mixed"}),
     "CGAN": Run(2, CLASSES, 7, 5, model=partial(CGAN, **CLASSIFIED)),
     "ACGAN": Run(2, CLASSES, 7, 5, model=partial(ACGAN, **CLASSIFIED)),
-    "regularizers with a state": Run(3, small_ring, 4, 3, model=penalised),
+    "regularizers with a state": Run(3, small_ring, 4, 3, model=penalized),
     "optimism and schedules": Run(2, small_ring, 4, 3, model=optimistic, callbacks=moving),
     "ADA": Run(2, DIGITS, 4, 3, model=partial(adaptive, ADA)),
     "APA": Run(2, small_ring, 4, 3, model=partial(adaptive, APA)),

@@ -31,7 +31,7 @@ def name_of(loss):
 
 @pytest.mark.parametrize("loss", TELLING, ids=name_of)
 def test_the_best_outputs_tell_the_log_ratio_of_the_densities(loss):
-    """Found by minimising the loss of ten real and ten generated samples on three points."""
+    """Found by minimizing the loss of ten real and ten generated samples on three points."""
     outputs = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [outputs], max_iter=100, tolerance_change=0, line_search_fn="strong_wolfe"

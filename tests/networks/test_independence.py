@@ -144,7 +144,7 @@ UNKNOWN = {
     "samples flattened on the way": (nn.Sequential(nn.Flatten(0), nn.Linear(2 * BATCH, 1)), 2),
     "samples taken for channels": (nn.Sequential(nn.Conv1d(BATCH, BATCH, 1)), 2),
     "samples taken for channels of images": (nn.Sequential(nn.Conv2d(BATCH, 1, 1)), 3),
-    "samples in the normalised shape": (nn.Sequential(nn.LayerNorm((BATCH, 2))), 2),
+    "samples in the normalized shape": (nn.Sequential(nn.LayerNorm((BATCH, 2))), 2),
     "samples taken for entries": (nn.Linear(BATCH, 1), 1),
     "samples unflattened": (nn.Sequential(nn.Unflatten(0, (2, -1)), nn.Linear(2, 1)), 2),
     **{

@@ -1,7 +1,7 @@
 """The networks of the published systems, layer by layer, as the models of the configs make them.
 
 The tables are written from the sources: kernel, stride and padding of each layer, channels,
-activations with their slopes, normalisation.
+activations with their slopes, normalization.
 """
 
 from functools import partial
@@ -56,9 +56,9 @@ def perceptrons(shape, size, num_classes=0):
     }
 
 
-def stacked(*channels, packs=1, normalised=True):
+def stacked(*channels, packs=1, normalized=True):
     """The networks of Metz et al. as PacGAN's code has them; its discriminator is narrower."""
-    norm = (lambda size: [BatchNorm(size)]) if normalised else (lambda size: [])
+    norm = (lambda size: [BatchNorm(size)]) if normalized else (lambda size: [])
     made = [Linear(256, 1024), Shape((64, 4, 4)), *norm(64), ReLU()]
     for inputs, outputs, further in ((64, 32, 0), (32, 16, 1), (16, 8, 1)):
         made += [Deconv(inputs, outputs, 3, 2, 1, further), *norm(outputs), ReLU()]
@@ -141,7 +141,7 @@ MAX_POOL = {
 
 
 def start(inputs, channels, side):
-    """The first layer of DCGAN's generator; what is normalised has no bias."""
+    """The first layer of DCGAN's generator; what is normalized has no bias."""
     layer = Linear(inputs, channels * side * side, bias=False)
     return [layer, Shape((channels, side, side)), BatchNorm(channels), ReLU()]
 
@@ -415,7 +415,7 @@ SYSTEMS = [
     ("cvae_gan_mnist", DIGIT, HYBRID),
     ("dcgan_stacked", STACKED, stacked(4, 8, 16)),
     ("pacgan_stacked", STACKED, stacked(4, 8, 16, packs=2)),
-    ("r3gan_stacked", STACKED, stacked(4, 8, 16, normalised=False)),
+    ("r3gan_stacked", STACKED, stacked(4, 8, 16, normalized=False)),
     ("infogan_mnist", DIGIT, INFORMED),
 ]
 

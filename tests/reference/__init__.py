@@ -2,7 +2,7 @@
 
 A game is a structure of players, a loss and regularizers. Each is written here a second time, as
 formulas: `networks` are small ones of points, `losses` and `regularizers` are of outputs,
-`players` say what is seen and minimised in their turns, `structures` and `games` put them
+`players` say what is seen and minimized in their turns, `structures` and `games` put them
 together, and `loop` plays them.
 """
 

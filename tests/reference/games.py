@@ -249,7 +249,7 @@ def game(structure: str, loss: str, *regularizers: tuple[str, float, int]) -> Ga
     return Game(STRUCTURES[structure], loss, regularizers, arguments=arguments)
 
 
-def penalised(variant: type[GAN], loss: str, penalty: tuple[str, float, int]) -> Game:
+def penalized(variant: type[GAN], loss: str, penalty: tuple[str, float, int]) -> Game:
     """Returns the game of a variant that has a penalty of its own."""
     return Game(
         structure_of(variant), loss, (penalty,), arguments={"penalty": regularizer(*penalty)}
@@ -272,10 +272,10 @@ GAMES = {
     "MinimaxGAN": Game(structure_of(MinimaxGAN), "Minimax"),
     "LSGAN": Game(structure_of(LSGAN), "noisy squares", arguments={"loss": NOISY}),
     "WGAN": Game(structure_of(WGAN), "Wasserstein", clip=0.2, arguments={"clip_value": 0.2}),
-    "WGANGP": penalised(WGANGP, "Wasserstein", PENALTY),
-    "WGANLP": on(steep, penalised(WGANLP, "Wasserstein", ("OneSidedPenalty", 0.7, 1))),
-    "WGANDiv": penalised(WGANDiv, "Wasserstein", ("WGANDivPenalty", 0.7, 1)),
-    "DRAGAN": penalised(DRAGAN, "NonSaturating", ("DRAGANPenalty", 0.7, 1)),
+    "WGANGP": penalized(WGANGP, "Wasserstein", PENALTY),
+    "WGANLP": on(steep, penalized(WGANLP, "Wasserstein", ("OneSidedPenalty", 0.7, 1))),
+    "WGANDiv": penalized(WGANDiv, "Wasserstein", ("WGANDivPenalty", 0.7, 1)),
+    "DRAGAN": penalized(DRAGAN, "NonSaturating", ("DRAGANPenalty", 0.7, 1)),
     "HingeGAN": Game(structure_of(HingeGAN), "Hinge"),
     "SNGAN": Game(Structure(SNGAN, with_more_fakes), "Hinge", arguments={"generator_batch": 2}),
     "SAGAN": Game(structure_of(SAGAN), "Hinge"),

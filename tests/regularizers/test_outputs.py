@@ -103,10 +103,10 @@ def test_it_reads_the_outputs_of_the_loss_and_makes_no_pass_of_its_own():
     fitted(plain, max_steps=3)
     before = len(passes)
     passes.clear()
-    penalised = GAN(data_shape=(2,), discriminator=critic, regularizers=[LeCam(start=1)])
-    fitted(penalised, max_steps=3)
+    penalized = GAN(data_shape=(2,), discriminator=critic, regularizers=[LeCam(start=1)])
+    fitted(penalized, max_steps=3)
     assert len(passes) == before
-    assert penalised.regularizers[0].updates == 3
+    assert penalized.regularizers[0].updates == 3
 
 
 @pytest.mark.parametrize(

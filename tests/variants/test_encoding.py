@@ -343,7 +343,7 @@ def test_every_player_minimises_its_own_terms():
 
 
 def test_batch_normalization_tells_no_sample_from_a_perfect_reconstruction():
-    """Features of samples that are judged in different company are normalised differently."""
+    """Features of samples that are judged in different company are normalized differently."""
     layers = (nn.Linear(2, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
     model = VAEGAN(
         data_shape=(2,),

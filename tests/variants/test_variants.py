@@ -284,7 +284,7 @@ class EveryState(pl.Callback):
 
 
 def test_every_parameter_of_the_critic_is_clipped_after_every_step(tmp_path):
-    """Biases and normalisation included; what the generator sees and what is saved is clipped."""
+    """Biases and normalization included; what the generator sees and what is saved is clipped."""
     critic = torch.nn.Sequential(
         torch.nn.Linear(2, 8), torch.nn.LayerNorm(8), torch.nn.ReLU(), torch.nn.Linear(8, 1)
     )

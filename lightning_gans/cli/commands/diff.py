@@ -56,7 +56,7 @@ def diff(one: Path, other: Path) -> bool:
 def _told(rows: Parting) -> str:
     """Returns how far rows are equal that do not part."""
     if rows.same == 0:
-        return "none at an update of both"
+        return "the two runs have no logged update in common"
     told = f"equal at {rows.same:,} update{'s' * (rows.same > 1)}"
     if rows.ends[0] != rows.ends[1]:
         told += f"; 1 ends at update {rows.ends[0]:,}, 2 at update {rows.ends[1]:,}"
