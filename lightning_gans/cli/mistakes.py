@@ -219,6 +219,8 @@ def _check_values(request: Request, checkpoint: Path | None) -> None:
     for given, value in request.said:
         key, is_added = given.removesuffix("+"), given.endswith("+")
         owner, _, name = key.rpartition(".")
+        if key in SECTIONS and value is None:
+            raise InputError(f"{key} has no settings below it. Leave it out of the file.")
         if key in SECTIONS:
             raise InputError(
                 f"{key} is a group of settings. Use --{key}.SETTING {shown(value)}: see --help."

@@ -79,6 +79,8 @@ def reason(error: BaseException) -> str:
         return f"{key} must be {words}, got {shown(value)}."
     if isinstance(value, PARSER.NestedArg) and not classes:
         return not_chosen(key, f"{key}.{value.key}")
+    if isinstance(value, str) and value.lower() in ("inf", "infinity", "nan"):
+        return f"{key} must be a finite number, got {value}."
     if isinstance(value, str) and value.isidentifier():
         return _no_class(key, value, classes_for(part_word(kind) or ""))
     if isinstance(value, str) and isinstance(causes[-1], ImportError | AttributeError):

@@ -62,6 +62,7 @@ def _made(folder: Path | None) -> Iterator[None]:
     if folder is None or folder.exists():
         yield
         return
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True)
     except OSError as error:
@@ -69,6 +70,7 @@ def _made(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(OSError):
-            folder.rmdir()
+        with suppress(OSError):  # another program may have begun in one of them
+            for path in made:
+                path.rmdir()
         raise

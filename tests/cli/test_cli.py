@@ -14,6 +14,7 @@ import wandb
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_gans.cli import preparing
 from lightning_gans.cli.locks import RunLock
 from lightning_gans.cli.main import main
 from lightning_gans.cli.training import GANCLI
@@ -508,6 +509,11 @@ LONG = "x" * 5000
             ["--model.discriminator.normalization", "torch.nn.GroupNorm"],
             "the following arguments are required: num_channels",
         ),
+        (["--model.optimizer_g.lr", "nan"], "optimizer_g.lr must be a finite number, got nan."),
+        (
+            ["--progress.every_n_seconds", "inf"],
+            "every_n_seconds must be a finite number, got inf",
+        ),
         (["--config", "gan_rng"], "no configuration gan_rng: did you mean gan_ring?"),
         (["--config", "unknown.yaml"], "does not accept option 'modle'"),
         (["--config", "broken.yaml"], "config: broken.yaml is not valid YAML: while parsing"),
@@ -858,3 +864,11 @@ def test_layers_that_learn_their_size_from_the_first_batch_train(capsys):
     )
     main([*RUN, "--model.discriminator", "lazy.Judge"])
     assert "(generator) parameters, 1 x cpu" in capsys.readouterr().out
+
+
+def test_folders_for_data_that_did_not_come_are_removed():
+    Path("a").mkdir()
+    with pytest.raises(OSError, match="no network"), preparing._made(Path("a/b/c")):
+        raise OSError("no network")
+    assert not Path("a/b").exists()
+    assert Path("a").exists()

@@ -228,6 +228,7 @@ MISTAKES = [
     (["fit", "--config", "part.yaml"], "model.regularizers: there is no class R3; there are Bal"),
     (["fit", "--config", "inner.yaml"], "model.regularizers: R1 has no setting weigth: did you"),
     (["fit", "--config", "much.yaml"], "model.regularizers.weight must be a number, got much."),
+    (["fit", "--config", "hollow.yaml"], "trainer has no settings below it. Leave it out of the"),
 ]
 
 
@@ -266,6 +267,7 @@ def test_misspelt_names_are_told_without_pytorch():
     Path("typed.yaml").write_text(
         "model: {class_path: GAN, init_args: {n_critic: null}}\ndata: GaussianRing\n"
     )
+    Path("hollow.yaml").write_text("model: GAN\ndata: GaussianRing\ntrainer:\n")
     Path("list.yaml").write_text("- 1\n")
     Path("bad.yaml").write_text("model: [\n")
     for name, part in {
