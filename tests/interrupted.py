@@ -65,11 +65,11 @@ def assert_same(a, b, where=""):
         assert a == b, where
 
 
-def start(arguments, **environment):
+def start(arguments, stdout=subprocess.PIPE, **environment):
     console_script = Path(sys.executable).parent / "lightning-gans"
     return subprocess.Popen(
         [console_script, *arguments],
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},

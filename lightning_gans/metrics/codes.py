@@ -129,7 +129,7 @@ class CodeInformation(RecordMetric):
         """Returns the named scores: none without codes, NaN if a sample has no class."""
         found = dim_zero_cat(self.found)
         if (found < 0).any():
-            return dict.fromkeys(self.scores, torch.tensor(torch.nan))
+            return dict.fromkeys(self.scores, torch.tensor(torch.nan, device=found.device))
         tables = [_counts(code, found) for code in dim_zero_cat(self.asked).T]
         if not tables:
             return {}

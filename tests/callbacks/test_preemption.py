@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import stat
 import time
@@ -184,6 +185,26 @@ def test_without_a_cluster_the_signal_ends_the_run(number, scontrol, tmp_path):
     code, _ = stop(folder, RUN, number, 30)
     assert code == 128 + number
     assert not scontrol.exists()
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_run_whose_terminal_is_closed_ends_with_its_state(tmp_path):
+    """It can no longer draw its bar, when the signal comes."""
+    folder = tmp_path / "runs" / "run" / "version_0"
+    terminal, end = pty.openpty()
+    process = start([*RUN, "--trainer.max_steps", "100000"], stdout=end, TERM="xterm")
+    os.close(end)
+    seen = b""
+    while b"updates" not in seen:  # the bar is there
+        seen += os.read(terminal, 4096)
+    os.close(terminal)
+    wait_for_row(folder, 40, process)
+    process.send_signal(signal.SIGHUP)
+    _, errors = process.communicate(timeout=240)
+    assert errors.endswith("the output cannot be written: Input/output error\n")
+    assert "Traceback" not in errors
+    assert process.returncode == 128 + signal.SIGHUP
+    assert json.loads((folder / "run.json").read_text())["status"] == "stopped: SIGHUP"
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 
 
