@@ -271,7 +271,7 @@ class Request:
             is_told = key in old or _short(key) in said
             if old.get(key) == new.get(key) or not is_told or key in places:
                 continue
-            change = f"{key}: {old.get(key)} -> {new.get(key)}"
+            change = f"{_short(key)}: {old.get(key)} -> {new.get(key)}"
             is_rate = re.fullmatch(LEARNING_RATE, key) is not None and not is_scheduled
             may_fork = is_rate or key == "seed_everything"
             if key.startswith(fixed) and not (self.forks and may_fork):

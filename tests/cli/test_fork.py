@@ -243,16 +243,16 @@ def refused(capsys, *arguments):
     return line.removeprefix("lightning-gans: error: ")
 
 
-LR = "model.init_args.optimizer_d.init_args.lr"
+LR = "model.optimizer_d.lr"
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model", "GAN"], "model.class_path: lightning_gans.WGANGP -> lightning_gans.GAN: the"),
-        (["--model.generator.hidden", "[4]"], "model.init_args.generator.init_args.hidden"),
-        (["--model.optimizer_d.beta2", "0.5"], "model.init_args.optimizer_d.init_args.beta2: 0.9"),
-        (["--data", "SwissRoll"], "data.class_path: datamodules.GaussianRing -> datamodules.Swi"),
+        (["--model", "GAN"], "model: lightning_gans.WGANGP -> lightning_gans.GAN: the"),
+        (["--model.generator.hidden", "[4]"], "model.generator.hidden: "),
+        (["--model.optimizer_d.beta2", "0.5"], "model.optimizer_d.beta2: 0.9"),
+        (["--data", "SwissRoll"], "data: datamodules.GaussianRing -> datamodules.Swi"),
         (["--name", "a/b"], "name: it must be the name of a folder, got 'a/b'."),
         (["--name", "x" * 201], "name: it may be at most 200 bytes long, got 201."),
         (
