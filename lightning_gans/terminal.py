@@ -21,7 +21,7 @@ def console() -> "Console":
     from rich import get_console  # takes a while, which help and lists need not wait
 
     found = get_console()
-    if found.file is not None and found.file in (sys.stdout, sys.stderr):
+    if found.file in (sys.stdout, sys.stderr):
         found.file = cast("IO[str]", _Outlived(found))
     return found
 

@@ -136,7 +136,6 @@ def no_setting(section: str, owner: str | None, name: str, known: Mapping[str, S
         name: of the setting.
         known: settings that there are.
     """
-    name = name.removesuffix("+")  # of a list that is added to
     deeper = _deeper(section, name, known)
     end = f". Use {' and '.join(deeper)}." if deeper else likely(name, known)
     what = f"{owner} has no setting" if owner else "there is no setting"

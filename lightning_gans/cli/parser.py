@@ -89,9 +89,11 @@ def reason(error: BaseException) -> str:
         owner, given = classes[-1]
         known = _arguments(owner)
         if unknown := [name for name in given if name not in known]:
-            near = nearest(unknown[0], known)
+            name = unknown[0].removesuffix("+")  # of a list that is added to
+            near = nearest(name, known)
             end = f": did you mean {near}?" if near else "."
-            return f"{key}: {owner} has no setting {unknown[0]}{end}"
+            end = ", which it gives its base itself." if name in known else end
+            return f"{key}: {owner} has no setting {name}{end}"
     return f"{key}: {causes[-1]}"
 
 

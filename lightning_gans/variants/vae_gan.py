@@ -62,9 +62,8 @@ class VAEGAN(VariationalGAN):
             distribution.
     """
 
-    learns_ratio = (
-        False  # reconstructions are among the samples that the discriminator learns from
-    )
+    # The discriminator learns from reconstructions, too.
+    learns_ratio = False
 
     def __init__(
         self,

@@ -164,3 +164,13 @@ def test_files_hold_what_was_drawn(tmp_path):
             shown = np.asarray(animation.convert("RGB"))
             assert abs(int(shown[4, 4, 0]) - 80 * index) <= 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.gif", "deep"]
+
+
+def test_a_title_is_no_formula():
+    """It may have the path of a checkpoint, with any characters."""
+    shown, plain = (
+        drawing.points(torch.zeros(3, 2), torch.ones(3, 2), (-1.0, 2.0), title=title)
+        for title in ("a $x_$", "")
+    )
+    assert shown.shape == plain.shape
+    assert (shown != plain).any()

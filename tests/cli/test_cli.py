@@ -872,3 +872,16 @@ def test_folders_for_data_that_did_not_come_are_removed():
         raise OSError("no network")
     assert not Path("a/b").exists()
     assert Path("a").exists()
+
+
+def test_a_list_that_a_class_gives_its_base_cannot_be_added_to(capsys):
+    Path("given.py").write_text(
+        "from lightning_gans import GAN\n"
+        "class Given(GAN):\n"
+        "    def __init__(self, **kwargs):\n"
+        "        super().__init__(regularizers=[], **kwargs)\n"
+    )
+    flags = ["--model", "given.Given", "--model.regularizers+=R2", "--data", "GaussianRing"]
+    assert refused(capsys, "fit", *flags) == (
+        "model: given.Given has no setting regularizers, which it gives its base itself."
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.main import main
@@ -384,18 +385,23 @@ def test_another_run_may_write_into_the_same_new_folder_of_checkpoints(monkeypat
     assert {path.name for path in Path("both").iterdir()} >= {"last.ckpt", "other.ckpt"}
 
 
-def test_a_run_that_was_stopped_before_its_first_update_leaves_no_folder(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("end", "number"), [(KeyboardInterrupt, signal.SIGINT), (SIGTERMException, signal.SIGTERM)]
+)
+def test_a_run_that_was_stopped_before_its_first_update_leaves_no_folder(
+    end, number, monkeypatch, capsys
+):
     from lightning_gans import WGANGP
 
     main(RUN)
 
     def interrupted(self, samples):
-        raise KeyboardInterrupt
+        raise end
 
     monkeypatch.setattr(WGANGP, "discriminator_loss", interrupted)
     with pytest.raises(SystemExit) as stopped:
         main(RUN)
-    assert stopped.value.code == 128 + signal.SIGINT
+    assert stopped.value.code == 128 + number
     assert "stopped before the first update" in capsys.readouterr().out
     assert os.listdir("runs/run") == ["version_0"]
 
@@ -426,3 +432,17 @@ def test_a_folder_with_other_checkpoints_than_these_is_named():
     (folder / "epoch=0-step=50.ckpt").touch()
     with pytest.raises(FileNotFoundError, match=r"no best.ckpt and .* such as .*step=50\.ckpt"):
         checkpoint_in(folder.parent)
+
+
+def test_an_evaluation_that_is_interrupted_says_so_by_its_exit_code(monkeypatch):
+    from lightning_gans import WGANGP
+
+    main(RUN)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WGANGP, "validation_step", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "--ckpt_path", "runs/run"])
+    assert stopped.value.code == 128 + signal.SIGINT

@@ -137,7 +137,7 @@ def test_runs_whose_scores_mean_different_things_are_refused(changes, record, me
         cells_of([first, second])
 
 
-@pytest.mark.parametrize("setting", ["num_labels", "label_seed", "split_seed", "jitter"])
+@pytest.mark.parametrize("setting", ["num_labels", "label_seed", "split_seed", "jitter", "subset"])
 def test_training_data_may_differ(setting):
     runs = [
         read_run(made_run(Path(name), changes={f"data.init_args.{setting}": value}))
