@@ -263,7 +263,7 @@ class Trust:
                 continue  # the user says the same, and may name a function too
             parameter = parameters.get(name)
             default = None if parameter is None else parameter.default
-            if value == _path_of_default(parameter):
+            if value is not None and value == _path_of_default(parameter):
                 continue  # as a config has a class that stands for an argument without annotation
             allowed = name not in NOT_CHOSEN if chosen is None else name in chosen
             if not allowed and any(place == said for said, _ in self.named):

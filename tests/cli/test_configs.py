@@ -5,12 +5,17 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from lightning.pytorch import LightningDataModule
 from made import fill, make_digits, make_photos
 
 from lightning_gans import networks
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.main import main
+from lightning_gans.cli.runs import CONFIG_KEY
+from lightning_gans.core.module import AdversarialModule
+from lightning_gans.core.trust import Trust
 
 CONFIGS = sorted(path for path in configs_folder().glob("*.yaml") if path.stem != "default")
 
@@ -61,6 +66,20 @@ def assert_defaults(used, asked):
             assert value["class_path"].endswith(f".{default.__name__}"), name
         else:
             assert value == (list(default) if isinstance(default, tuple) else default), name
+
+
+def assert_kept(read, saved):
+    """A checkpoint is opened with every setting that it has; classes may be in other words."""
+    if isinstance(saved, dict):
+        for name, value in saved.items():
+            if name != "init_args" or value:
+                assert_kept(read[name], value)
+    elif isinstance(saved, list):
+        assert len(read) == len(saved)
+        for one, other in zip(read, saved, strict=True):
+            assert_kept(one, other)
+    else:
+        assert read == saved or read == {"class_path": saved}
 
 
 def trained(path, updates, *flags):
@@ -130,7 +149,10 @@ def test_it_trains_and_scores(path):
         narrow = {key: used[key] for key in sizes if key in used}
         named = asked[player] if isinstance(asked[player], dict) else {}
         assert_defaults(given[player], {"init_args": {**named.get("init_args", {}), **narrow}})
-    assert (folder / "checkpoints" / "best.ckpt").is_file()
+    best = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    for section, kind in (("model", AdversarialModule), ("data", LightningDataModule)):
+        saved = best[CONFIG_KEY][section]
+        assert_kept(Trust().check(saved, kind, section), saved)
 
 
 @pytest.mark.slow

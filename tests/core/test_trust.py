@@ -297,6 +297,19 @@ def test_what_is_allowed_is_built():
     assert trust.build([2, 3], tuple[int, ...] | None) == (2, 3)
 
 
+def test_what_is_set_to_nothing_keeps_nothing():
+    settings = {
+        "class_path": "lightning_gans.networks.DCGANGenerator",
+        "init_args": {"normalization": None, "num_classes": None},
+    }
+    trust = Trust()
+    hint = HINTS["generator"]
+    checked = trust.check(settings, hint, "generator")
+    assert checked == settings
+    network = trust.build(checked, hint)(2, (1, 16, 16))
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+
+
 def test_words_that_name_no_class_pass():
     for word in ("auto", "ddp", "ddp_find_unused_parameters_false"):
         assert Trust().check(word, HINTS["strategy"], "strategy") == word

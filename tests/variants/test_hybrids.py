@@ -631,7 +631,7 @@ def test_a_resumed_run_cannot_change_its_encoder_or_its_classifier(capsys):
         with pytest.raises(SystemExit):
             main([*going_on, f"--model.{name}", value])
         message = capsys.readouterr().err
-        assert f"model.init_args.{name.partition('.')[0]}" in message
+        assert f"error: model.{name.partition('.')[0]}" in message
         assert "the checkpoint holds the state of this" in message
 
 
