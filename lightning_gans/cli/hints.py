@@ -9,6 +9,7 @@ from lightning_gans.spelling import likely, nearest
 
 __all__ = [
     "CHOSEN",
+    "EXAMPLES",
     "HOMES",
     "OTHERS",
     "SECTIONS",
@@ -35,6 +36,8 @@ CHOSEN: dict[str, tuple[str, Callable[[], Mapping[str, str]]]] = {
     "data": ("datamodules", catalogue.data),
 }
 """Module and names of the classes that a command line chooses from, by key."""
+EXAMPLES = {"model": "WGANGP", "data": "GaussianRing"}
+"""A class of each section that every run has."""
 HOMES = (
     *("lightning_gans.variants", "lightning_gans.networks", "lightning_gans.core.priors"),
     *("lightning_gans.losses", "lightning_gans.regularizers", "lightning_gans.augment"),

@@ -14,6 +14,7 @@ from lightning_gans.cli import catalogue
 from lightning_gans.cli.choices import Choices
 from lightning_gans.cli.hints import (
     CHOSEN,
+    EXAMPLES,
     SECTIONS,
     no_class,
     no_flag,
@@ -61,8 +62,6 @@ NAMED = {
     ),
 }
 """Names that settings of Lightning's trainer take; the first four are the usual ones."""
-EXAMPLES = {"model": "WGANGP", "data": "GaussianRing"}
-"""A class of each section that every run has."""
 BESIDE_SETTINGS = ("help", "dict_kwargs")
 """What may follow the key of a class beside its settings."""
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.hints import (
     CHOSEN,
+    EXAMPLES,
     HOMES,
     OTHERS,
     SECTIONS,
@@ -18,8 +19,10 @@ from lightning_gans.cli.hints import (
     part_word,
     section_settings,
 )
+from lightning_gans.cli.modules import look_here
 from lightning_gans.cli.screen import beside, wrapped
-from lightning_gans.cli.sources import ClassSource, Setting, exported, find, settings
+from lightning_gans.cli.sources import ClassSource, Setting, exported, find, find_own, settings
+from lightning_gans.errors import InputError
 
 __all__ = ["FULL", "TRAINER", "asked_help", "shown_default"]
 
@@ -61,6 +64,8 @@ LAST = (
     ("--print_config", "prints all settings with their values, and ends."),
 )
 """Flags of all commands that read settings, and what they are."""
+BASES = {"model": "AdversarialModule", "data": "LightningDataModule"}
+"""What classes derive from, by key."""
 MADE = ("lightning_gans.networks", "lightning_gans.optimizers")
 """Where the classes are that a model makes: it gives what has no default."""
 
@@ -71,14 +76,33 @@ def asked_help(arguments: Sequence[str], about: str) -> str | None:
     Args:
         arguments: the command and what follows it.
         about: what the command does.
+
+    Raises:
+        InputError: if it asks for the help on a model or data and names none.
     """
     command, *rest = arguments
     for flag, following in pairwise([*rest, ""]):
         asked = re.fullmatch(r"--([\w.]+)\.help(?:=(.*))?", flag)
         if asked is not None:
-            cls = _known_class(asked[1], asked[2] or following)
-            return None if cls is None else _of_class(command, asked[1], cls)
+            key = asked[1]
+            path = asked[2] or ("" if following.startswith("-") else following)
+            path = path or next(_values(f"--{key}", rest), "")
+            if key in CHOSEN and not path:
+                example = f"--{key}.help {EXAMPLES[key]}"
+                raise InputError(
+                    f"{key}.help: no class is named. Use --{key}.help with one, such as {example}."
+                )
+            found = _known_class(key, path) or _own_class(key, path, _values("--import", rest))
+            return None if found is None else _of_class(command, key, found)
     return _of_command(command, about) if {"-h", "--help"} & {*rest} else None
+
+
+def _values(flag: str, arguments: Sequence[str]) -> Iterator[str]:
+    """Yields what follows a flag, each time that it is given."""
+    for one, following in pairwise([*arguments, ""]):
+        name, equals, value = one.partition("=")
+        if name == flag:
+            yield value if equals else following
 
 
 def _known_class(key: str, path: str) -> ClassSource | None:
@@ -92,11 +116,22 @@ def _known_class(key: str, path: str) -> ClassSource | None:
     return next((find(home, name) for home in homes if name in exported(home)), None)
 
 
+def _own_class(key: str, path: str, modules: Iterable[str]) -> ClassSource | None:
+    """Returns a class of the user's own that a path, or a name in a module, stands for."""
+    if key not in BASES:
+        return None
+    look_here()
+    paths = [path, *(f"{module}.{path}" for module in modules)]
+    return next(filter(None, (find_own(one, BASES[key]) for one in paths)), None)
+
+
 def _of_class(command: str, key: str, cls: ClassSource) -> str:
     """Returns the help on a class in the place of a setting."""
-    usage = f"lightning-gans {command} --{key} {cls.name} [--{key}.SETTING VALUE ...]"
+    is_ours = cls.module.partition(".")[0] in ("datamodules", "lightning_gans")
+    called = cls.name if is_ours else f"{cls.module}.{cls.name}"
+    usage = f"lightning-gans {command} --{key} {called} [--{key}.SETTING VALUE ...]"
     lines = wrapped(usage, 7, "usage: ")
-    lines += ["", *wrapped(cls.text.split("\n\n")[0]), "", "settings:"]
+    lines += ["", *wrapped(cls.text.split("\n\n")[0] or called), "", "settings:"]
     owner = None
     for setting in settings(cls).values():
         if setting.default is None and cls.module.startswith(MADE):
@@ -113,7 +148,7 @@ def _of_class(command: str, key: str, cls: ClassSource) -> str:
         )
         lines += ["", *wrapped(text)]
     if key in CHOSEN:
-        full = f"lightning-gans {command} --{key}.help {cls.name} {FULL}"
+        full = f"lightning-gans {command} --{key}.help {called} {FULL}"
         lines += ["", *wrapped(f"{full} has the parser's own help.")]
     return "\n".join(lines)
 

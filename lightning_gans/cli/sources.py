@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["ClassSource", "Setting", "exported", "find", "settings", "takes_any"]
+__all__ = ["ClassSource", "Setting", "exported", "find", "find_own", "settings", "takes_any"]
 
 ROOTS = ("datamodules", "lightning", "lightning_gans", "torch")
 """Packages that are read; what a class takes over from others is left out."""
@@ -78,8 +78,9 @@ def _file(module: str) -> Path:
     root, *parts = module.split(".")
     spec = find_spec(root)  # of the package only: to find more would import it
     assert spec is not None
-    assert spec.origin is not None
-    path = Path(spec.origin).parent.joinpath(*parts)
+    if spec.submodule_search_locations is None:  # a module in no package
+        return Path(str(spec.origin))
+    path = Path(next(iter(spec.submodule_search_locations))).joinpath(*parts)
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
@@ -102,14 +103,42 @@ def exported(module: str) -> list[str]:
 
 def find(module: str, name: str) -> ClassSource | None:
     """Returns the class that a name stands for in a module, or None if it is not in `ROOTS`."""
-    for node in _tree(module).body:
+    for node in _statements(_tree(module)):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return ClassSource(node, module)
         if isinstance(node, ast.ImportFrom) and _is_read(node.module or ""):
             for alias in node.names:
                 if name == (alias.asname or alias.name):
                     return find(str(node.module), alias.name)
+                if alias.name == "*" and name in exported(str(node.module)):
+                    return find(str(node.module), name)
     return None
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yields the statements of a module, and those for type checkers, which import lazily."""
+    for node in tree.body:
+        yield from node.body if isinstance(node, ast.If) else [node]
+
+
+def find_own(path: str, base: str) -> ClassSource | None:
+    """Returns a class of the user's own, or None if it cannot be told from the sources alone.
+
+    Args:
+        path: of the class, such as nets.MyGAN.
+        base: name of the class that it has to derive from, in ways that are read here.
+    """
+    module, _, name = path.rpartition(".")
+    if not all(map(str.isidentifier, path.split("."))) or not module:
+        return None
+    if find_spec(module.partition(".")[0]) is None:
+        return None
+    try:
+        cls = find(module, name)
+    except (SyntaxError, ValueError):  # which importing it tells better
+        return None
+    derives = cls is not None and any(parent.name == base for parent in cls.lineage())
+    return cls if derives else None
 
 
 def _is_read(module: str) -> bool:

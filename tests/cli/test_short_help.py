@@ -169,16 +169,89 @@ def test_full_help_is_the_parsers(capsys):
     assert "(type: int, default: 8)" in capsys.readouterr().out
 
 
-def test_a_class_of_ones_own_has_the_parsers_help(tmp_path, capsys):
-    (tmp_path / "helped_gan.py").write_text(
-        "from lightning_gans import GAN\n\n\nclass MyGAN(GAN):\n"
-        "    def __init__(self, *, own: int = 3, **kwargs):\n"
+OWN = """
+from lightning_gans import HingeGAN
+class MyGAN(HingeGAN):
+    '''Trains as I like.
+
+    Args:
+        own: strength of it, at least 0.
+    '''
+    def __init__(self, *, own: int = 3, **kwargs):
+        super().__init__(n_critic=2, **kwargs)
+class Further(MyGAN):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--model.help", "helped_gan.MyGAN"],
+        ["--model.help=helped_gan.MyGAN"],
+        ["--import", "helped_gan", "--model.help", "MyGAN"],
+        ["--model.help", "--model", "helped_gan.MyGAN"],
+        ["--model=helped_gan.MyGAN", "--model.help"],
+    ],
+)
+def test_a_class_of_ones_own_has_the_short_help_too(flags, tmp_path, capsys):
+    (tmp_path / "helped_gan.py").write_text(OWN)
+    main(["fit", *flags])
+    text = capsys.readouterr().out
+    assert text.startswith("usage: lightning-gans fit --model helped_gan.MyGAN [--model.SETTING")
+    assert "\n\nTrains as I like.\n\n" in text
+    own = text.index("  --model.own int (default: 3)\n      strength of it, at least 0.\n")
+    assert own < text.index("settings that come from HingeGAN") < text.index("--model.prior")
+    assert "--model.n_critic" not in text  # which the class decides
+    assert text.endswith("--model.help helped_gan.MyGAN --help=full has the parser's\nown help.\n")
+
+
+def test_a_class_without_a_docstring_and_in_a_package_without_a_file_is_read(tmp_path, capsys):
+    (tmp_path / "nets_of_mine").mkdir()
+    (tmp_path / "nets_of_mine" / "gans.py").write_text(OWN)
+    main(["fit", "--model.help", "nets_of_mine.gans.Further"])
+    text = capsys.readouterr().out
+    assert "\n\nnets_of_mine.gans.Further\n\nsettings:\n  --model.own int (default: 3)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ("from helped_base import GAN as Base", None),  # imported, so not read
+        ("import lightning_gans; Base = lightning_gans.GAN", None),
+        ("from lightning_gans import GAN as Base; x = (", "'(' was never closed"),
+    ],
+)
+def test_a_class_that_cannot_be_read_has_the_parsers_help(first, message, tmp_path, capsys):
+    (tmp_path / "helped_base.py").write_text("from lightning_gans import GAN\n")
+    (tmp_path / "helped_other.py").write_text(
+        f"{first}\nclass MyGAN(Base):\n    def __init__(self, *, own: int = 3, **kwargs):\n"
         "        super().__init__(**kwargs)\n"
     )
+    sys.modules.pop("helped_other", None)
     with pytest.raises(SystemExit) as stopped:
-        main(["fit", "--model.help", "helped_gan.MyGAN"])
-    assert stopped.value.code == 0
-    assert "--model.own OWN" in capsys.readouterr().out
+        main(["fit", "--model.help", "helped_other.MyGAN"])
+    told = capsys.readouterr()
+    if message is None:
+        assert stopped.value.code == 0
+        assert "--model.own OWN" in told.out
+    else:
+        assert stopped.value.code == 2
+        assert message in told.err
+
+
+@pytest.mark.parametrize("flags", [["--model.help"], ["--model.help", "--data", "MNIST"]])
+def test_help_on_no_class_is_refused(flags, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", *flags])
+    assert stopped.value.code == 2
+    told = "model.help: no class is named. Use --model.help with one, such as --model.help WGANGP."
+    assert told in capsys.readouterr().err
+
+
+def test_help_on_the_model_of_the_command_needs_no_class(printed, capsys):
+    main(["fit", "--data.help", "--data", "MNIST"])
+    assert capsys.readouterr().out.startswith("usage: lightning-gans fit --data MNIST [")
 
 
 def test_what_a_class_decides_for_its_base_is_no_setting(tmp_path, monkeypatch):
