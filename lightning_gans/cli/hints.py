@@ -17,6 +17,7 @@ __all__ = [
     "no_class",
     "no_flag",
     "no_part",
+    "no_section",
     "no_setting",
     "not_chosen",
     "part_word",
@@ -190,11 +191,7 @@ def no_flag(flag: str, models: Iterable[str] = (), data: Iterable[str] = ()) -> 
         data: classes of the data, likewise.
     """
     message = f"there is no flag --{flag}"
-    chosen = {"model": models, "data": data}
-    known = {
-        section: section_settings(section, chosen.get(section, ()))
-        for section in (*CHOSEN, *SECTIONS)
-    }
+    known = _known(models, data)
     section, _, name = flag.partition(".")
     if section in known and name:
         near = nearest(name, known[section])
@@ -204,7 +201,7 @@ def no_flag(flag: str, models: Iterable[str] = (), data: Iterable[str] = ()) -> 
     name = flag.rpartition(".")[2]
     if name == "seed":
         return f"{message}. Use --seed_everything."
-    exact = [f"--{section}.{name}" for section, found in known.items() if name in found]
+    exact = [f"--{section}.{name}" for section in _having(name, known)]
     if exact:
         return f"{message}. Use {' or '.join(exact)}."
     deeper = _deeper("model", name, known["model"])
@@ -217,3 +214,37 @@ def no_flag(flag: str, models: Iterable[str] = (), data: Iterable[str] = ()) -> 
         if near
         else f"{message}; see --help."
     )
+
+
+def no_section(name: str, models: Iterable[str] = (), data: Iterable[str] = ()) -> str:
+    """Returns the message about a section of a file that there is not.
+
+    Args:
+        name: of the section.
+        models: classes of the model, of which one may have it as a setting.
+        data: classes of the data, likewise.
+    """
+    message = f"there is no section {name}"
+    known = _known(models, data)
+    if name == "seed":
+        return f"{message}. Use seed_everything."
+    if sections := _having(name, known):
+        return f"{message}. Write {name} below {' or '.join(sections)}."
+    if deeper := _deeper("model", name, known["model"]):
+        parts = [flag.removeprefix("--").rpartition(".")[0] for flag in deeper]
+        return f"{message}. Write {name} below {' and '.join(parts)}."
+    return f"{message}{likely(name, [*known, 'seed_everything', 'name', 'threads', 'ckpt_path'])}"
+
+
+def _known(models: Iterable[str], data: Iterable[str]) -> dict[str, dict[str, Setting]]:
+    """Returns the settings of every section; those of all classes where none is given."""
+    chosen = {"model": models, "data": data}
+    return {
+        section: section_settings(section, chosen.get(section, ()))
+        for section in (*CHOSEN, *SECTIONS)
+    }
+
+
+def _having(name: str, known: Mapping[str, Mapping[str, Setting]]) -> list[str]:
+    """Returns the sections that have a setting of this name."""
+    return [section for section, found in known.items() if name in found]

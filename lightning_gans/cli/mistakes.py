@@ -4,6 +4,7 @@ What the parser may accept is left to it: all names, once the user names modules
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from lightning_gans.cli.hints import (
     no_class,
     no_flag,
     no_part,
+    no_section,
     no_setting,
     not_chosen,
     part_word,
@@ -47,6 +49,8 @@ FLAGS = (
     *SECTIONS,
 )
 """Beginnings of all flags of the commands that train and score."""
+ONLY_FLAGS = ("config", "help", "import", "print_config")
+"""Those of them that no file may have."""
 BASES = (
     ("lightning_gans.core.module", "AdversarialModule"),
     ("lightning.pytorch", "LightningDataModule"),
@@ -83,6 +87,7 @@ def check(arguments: Sequence[str]) -> None:
     is_ours = not (_names_own(request) or _has_own())
     if is_ours:
         _check_classes(request)
+    _check_sections(request)
     _check_flags(request)
     with explained():
         checkpoint = request.checkpoint()
@@ -178,6 +183,17 @@ def _is_help(flag: str) -> bool:
     """Tells whether a flag shows something, for which it needs no value."""
     name = flag.removeprefix("--").partition("=")[0]
     return name in ("help", "print_config") or is_help_of_class(flag)
+
+
+def _check_sections(request: Request) -> None:
+    """Refuses settings of files that stand in no section."""
+    for path, key in request.in_files:
+        section = re.split(r"[.+[]", key)[0]
+        if section in ONLY_FLAGS:
+            raise InputError(f"config: {path}: {section} is no setting. Use --{section}.")
+        if section not in FLAGS:
+            classes = [_classes(request, name) for name in CHOSEN]
+            raise InputError(f"config: {path}: {no_section(section, *classes)}")
 
 
 def _check_flags(request: Request) -> None:

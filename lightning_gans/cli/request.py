@@ -71,6 +71,7 @@ class Request:
         arguments: what follows it, files first, so that flags win over them in any order.
         flags: what of it are flags, but for those of files and modules.
         modules: that are imported, since the user asks for it.
+        in_files: the settings of the user's files, as pairs of a file and a key.
         said: the settings that the user says in files and flags, as pairs of the key, without
             ``class_path`` and ``init_args``, and the value, perhaps a list of plain ones; the
             last is the strongest.
@@ -103,7 +104,9 @@ class Request:
         chosen = {"model", "data", "ckpt_path"} & dict(by_flags).keys()
         if self.command == "fit" and not (self._configs or chosen or self.forks):
             self._configs = [config_path(DEMO)]
-        by_files = [said for path in self._configs for said in _in_file(path)]
+        in_files = [(path, *said) for path in self._configs for said in _in_file(path)]
+        by_files = [(key, value) for _, key, value in in_files]
+        self.in_files = [(path, key) for path, key, _ in in_files]
         self._files = dict([*_in_file(configs_folder() / "default.yaml"), *by_files])
         self.said = [*by_files, *by_flags]
         files = [part for path in self._configs for part in ("--config", str(path))]

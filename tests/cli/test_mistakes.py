@@ -442,3 +442,40 @@ def test_arguments_beside_the_path_of_their_class_are_told_of(text, told, capsys
         main(["fit", "--config", "mine.yaml"])
     assert end.value.code == 2
     assert f"config: mine.yaml: {told}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("max_steps: 100", "there is no section max_steps. Write max_steps below trainer.\n"),
+        ("n_critic: 2", "there is no section n_critic. Write n_critic below model.\n"),
+        ("batch_size: 2", "there is no section batch_size. Write batch_size below data.\n"),
+        ("callbacks+: GeneratorEMA", "no section callbacks. Write callbacks below trainer.\n"),
+        ("lr: 0.1", "Write lr below model.optimizer_g and model.optimizer_d.\n"),
+        ("trainr.max_steps: 1", "there is no section trainr: did you mean trainer?\n"),
+        ("modle: WGAN", "there is no section modle: did you mean model?\n"),
+        ("seed: 3", "there is no section seed. Use seed_everything.\n"),
+        (
+            "fit: {model: GAN}",
+            "there is no section fit; there are model, data, trainer, progress,",
+        ),
+        ("import: my_nets", "import is no setting. Use --import.\n"),
+    ],
+)
+def test_a_setting_of_a_file_in_no_section_is_told_where_it_belongs(text, told, capsys):
+    Path("mine.yaml").write_text(f"model: GAN\ndata: GaussianRing\n{text}\n")
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", "mine.yaml"])
+    assert end.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("lightning-gans: error: config: mine.yaml: ")
+    assert told in message
+
+
+def test_sections_of_a_file_may_be_written_with_dots(capsys):
+    lines = ["model: GAN", "data.class_path: GaussianRing", "trainer.max_steps: 2", "name: dots"]
+    lines += ["pictures.enabled: false", "threads: 1", "trainer.limit_val_batches: 0"]
+    Path("mine.yaml").write_text("\n".join([*lines, "trainer.callbacks+: GeneratorEMA"]))
+    main(["fit", "--config", "mine.yaml"])
+    assert "GAN on GaussianRing" in capsys.readouterr().out
+    assert Path("runs/dots/version_0/run.json").is_file()
