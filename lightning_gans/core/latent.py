@@ -12,7 +12,7 @@ from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.network_checks import (
     check_generator,
     check_label,
-    check_labels_of,
+    check_labels_of_latents,
     in_single,
 )
 from lightning_gans.core.players import Batch, Record, Samples
@@ -127,7 +127,7 @@ class LatentModule(AdversarialModule):
             check_label(labels, self.num_classes)
             labels = torch.full((len(latent),), labels, device=latent.device)
         elif labels is not None:
-            check_labels_of(labels, len(latent), self.num_classes)
+            check_labels_of_latents(labels, len(latent), self.num_classes)
         with (
             evaluation_mode(self.generator),
             torch.autocast(latent.device.type, enabled=False),

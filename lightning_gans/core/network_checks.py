@@ -17,6 +17,7 @@ __all__ = [
     "check_discriminator",
     "check_generator",
     "check_label",
+    "check_labels_of_latents",
     "check_logits",
     "check_outputs",
     "check_range",
@@ -120,7 +121,7 @@ def check_label(label: int, num_classes: int | None) -> None:
         raise ValueError(f"labels must be from 0 to {num_classes - 1}, got {label}.")
 
 
-def check_labels_of(labels: Tensor, n: int, num_classes: int | None) -> None:
+def check_labels_of_latents(labels: Tensor, n: int, num_classes: int | None) -> None:
     """Refuses classes, or weights of them, that do not fit some latents.
 
     Args:
@@ -135,6 +136,13 @@ def check_labels_of(labels: Tensor, n: int, num_classes: int | None) -> None:
         raise ValueError(
             f"labels must be one class, or a tensor of shape ({n},) or ({n}, {num_classes}), got "
             f"{got}."
+        )
+    if labels.ndim == 1 and labels.dtype != torch.int64:
+        raise ValueError(f"labels of shape ({n},) must be torch.int64, got {labels.dtype}.")
+    if labels.ndim == 2 and not labels.is_floating_point():
+        raise ValueError(
+            f"labels of shape ({n}, {num_classes}) are weights and must be floating-point, got "
+            f"{labels.dtype}."
         )
     if labels.ndim == 1 and n > 0:
         for label in labels.aminmax():

@@ -770,6 +770,8 @@ def test_a_range_that_a_checkpoint_could_not_keep_is_refused(limits):
         (torch.tensor([0, 1, -1, 0, 0]), "labels must be from 0 to 2, got -1"),
         (torch.tensor([0, 1]), r"a tensor of shape \(5,\) or \(5, 3\), got \(2,\)"),
         ([0, 1, 2, 0, 1], "got list"),
+        (torch.zeros(5), r"labels of shape \(5,\) must be torch.int64, got torch.float32"),
+        (torch.ones(5, 3, dtype=torch.int64), r"\(5, 3\) are weights .*, got torch.int64"),
     ],
 )
 def test_labels_that_fit_no_samples_are_refused(labels, message):
