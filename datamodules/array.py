@@ -1,5 +1,6 @@
 """Data from a user's own array, in memory or in a file."""
 
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -55,7 +56,7 @@ class ArrayData(VectorData):
             if path.dtype in (np.float64, torch.float64):
                 rank_zero_only(print)("ArrayData casts the float64 array to float32.")
         elif path:
-            rows = _rows(_read(Path(path).expanduser()), str(path))
+            rows = _rows(_read(Path(expanduser(path))), str(path))
         else:
             raise ValueError("path must name a .npy file, got ''.")
         order = torch.randperm(len(rows), generator=generator_for(0, EVALUATION_DATA, 0))

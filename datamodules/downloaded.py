@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from http.client import HTTPException
+from os.path import expanduser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import shorten
@@ -84,7 +85,7 @@ class DownloadedImages(ImageData):
             num_eval_samples=num_eval_samples,
         )
         given = data_dir or os.environ.get("LIGHTNING_GANS_DATA")
-        self.data_dir = Path(given or DEFAULT_FOLDER).expanduser()
+        self.data_dir = Path(expanduser(given or DEFAULT_FOLDER))
 
     @abstractmethod
     def files(self) -> list[Path]:

@@ -1,6 +1,7 @@
 """Images from a folder."""
 
 from collections.abc import Sequence
+from os.path import expanduser
 from pathlib import Path
 
 import torch
@@ -83,7 +84,7 @@ class ImageFolder(ImageData):
             batch_size=batch_size,
             num_eval_samples=num_eval_samples,
         )
-        self.path = Path(path).expanduser()
+        self.path = Path(expanduser(path))
         self.crop = None if crop is None else sides_of("crop", crop)
         self.classes: list[str] = []
         self._reader = FolderReader(cache, num_workers, skip_broken)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import expanduser
 from pathlib import Path
 from typing import Literal
 
@@ -393,13 +394,13 @@ def _given(path: str | None, a: str | None, b: str | None, what: str) -> list[Pa
         ValueError: if it is neither, or the two are one.
     """
     if path and not (a or b):
-        return [Path(path).expanduser()]
+        return [Path(expanduser(path))]
     if path or not (a and b):
         raise ValueError(
             f"path: give either path, a folder with {what}, or folder_a and folder_b; got path "
             f"{path}, folder_a {a} and folder_b {b}."
         )
-    folders = [Path(a).expanduser(), Path(b).expanduser()]
+    folders = [Path(expanduser(a)), Path(expanduser(b))]
     if folders[0].resolve() == folders[1].resolve():
         raise ValueError(f"folder_b: {b} is the folder of folder_a. Use another one.")
     return folders

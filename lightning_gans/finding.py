@@ -68,8 +68,9 @@ def unfinished(root: Path, name: str) -> Path | None:
         name: of the run.
     """
     begun = (run for run in newest_first(root / name) if (run / "config.yaml").is_file())
-    path = next(begun, Path()) / "checkpoints" / "last.ckpt"
-    return path if path.is_file() else None
+    newest = next(begun, None)
+    path = None if newest is None else newest / "checkpoints" / "last.ckpt"
+    return path if path is not None and path.is_file() else None
 
 
 def checkpoint_in(path: Path, first: str = "best") -> Path:
@@ -90,11 +91,11 @@ def checkpoint_in(path: Path, first: str = "best") -> Path:
         for which in (first, "last" if first == "best" else "best"):
             if (run / "checkpoints" / f"{which}.ckpt").is_file():
                 return run / "checkpoints" / f"{which}.ckpt"
-    others = sorted((path / "checkpoints").glob("*.ckpt"), key=os.path.getmtime)
+    others = [found for found in (path / "checkpoints").glob("*.ckpt") if found.is_file()]
     if others:
         raise FileNotFoundError(
             f"{path} has no best.ckpt and no last.ckpt, which the callback Checkpoint writes. "
-            f"Use a file, such as {others[-1]}."
+            f"Use a file, such as {max(others, key=os.path.getmtime)}."
         )
     what = "folder of a run with a checkpoint" if path.is_dir() else "checkpoint and no run folder"
     raise _nothing(what, path)

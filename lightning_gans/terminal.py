@@ -4,12 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "drop"]
+__all__ = ["console", "drop", "is_lost"]
 
 
 def console() -> "Console":
@@ -24,6 +25,12 @@ def console() -> "Console":
     if found.file in (sys.stdout, sys.stderr):
         found.file = cast("IO[str]", _Outlived(found))
     return found
+
+
+def is_lost() -> bool:
+    """Tells whether something could not be printed, though somebody may have wanted to read it."""
+    file = console().file
+    return isinstance(file, _Outlived) and file.is_lost
 
 
 def drop(stream: IO[str]) -> None:
@@ -45,6 +52,7 @@ class _Outlived:
 
     def __init__(self, console: "Console") -> None:
         self._console = console
+        self.is_lost = False
 
     def __getattr__(self, name: str) -> Any:
         if name == "rich_proxied_file":  # by which rich would look behind this
@@ -53,7 +61,8 @@ class _Outlived:
 
     @property
     def _stream(self) -> IO[str]:
-        stream = sys.stderr if self._console.stderr else sys.stdout
+        # A closed one, as by `lightning-gans fit >&-`, is None.
+        stream = (sys.stderr if self._console.stderr else sys.stdout) or StringIO()
         behind: IO[str] = getattr(stream, "rich_proxied_file", stream)  # of a live bar
         return behind
 
@@ -74,5 +83,6 @@ class _Outlived:
         except OSError as error:
             drop(self._stream)
             if not isinstance(error, BrokenPipeError):  # there somebody has read enough
+                self.is_lost = True
                 with suppress(OSError):
                     print(f"the output cannot be written: {error.strerror}", file=sys.stderr)

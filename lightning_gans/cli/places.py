@@ -13,9 +13,10 @@ __all__ = ["check_out", "with_homes"]
 def with_homes(arguments: Sequence[str]) -> list[str]:
     """Returns arguments with the user's folder for ``~``.
 
-    Shells do that at the start of a word only, not in ``--FLAG=~/runs`` and ``KEY=~/runs``.
+    Shells do that at the start of a word only, not in ``--FLAG=~/runs`` and ``KEY=~/runs``. A
+    ``~`` alone stays: for YAML it is null.
     """
-    found = (re.fullmatch(r"((?:[\w.+-]+=)*)(~(?:/.*)?)", text, re.S) for text in arguments)
+    found = (re.fullmatch(r"((?:[\w.+-]+=)*)(~/.*)", text, re.S) for text in arguments)
     return [
         part[1] + os.path.expanduser(part[2]) if part else text
         for text, part in zip(arguments, found, strict=True)

@@ -3,7 +3,7 @@
 import argparse
 import re
 import tempfile
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from os.path import expanduser
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from typing_extensions import override
 
 from lightning_gans.cli.catalogue import ENDINGS, config_path, configs, configs_folder
 from lightning_gans.cli.modules import import_modules, look_here
@@ -23,6 +22,7 @@ __all__ = [
     "COMMANDS",
     "KNOWN",
     "Request",
+    "check_keys",
     "check_name",
     "check_trainer",
     "class_name",
@@ -58,6 +58,8 @@ LEARNING_RATE = r"model\.init_args\.optimizer\w*\.init_args\.lr"
 """Keys of the learning rates, which a fork may change unless a scheduler does."""
 PARTS = ("class_path", "init_args", "dict_kwargs")
 """Keys of a class in a file."""
+MERGE = "tag:yaml.org,2002:merge"
+"""YAML's tag of ``<<``, which takes over the keys of other mappings."""
 FORK = "_fork"
 """Ends the name of a fork, unless the user names it."""
 
@@ -414,20 +416,32 @@ def check_name(name: object) -> None:
         )
 
 
-class _Once(yaml.SafeLoader):
-    """Refuses a key that a mapping has twice, of which YAML would leave out the first."""
+def check_keys(text: str) -> None:
+    """Refuses a key that a mapping has twice, of which YAML would leave out the first.
 
-    @override
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        known: list[Any] = []
-        for key, _ in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else None
-            if name is not None and name in known:
+    Raises:
+        yaml.YAMLError: if there is one.
+    """
+    waiting, seen = [yaml.compose(text, yaml.SafeLoader)], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))  # which an alias may stand for
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        known = set()
+        for key, value in node.value:
+            waiting.append(value)
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            if (key.tag, key.value) in known:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"{name} is there twice", key.start_mark
+                    None, None, f"{key.value} is there twice", key.start_mark
                 )
-            known.append(name)
-        return super().construct_mapping(node, deep)
+            known.add((key.tag, key.value))
 
 
 def _in_file(path: Path) -> list[tuple[str, Any]]:
@@ -441,7 +455,9 @@ def _in_file(path: Path) -> list[tuple[str, Any]]:
         hint = f": did you mean {near}?" if near else "; lightning-gans list names them."
         raise InputError(f"config: there is no file and no configuration {path}{hint}")
     try:
-        content = yaml.load(path.read_text(), _Once)
+        text = path.read_text()
+        check_keys(text)
+        content = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"config: {path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):

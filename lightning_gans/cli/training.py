@@ -73,6 +73,7 @@ from lightning_gans.finding import folder_of, run_of
 from lightning_gans.loggers import TensorBoard, WandB, go_offline_without_key
 from lightning_gans.sampling import RefinedEvaluation, Refiner, truncate
 from lightning_gans.spelling import nearest
+from lightning_gans.terminal import is_lost
 from lightning_gans.trainer import Trainer, silence_notices
 
 __all__ = ["GANCLI", "run"]
@@ -383,6 +384,11 @@ class GANCLI(CommandLine):
                 "the checkpoint is in no run folder, so the scores are only printed. Use "
                 "lightning-gans evaluate --out FILE to write them."
             )
+        if folder is None and keeps and is_lost():
+            raise RunError(
+                "the scores were only printed, and are lost. Use lightning-gans evaluate --out "
+                "FILE to write them."
+            )
         print_uploads(self.trainer)
 
     def _truncate(self, model: AdversarialModule, psi: float) -> None:
@@ -504,7 +510,8 @@ class GANCLI(CommandLine):
         else:
             self._leave_no_trace()
             if self.trainer.is_global_zero:
-                say("stopped before the first update, and the run folder is removed")
+                removed = "" if self._run is None else ", and the run folder is removed"
+                say(f"stopped before the first update{removed}")
 
     @rank_zero_only
     def _leave_no_trace(self) -> None:
@@ -515,7 +522,7 @@ class GANCLI(CommandLine):
                 import wandb  # takes half a second, which other runs need not wait
 
                 wandb.finish(exit_code=2)  # it would write into the folder again
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # a network may keep an open file
             with suppress(OSError):  # other runs of this name
                 folder.parent.rmdir()
                 for made in self._run.made:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any
 
 __all__ = ["identity", "settings_of"]
@@ -16,8 +17,10 @@ LEFT_OUT = {
 }
 """Settings that have no say in weights and scores, but in how long a run is, in where its files
 go, and in when something is written or shown."""
-OF_DATA = ("cache", "data_dir", "num_workers")
-"""Names of such settings of the data, wherever they are."""
+WORKERS = "num_workers"
+"""Name of such a setting of the data, wherever it is."""
+OF_DATA = ("cache", "data_dir")
+"""Names of such settings of this package's data. Data of others may mean by them which data."""
 
 
 def settings_of(config: dict[str, Any]) -> dict[str, Any]:
@@ -36,10 +39,19 @@ def settings_of(config: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _without_idle(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_idle(part) for key, part in value.items() if key not in OF_DATA}
-    return [_without_idle(part) for part in value] if isinstance(value, list) else value
+def _without_idle(value: Any, idle: Collection[str] = (WORKERS,)) -> Any:
+    """Returns settings without those of some names, and without more where data is ours."""
+    if isinstance(value, list):
+        return [_without_idle(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    is_ours = str(value.get("class_path")).startswith("datamodules.")
+    inside = (WORKERS, *OF_DATA) if is_ours else (WORKERS,)
+    return {
+        key: _without_idle(part, inside if key == "init_args" else (WORKERS,))
+        for key, part in value.items()
+        if key not in idle
+    }
 
 
 def identity(config: dict[str, Any]) -> str:

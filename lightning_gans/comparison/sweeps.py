@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
-from math import exp, log
+from math import exp, isfinite, log
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +228,12 @@ def _drawn(key: str, parameter: dict[str, Any], chance: random.Random) -> str:
         raise InputError(
             f"sweep: {key} has the distribution {kind}. Use {' or '.join(DISTRIBUTIONS)}."
         )
-    if not (isinstance(low, int | float) and isinstance(high, int | float) and low < high):
-        raise InputError(f"sweep: {key} must have value, values, or a min below its max.")
+    if not all(isinstance(end, int | float) and isfinite(end) for end in (low, high)) or (
+        low >= high
+    ):
+        raise InputError(
+            f"sweep: {key} must have value, values, or a finite min below its finite max."
+        )
     if kind == "int_uniform":
         return str(chance.randint(int(low), int(high)))
     if kind == "uniform":

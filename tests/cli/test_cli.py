@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -515,7 +516,7 @@ LONG = "x" * 5000
             "every_n_seconds must be a finite number, got inf",
         ),
         (["--config", "gan_rng"], "no configuration gan_rng: did you mean gan_ring?"),
-        (["--config", "unknown.yaml"], "does not accept option 'modle'"),
+        (["--config", "unknown.yaml"], "there is no section modle: did you mean model?"),
         (["--config", "broken.yaml"], "config: broken.yaml is not valid YAML: while parsing"),
         (
             ["--config", "twice.yaml"],
@@ -841,6 +842,37 @@ def test_training_outlives_its_output():
         assert run.returncode == 0
         record = json.loads(Path(f"runs/{name}/version_0/run.json").read_text())
         assert (record["status"], record["updates"]) == ("finished", 20)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_scores_that_were_only_printed_and_are_lost_are_an_error():
+    main([*RUN, "--checkpoint.dirpath", "elsewhere"])
+    command = [CONSOLE_SCRIPT, "validate", "--ckpt_path", "elsewhere/last.ckpt"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "the output cannot be written: No space left on device\n"
+        "lightning-gans: error: the scores were only printed, and are lost. Use lightning-gans "
+        "evaluate --out FILE to write them.\n"
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_lines_for_a_closed_stream_are_left_out(closed, tmp_path):
+    program = (
+        "from lightning_gans.cli.screen import say\n"
+        "from lightning_gans.terminal import console\n"
+        "for stderr, text in ((False, 'one'), (True, 'two'), (False, 'three')):\n"
+        "    console().stderr = stderr\n"
+        "    say(text)\n"
+    )
+    command = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(program)} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert (done.stdout, done.stderr) == (
+        ("", "two\n") if closed == ">&-" else ("one\nthree\n", "")
+    )
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

@@ -14,7 +14,7 @@ from lightning_gans.cli import catalogue
 from lightning_gans.cli.hints import SECTIONS, section_settings
 from lightning_gans.cli.main import main
 from lightning_gans.cli.mistakes import FLAGS, check
-from lightning_gans.cli.request import COMMANDS
+from lightning_gans.cli.request import COMMANDS, check_keys
 from lightning_gans.cli.training import GANCLI
 from lightning_gans.core.module import AdversarialModule
 
@@ -479,3 +479,42 @@ def test_sections_of_a_file_may_be_written_with_dots(capsys):
     main(["fit", "--config", "mine.yaml"])
     assert "GAN on GaussianRing" in capsys.readouterr().out
     assert Path("runs/dots/version_0/run.json").is_file()
+
+
+def test_anchors_and_merged_keys_of_a_file_are_read():
+    """A key that a mapping takes over from another one is not there twice."""
+    Path("mine.yaml").write_text(
+        "model:\n  class_path: GAN\n  init_args:\n"
+        "    optimizer_g: {class_path: GANAdam, init_args: &base {lr: 1.0e-3, beta1: 0.0}}\n"
+        "    optimizer_d:\n      class_path: GANAdam\n      init_args: &mine\n"
+        "        <<: *base\n        lr: 2.0e-3\n"
+        "    scheduler: null\n"
+        "data: GaussianRing\ntrainer: {max_steps: 1, limit_val_batches: 0}\n"
+        "pictures: {enabled: false}\n"
+    )
+    main(["fit", "--config", "mine.yaml"])
+    config = yaml.safe_load(Path("runs/mine/version_0/config.yaml").read_text())
+    rates = [
+        config["model"]["init_args"][f"optimizer_{one}"]["init_args"]["lr"] for one in ("g", "d")
+    ]
+    assert rates == [1e-3, 2e-3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A mapping that takes over one that has taken over keys itself, and stands deeper.
+        "a: {b: {c: &base {x: 1, y: 2}, d: &mine {<<: *base, x: 3}}}\ne: {<<: *mine}\n",
+        "a: {1: x, '1': y}\n",
+        "a: &one {x: 1}\nb: *one\nc: *one\n",
+        "- {x: 1}\n- {x: 1}\n",
+    ],
+)
+def test_keys_that_are_there_once_pass(text):
+    check_keys(text)
+
+
+@pytest.mark.parametrize("text", ["a: 1\n'a': 2", "x: {a: 1, b: {c: 1, c: 2}}", "- {a: 1, a: 1}"])
+def test_keys_that_are_there_twice_are_refused(text):
+    with pytest.raises(yaml.YAMLError, match=r"\w is there twice"):
+        check_keys(text)

@@ -413,6 +413,21 @@ def test_auto_resumes_the_newest_run_that_has_begun():
     assert json.loads(Path("runs/run/version_0/run.json").read_text())["updates"] == 6
 
 
+def test_auto_takes_no_checkpoint_of_the_working_directory():
+    main([*RUN, "--checkpoint.dirpath", "checkpoints"])
+    assert Path("checkpoints/last.ckpt").is_file()
+    main([*RUN, "--name", "other", "--ckpt_path", "auto"])
+    record = json.loads(Path("runs/other/version_0/run.json").read_text())
+    assert "parent" not in record
+
+
+def test_a_setting_may_be_set_to_nothing_by_a_tilde():
+    main([*RUN, "--trainer.max_time=~", "--threads=~", "--model.scheduler", "~"])
+    config = yaml.safe_load(Path("runs/run/version_0/config.yaml").read_text())
+    assert config["trainer"]["max_time"] is None
+    assert config["model"]["init_args"]["scheduler"] is None
+
+
 @pytest.mark.parametrize("flag", ["--trainer.default_root_dir=~/all", "home.yaml"])
 def test_the_folder_of_a_user_is_found(flag, tmp_path, monkeypatch):
     """Shells leave such a ~ as it is."""
@@ -431,6 +446,9 @@ def test_a_folder_with_other_checkpoints_than_these_is_named():
     folder.mkdir(parents=True)
     (folder / "epoch=0-step=50.ckpt").touch()
     with pytest.raises(FileNotFoundError, match=r"no best.ckpt and .* such as .*step=50\.ckpt"):
+        checkpoint_in(folder.parent)
+    (folder / "latest.ckpt").symlink_to("gone.ckpt")
+    with pytest.raises(FileNotFoundError, match=r"Use a file, such as .*step=50\.ckpt"):
         checkpoint_in(folder.parent)
 
 

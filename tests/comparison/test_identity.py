@@ -16,7 +16,12 @@ CONFIG = {
     "model": {"class_path": "lightning_gans.variants.GAN", "init_args": {"n_critic": 1}},
     "data": {
         "class_path": "datamodules.Pair",
-        "init_args": {"a": {"init_args": {"num_workers": 2, "batch_size": 8, "data_dir": "data"}}},
+        "init_args": {
+            "a": {
+                "class_path": "datamodules.MNIST",
+                "init_args": {"num_workers": 2, "batch_size": 8, "data_dir": "data"},
+            },
+        },
     },
     "evaluation": {"latent_draws": 1},
     "checkpoint": {"dirpath": None, "every_n_updates": 1000},
@@ -80,5 +85,22 @@ def test_what_decides_results_counts(path, value):
 def test_identity_is_that_of_the_sorted_settings():
     """Runs are found by it later, so it must not change with versions of Python or this file."""
     backwards = dict(reversed(CONFIG.items()))
-    assert identity(backwards) == identity(CONFIG) == "ce293032438a"
+    assert identity(backwards) == identity(CONFIG) == "2448a7d07633"
     assert settings_of({"data": [{"num_workers": 1}], "name": "x"}) == {"data": [{}]}
+
+
+def test_data_of_ones_own_may_differ_in_any_setting_but_workers():
+    """Its data_dir may tell which data, not where a download lies."""
+    config = changed("data", value={"class_path": "mine.Photos", "init_args": {"num_workers": 0}})
+    arguments = config["data"]["init_args"]
+    same = identity(config)
+    arguments["num_workers"] = 4
+    assert identity(config) == same
+    for name, value in (("data_dir", "cats"), ("cache", True)):
+        arguments[name] = value
+        assert identity(config) != same
+        same = identity(config)
+    arguments["a"] = {"class_path": "datamodules.MNIST", "init_args": {"data_dir": "x"}}
+    same = identity(config)
+    arguments["a"]["init_args"]["data_dir"] = "y"
+    assert identity(config) == same

@@ -134,7 +134,19 @@ def test_fewer_random_cells_than_asked_for_if_there_are_no_more():
         ),
         (
             {"method": "random", "parameters": {"a": {"min": 2, "max": 1}}, "run_cap": 1},
-            "a min below its max",
+            "a finite min below its finite max",
+        ),
+        *(
+            (
+                {"method": "random", "parameters": {"a": {"min": 0, **more}}, "run_cap": 1},
+                "a must have value, values, or a finite min below its finite max",
+            )
+            for more in (
+                {"max": "inf"},
+                {"max": float("inf")},
+                {"max": "inf", "distribution": "int_uniform"},
+                {"max": "nan"},
+            )
         ),
         ({"method": "grid", "parameters": {}, "early_terminate": {}}, "no early_terminate"),
         (

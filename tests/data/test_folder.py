@@ -349,6 +349,8 @@ def test_the_folder_of_a_user_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     fill("home/images")
     assert opened(path="~/images").data_shape[0] == 3
+    fill("~images")
+    assert opened(path="~images").data_shape[0] == 3  # no user's folder
 
 
 def test_images_that_are_left_out_take_their_labels_along():
