@@ -23,7 +23,8 @@ def console() -> "Console":
 
     found = get_console()
     if found.file in (sys.stdout, sys.stderr):
-        found.file = cast("IO[str]", _Outlived(found))
+        to_errors = found.file is sys.stderr and not found.stderr
+        found.file = cast("IO[str]", _Outlived(found, to_errors=to_errors))
     return found
 
 
@@ -39,8 +40,8 @@ def drop(stream: IO[str]) -> None:
     Args:
         stream: of this process.
     """
-    with suppress(OSError, ValueError):  # it is no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    with suppress(OSError, ValueError, AttributeError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())  # unless it is no file
 
 
 class _Outlived:
@@ -48,10 +49,16 @@ class _Outlived:
 
     Args:
         console: that tells which stream.
+        to_errors: whether it is that of errors, whatever the console tells.
+
+    Attributes:
+        is_lost: whether something could not be printed.
     """
 
-    def __init__(self, console: "Console") -> None:
+    def __init__(self, console: "Console", *, to_errors: bool) -> None:
         self._console = console
+        self._to_errors = to_errors
+        self._gone: list[IO[str]] = []
         self.is_lost = False
 
     def __getattr__(self, name: str) -> Any:
@@ -61,27 +68,34 @@ class _Outlived:
 
     @property
     def _stream(self) -> IO[str]:
+        to_errors = self._to_errors or self._console.stderr
         # A closed one, as by `lightning-gans fit >&-`, is None.
-        stream = (sys.stderr if self._console.stderr else sys.stdout) or StringIO()
+        stream = (sys.stderr if to_errors else sys.stdout) or StringIO()
         behind: IO[str] = getattr(stream, "rich_proxied_file", stream)  # of a live bar
         return behind
 
     def write(self, text: str) -> None:
         """Prints text, if that is possible."""
-        with self._outlived():
-            self._stream.write(text)
+        with self._outlived() as stream:
+            stream.write(text)
 
     def flush(self) -> None:
         """Lets text get through, if that is possible."""
-        with self._outlived():
-            self._stream.flush()
+        with self._outlived() as stream:
+            stream.flush()
 
     @contextmanager
-    def _outlived(self) -> Iterator[None]:
+    def _outlived(self) -> Iterator[IO[str]]:
+        stream = self._stream
+        if any(stream is gone for gone in self._gone):
+            stream = StringIO()
         try:
-            yield
+            yield stream
+        except BlockingIOError:
+            self.is_lost = True  # a reader that is too slow may read what comes later
         except OSError as error:
-            drop(self._stream)
+            drop(stream)
+            self._gone.append(stream)
             if not isinstance(error, BrokenPipeError):  # there somebody has read enough
                 self.is_lost = True
                 with suppress(OSError):

@@ -65,7 +65,7 @@ class Progress(ProgressBar):
         self._console = console()
         self._start = self._shown = time.monotonic()
         self._first = trainer.global_step
-        self._last: int | None = None
+        self._last: tuple[int, str] | None = None
         self._total = _total_updates(trainer)
         if self._console.is_interactive:
             self._bar = Bar()
@@ -97,8 +97,7 @@ class Progress(ProgressBar):
             self._show(trainer, pl_module)
 
     def _show(self, trainer: Trainer, gan: AdversarialModule) -> None:
-        values = _values(gan.last_logged)
-        update = self._last = trainer.global_step
+        update, values = self._last = trainer.global_step, _values(gan.last_logged)
         if self._live is not None:
             self._bar.update(self._task, completed=update)
             self._live.update(Group(self._bar, Text(values, style="dim", overflow="fold")))
@@ -113,7 +112,8 @@ class Progress(ProgressBar):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, AdversarialModule)
         if self._enabled:
-            if self._live is not None or trainer.global_step != self._last:
+            now = trainer.global_step, _values(pl_module.last_logged)
+            if self._live is not None or now != self._last:
                 self._show(trainer, pl_module)
             self._stop()
 

@@ -166,8 +166,8 @@ class AdversarialModule(TermsModule):
         if stage == "fit" and not any(part.training for part in self.modules()):
             self.train()  # a model that was loaded to be evaluated
         data = getattr(self.trainer, "datamodule", None)
-        told = getattr(data, "value_range", None)
-        self.value_range = self.value_range if told is None else checked_range(told)
+        told = getattr(data, "value_range", self.value_range)
+        self.value_range = None if told is None else checked_range(told)
         for part in self.modules():
             if isinstance(part, Augmentation):
                 part.processes = self.trainer.world_size

@@ -144,9 +144,10 @@ def check_labels_of_latents(labels: Tensor, n: int, num_classes: int | None) -> 
             f"labels of shape ({n}, {num_classes}) are weights and must be floating-point, got "
             f"{labels.dtype}."
         )
-    if labels.ndim == 1 and n > 0:
-        for label in labels.aminmax():
-            check_label(int(label), num_classes)
+    # Values are not known while a graph is recorded, as by torch.export.
+    if labels.ndim == 1 and n > 0 and not torch.compiler.is_compiling():
+        for label in torch.stack(labels.aminmax()).tolist():
+            check_label(label, num_classes)
 
 
 def _with(labels: Tensor | None) -> str:

@@ -135,13 +135,17 @@ class UniformPrior(Prior):
 
         Arcs of the latents themselves would leave the bounds.
         """
-        width = self.high - self.low
+        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
 
         def normal(latent: Tensor) -> Tensor:
-            return torch.special.ndtri(((latent - self.low) / width).clamp(1e-6, 1 - 1e-6))
+            # Odd, so that opposite latents stay opposite; at the bounds it would be infinite.
+            latent = latent.to(torch.promote_types(latent.dtype, torch.float32))
+            unit = ((latent - middle) / half).clamp(-1 + 2e-6, 1 - 2e-6)
+            return 2**0.5 * torch.special.erfinv(unit)
 
+        weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
         arc = spherical_interpolation(normal(start), normal(end), weight)
-        return self.low + width * torch.special.ndtr(arc)
+        return (middle + half * torch.special.erf(arc / 2**0.5)).to(start.dtype)
 
 
 class ConstantPrior(Prior):

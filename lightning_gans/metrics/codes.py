@@ -127,12 +127,12 @@ class CodeInformation(RecordMetric):
     @override
     def compute(self) -> dict[str, Tensor]:
         """Returns the named scores: none without codes, NaN if a sample has no class."""
-        found = dim_zero_cat(self.found)
+        found, asked = dim_zero_cat(self.found), dim_zero_cat(self.asked)
+        if asked.shape[1] == 0:
+            return {}
         if (found < 0).any():
             return dict.fromkeys(self.scores, torch.tensor(torch.nan, device=found.device))
-        tables = [_counts(code, found) for code in dim_zero_cat(self.asked).T]
-        if not tables:
-            return {}
+        tables = [_counts(code, found) for code in asked.T]
         told = [mutual_information(table) for table in tables]
         best = int(torch.stack(told).argmax())
         return {"code_mi": told[best], "code_matched": matched_share(tables[best])}

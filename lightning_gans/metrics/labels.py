@@ -34,7 +34,12 @@ def mode_reader(modes: Tensor) -> Reader:
     Args:
         modes: centres, shape (K, d).
     """
-    return lambda samples: _largest(-torch.cdist(samples, modes.to(samples)))
+
+    def read(samples: Tensor) -> Tensor:
+        nearest = torch.cdist(samples, modes.to(samples)).argmin(1)
+        return torch.where(samples.isfinite().all(1), nearest, -1)
+
+    return read
 
 
 def judge_reader(judge: nn.Module, value_range: tuple[float, float]) -> Reader:
@@ -47,14 +52,9 @@ def judge_reader(judge: nn.Module, value_range: tuple[float, float]) -> Reader:
 
     def read(images: Tensor) -> Tensor:
         _, logits = judge.to(images.device)(to_unit(images, value_range))
-        return _largest(logits)
+        return torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
 
     return read
-
-
-def _largest(values: Tensor) -> Tensor:
-    """Returns which value of each row is largest, or -1 if one is not finite."""
-    return torch.where(values.isfinite().all(1), values.argmax(1), -1)
 
 
 def reader_for(data: Any) -> Reader | None:

@@ -179,7 +179,8 @@ class ClassAgreement(RecordMetric):
             source: what generated samples belong to, shape (N, ...).
             made: the generated samples, shape (N, ...).
         """
-        self.alike += torch.eq(self.read(made), self.read_source(source)).sum()
+        found = self.read(made)
+        self.alike += (found.eq(self.read_source(source)) & found.ge(0)).sum()  # -1 is no class
         self.number += len(made)
 
     @override

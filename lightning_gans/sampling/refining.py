@@ -111,11 +111,15 @@ def _checked(refiner: Refiner, model: LatentModule, real: Tensor | None) -> Tens
             f"real must have shape (N, {', '.join(map(str, shape))}) with N at least {LEAST} for "
             f"{name}, got {tuple(real.shape)}."
         )
-    if not (real.is_floating_point() and real.isfinite().all()):
+    if not real.is_floating_point():
         raise ValueError(
-            f"real must have finite floating-point values for {name}, got {real.dtype} with "
-            f"{int((~real.isfinite()).sum())} that are not. Use samples as the data module makes "
-            "them."
+            f"real must have floating-point values for {name}, got {real.dtype}. Use samples as "
+            "the data module makes them, in its value_range."
+        )
+    if not real.isfinite().all():
+        raise ValueError(
+            f"real must have finite values for {name}, got {int((~real.isfinite()).sum())} that "
+            "are not. Use samples as the data module makes them."
         )
     return real.to(model.device, cast("torch.dtype", model.dtype), copy=True)
 

@@ -690,6 +690,23 @@ def test_without_a_terminal_a_line_comes_now_and_then(capsys):
     assert "updates/s" in lines[0]
 
 
+def test_the_last_line_has_the_scores_of_the_last_update(capsys):
+    bar = Progress(every_n_seconds=1e-6)
+    fitted(
+        GAN(**SMALL),
+        max_steps=2,
+        enable_progress_bar=True,
+        callbacks=[bar, Evaluation()],
+        limit_val_batches=1.0,
+        val_check_interval=2,
+        check_val_every_n_epoch=None,
+    )
+    lines = [one for one in capsys.readouterr().out.splitlines() if one.startswith("update 2 of")]
+    assert len(lines) == 2
+    assert "w1" not in lines[0]
+    assert "w1" in lines[1]
+
+
 def test_a_quick_run_prints_its_end_only(capsys):
     fitted(GAN(**SMALL), max_steps=3, enable_progress_bar=True, callbacks=[Progress()])
     assert len(capsys.readouterr().out.splitlines()) == 1

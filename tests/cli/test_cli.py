@@ -858,6 +858,56 @@ def test_scores_that_were_only_printed_and_are_lost_are_an_error():
     )
 
 
+SAYING = """
+import errno, sys
+class Failing:
+    encoding = "utf-8"
+    def __init__(self, number):
+        self.number, self.text = number, ""
+    def isatty(self):
+        return False
+    def write(self, text):
+        if "two" in text or (self.number == errno.ENOSPC and "three" in text):
+            raise OSError(self.number, "that")
+        self.text += text
+    def flush(self):
+        pass
+failing = sys.stdout = Failing(getattr(errno, sys.argv[1]))
+from lightning_gans.cli.screen import say
+for text in ("one", "two", "three", "four"):
+    say(text)
+sys.stdout = sys.__stdout__
+print(failing.text.split())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "kept", "told"),
+    [
+        ("ENOSPC", ["one"], "the output cannot be written: that\n"),
+        ("EPIPE", ["one"], ""),
+        ("EAGAIN", ["one", "three", "four"], ""),  # a reader that is slow reads the next lines
+    ],
+)
+def test_a_stream_that_is_no_file_may_fail_too(number, kept, told):
+    command = [sys.executable, "-c", SAYING, number]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (f"{kept}\n", told)
+
+
+def test_a_console_that_prints_to_errors_keeps_to_them():
+    program = (
+        "import rich, sys\n"
+        "rich.reconfigure(file=sys.stderr)\n"
+        "from lightning_gans.cli.screen import say\n"
+        "say('one')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "one\n")
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_lines_for_a_closed_stream_are_left_out(closed, tmp_path):
     program = (

@@ -761,6 +761,9 @@ def test_a_range_that_a_checkpoint_could_not_keep_is_refused(limits):
     data.value_range = torch.tensor([-1.0, 2.0])
     fitted(model, data, max_steps=1)
     assert model.value_range == (-1.0, 2.0)
+    data.value_range = None  # of samples without bounds
+    fitted(model, data, max_steps=1)
+    assert model.value_range is None
 
 
 @pytest.mark.parametrize(
@@ -780,3 +783,20 @@ def test_labels_that_fit_no_samples_are_refused(labels, message):
         model.sample(5, labels)
     shares = torch.full((5, 3), 1 / 3)
     assert model.sample(5, shares).shape == (5, 2)
+
+
+def test_samples_of_classes_are_exported_whose_labels_cannot_be_checked():
+
+    class OfClasses(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gan = CGAN(data_shape=(2,), num_classes=3).eval()
+
+        def forward(self, latent, labels):
+            return self.gan.sample(latent, labels)
+
+    model = OfClasses()
+    latent = model.gan.sample_latent(4)
+    labels = torch.tensor([0, 1, 2, 0])
+    exported = torch.export.export(model, (latent, labels))
+    assert_close(exported.module()(latent, labels), model(latent, labels))

@@ -122,6 +122,28 @@ def test_between_uniform_latents_entries_stay_uniform():
     assert middle.item() == pytest.approx(-0.5, abs=0.01)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_ways_between_uniform_latents_are_found_in_every_precision(dtype):
+    prior = UniformPrior(2)
+    start, end = (
+        torch.tensor([[-0.5, 0.25]], dtype=dtype),
+        torch.tensor([[0.5, 0.75]], dtype=dtype),
+    )
+    way = latents_between(start, end, 3, prior.between)
+    assert way.dtype == dtype
+    assert_close(way[[0, 2]], torch.cat([start, end]))
+    # Between the normal latents (-0.6745, 0.3186) and (0.6745, 1.1503), at 95.1 degrees.
+    tolerance = 4 * torch.finfo(dtype).eps + 1e-8
+    middle = torch.tensor([0.0, 0.7234945691], dtype=torch.float64)
+    assert_close(way[1].double(), middle, rtol=0, atol=tolerance)
+
+
+def test_halfway_between_opposite_corners_is_the_middle():
+    corner = torch.tensor([[-1.0, 1.0]])
+    middle = UniformPrior(2).between(corner, -corner, torch.tensor([[0.5]]))
+    assert_close(middle, torch.zeros(1, 2), rtol=0, atol=1e-3)
+
+
 class Silent(NormalPrior):
     """A subclass that does not say of itself that it draws latents alone."""
 

@@ -101,6 +101,9 @@ def test_where_a_sample_has_no_class_nothing_is_told():
     metric.update(torch.tensor([[0.9, 0.0], [0.0, float("nan")]]), torch.tensor([[0], [0]]))
     assert all(score.isnan() for score in metric.compute().values())
     assert metric.compute().keys() == {"code_mi", "code_matched"}
+    without = CodeInformation(mode_reader(torch.eye(2)))
+    without.update(torch.full((2, 2), float("nan")), torch.zeros(2, 0, dtype=torch.int64))
+    assert without.compute() == {}
 
 
 def test_batches_and_processes_add_up():

@@ -20,6 +20,7 @@ from lightning_gans.metrics import (
     PairedError,
     better,
     fitting_metrics,
+    mode_reader,
 )
 from lightning_gans.networks import (
     DCGANDiscriminator,
@@ -119,6 +120,14 @@ def test_agreement_counts_samples_that_are_read_alike():
     record = {"source": torch.tensor([1.0, 2.0, 3.0, 4.0]), "fake": torch.tensor([5.0, 6, 8, 9])}
     metric = ClassAgreement(lambda made: made - 4, lambda source: source)
     metric.observe(record, real=False)
+    assert metric.compute()["class_agreement"] == 0.5
+
+
+def test_samples_without_a_class_do_not_agree():
+    read = mode_reader(torch.eye(2))
+    metric = ClassAgreement(read, read)
+    spoilt = torch.tensor([[1.0, 0.0], [float("nan"), 0.0]])
+    metric.observe({"source": spoilt, "fake": spoilt}, real=False)
     assert metric.compute()["class_agreement"] == 0.5
 
 

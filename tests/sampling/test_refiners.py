@@ -360,9 +360,12 @@ def test_arguments_out_of_range_are_refused():
         with pytest.raises(ValueError, match=r"real must have shape \(N, 2\) with N at least 8"):
             refine(gan, MetropolisHastings(), 3, real=torch.zeros(shape))
     spoilt = torch.zeros(9, 2).index_fill(0, torch.tensor([4]), float("nan"))
-    for real, message in ((spoilt, "float32 with 2 that"), (spoilt > 0, "bool with 0 that")):
+    for real, message in (
+        (spoilt, r"finite values for \w+, got 2 that are not"),
+        (spoilt > 0, r"floating-point values for \w+, got torch.bool"),
+    ):
         for refiner in (MetropolisHastings(), DRS(), DDLS()):
-            with pytest.raises(ValueError, match=f"finite floating-point values for .*{message}"):
+            with pytest.raises(ValueError, match=f"real must have {message}"):
                 refine(gan, refiner, 3, real=real)
     with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         refine(gan, Truncation(), 0)

@@ -253,6 +253,8 @@ def test_fidelity_is_the_share_that_is_read_as_asked():
 def test_a_sample_that_is_not_finite_has_no_class(value):
     spoilt = torch.tensor([[0.1, 0.9], [value, 0.0]])
     assert mode_reader(torch.eye(2))(spoilt).tolist() == [1, -1]
+    far = torch.tensor([[0.0, 3e19]])  # whose squared distance is infinite
+    assert mode_reader(torch.eye(2))(far).item() in (0, 1)
     images = torch.rand(2, 1, 28, 28)
     images[1, 0, 3, 4] = float("nan")  # an infinite pixel is white
     assert judge_reader(digit_judge(), (0.0, 1.0))(images)[1] == -1
