@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.stream import EVALUATION_DATA, Permutations, VectorData, generator_for
+from datamodules.stream import Permutations, VectorData, generator_for
+from lightning_gans.randomness import EVALUATION_DATA
 
 __all__ = ["ArrayData"]
 

@@ -22,8 +22,9 @@ from torchvision.datasets import utils
 from typing_extensions import Self, override
 
 from datamodules.images import ImageBytes, ImageData
-from datamodules.stream import EVALUATION_DATA, generator_for
+from datamodules.stream import generator_for
 from lightning_gans.progress import Work
+from lightning_gans.randomness import EVALUATION_DATA
 
 __all__ = ["CIFAR10", "MNIST", "FashionMNIST"]
 

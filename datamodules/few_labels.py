@@ -10,13 +10,13 @@ from typing_extensions import override
 from datamodules.images import ImageData, ImagePart
 from datamodules.pairs import seed_of
 from datamodules.stream import (
-    EVALUATION_DATA,
     Batches,
     Draw,
     StreamData,
     generator_for,
     warn_of_seed,
 )
+from lightning_gans.randomness import EVALUATION_DATA
 
 __all__ = ["FewLabels"]
 

@@ -12,7 +12,8 @@ from datamodules.downloaded import CIFAR10
 from datamodules.files import ImageFiles, image_paths, sides_of
 from datamodules.images import ImageData, ImagePart
 from datamodules.reading import FolderReader
-from datamodules.stream import EVALUATION_DATA, generator_for
+from datamodules.stream import generator_for
+from lightning_gans.randomness import EVALUATION_DATA
 
 __all__ = ["ImageFolder", "classes_of"]
 

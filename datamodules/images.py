@@ -11,8 +11,6 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.stream import (
-    EVALUATION_DATA,
-    TRAINING_DATA,
     Batch,
     Batches,
     Draw,
@@ -22,6 +20,7 @@ from datamodules.stream import (
     share_of,
     warn_of_seed,
 )
+from lightning_gans.randomness import EVALUATION_DATA, TRAINING_DATA
 
 __all__ = ["ImageBytes", "ImageData", "ImagePart", "ImageSource"]
 

@@ -8,8 +8,6 @@ from typing_extensions import override
 
 from datamodules.pairs import seed_of
 from datamodules.stream import (
-    EVALUATION_DATA,
-    TRAINING_DATA,
     Batches,
     Draw,
     StreamData,
@@ -17,6 +15,7 @@ from datamodules.stream import (
     share_of,
 )
 from datamodules.synthetic import LARGEST, GaussianMixture, GaussianRing
+from lightning_gans.randomness import EVALUATION_DATA, TRAINING_DATA
 
 __all__ = ["MixturePairs"]
 

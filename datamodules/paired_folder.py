@@ -13,8 +13,9 @@ from typing_extensions import override
 
 from datamodules.files import ImageFiles, UnreadableImageError, image_paths, shown, sides_of
 from datamodules.reading import FolderReader
-from datamodules.stream import EVALUATION_DATA, generator_for
+from datamodules.stream import generator_for
 from datamodules.translation import Direction, TranslationData, evaluation_order
+from lightning_gans.randomness import EVALUATION_DATA
 
 __all__ = ["PairedFolder", "UnpairedFolders"]
 

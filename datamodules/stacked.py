@@ -13,8 +13,6 @@ from typing_extensions import override
 from datamodules.downloaded import MNIST
 from datamodules.images import ImageSource
 from datamodules.stream import (
-    EVALUATION_DATA,
-    TRAINING_DATA,
     Batch,
     Batches,
     Draw,
@@ -22,6 +20,7 @@ from datamodules.stream import (
     generator_for,
     share_of,
 )
+from lightning_gans.randomness import EVALUATION_DATA, TRAINING_DATA
 
 __all__ = ["StackedMNIST"]
 

@@ -9,13 +9,10 @@ import os
 import signal
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import count
-from operator import index
 from typing import Any
 from weakref import WeakSet
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
@@ -23,9 +20,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
+from lightning_gans.randomness import TRAINING_DATA, stream_seed
+
 __all__ = [
-    "EVALUATION_DATA",
-    "TRAINING_DATA",
     "Batch",
     "Batches",
     "Permutations",
@@ -41,14 +38,6 @@ Batch = Tensor | tuple[Tensor, Tensor] | dict[str, Tensor]
 Draw = Callable[[int], Batch]
 """Gives the batch at a position."""
 
-# The models draw from the streams 0 and 2 of the same seed.
-TRAINING_DATA = 1
-"""Stream of random numbers for training batches."""
-EVALUATION_DATA = 3
-"""Stream of random numbers for evaluation sets and for splits."""
-AHEAD = 64
-"""Seeds that are found at once."""
-
 
 def generator_for(seed: int, stream: int, place: int, *rest: int) -> torch.Generator:
     """Returns a CPU generator seeded from a key, such as (seed, stream, position, rank).
@@ -63,11 +52,9 @@ def generator_for(seed: int, stream: int, place: int, *rest: int) -> torch.Gener
         place: such as the position; the seeds of neighbours are found together.
         rest: such as the rank.
     """
-    block, offset = divmod(index(place), AHEAD)
-    return torch.Generator().manual_seed(_seeds(seed, stream, block, rest)[offset])
+    return torch.Generator().manual_seed(stream_seed(seed, stream, place, *rest))
 
 
-@lru_cache(maxsize=8)
 def warn_of_seed(name: str, saved: int | None, own: int) -> None:
     """Warns if a resumed run does not have the samples that it was trained on.
 
@@ -81,13 +68,6 @@ def warn_of_seed(name: str, saved: int | None, own: int) -> None:
             f"The model was trained with {name} {saved}, but this data has {name} {own}, so the "
             f"run resumes with other samples. Use {name} {saved}."
         )
-
-
-def _seeds(seed: int, stream: int, block: int, rest: tuple[int, ...]) -> list[int]:
-    """Finds the seeds of `AHEAD` places at once: far quicker than one now and then in training."""
-    places = range(block * AHEAD, (block + 1) * AHEAD)
-    sequences = (np.random.SeedSequence((seed, stream, place, *rest)) for place in places)
-    return [int(sequence.generate_state(1, np.uint32)[0]) for sequence in sequences]
 
 
 def share_of(samples: Tensor, rank: int, ranks: int) -> tuple[Tensor, int]:

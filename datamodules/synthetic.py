@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.stream import EVALUATION_DATA, TRAINING_DATA, Batch, VectorData, generator_for
+from datamodules.stream import Batch, VectorData, generator_for
+from lightning_gans.randomness import EVALUATION_DATA, TRAINING_DATA
 
 LARGEST = 1e6
 """Of lengths: the squares of larger ones would leave single precision in training."""

@@ -9,9 +9,10 @@ from typing_extensions import override
 
 from datamodules.downloaded import CIFAR10, MNIST, DownloadedImages, FashionMNIST
 from datamodules.images import ImagePart, ImageSource
-from datamodules.stream import EVALUATION_DATA, generator_for, warn_of_seed
+from datamodules.stream import generator_for, warn_of_seed
 from datamodules.transforms import TRANSFORMS, undoing
 from datamodules.translation import Direction, TranslationData
+from lightning_gans.randomness import EVALUATION_DATA
 
 __all__ = ["TransformedCIFAR10", "TransformedFashionMNIST", "TransformedMNIST"]
 

@@ -13,8 +13,6 @@ from typing_extensions import override
 from datamodules.images import ImageSource
 from datamodules.pairs import seed_of
 from datamodules.stream import (
-    EVALUATION_DATA,
-    TRAINING_DATA,
     Batches,
     Draw,
     Permutations,
@@ -22,6 +20,7 @@ from datamodules.stream import (
     generator_for,
     share_of,
 )
+from lightning_gans.randomness import EVALUATION_DATA, TRAINING_DATA
 
 __all__ = ["Direction", "Kind", "TranslationData", "evaluation_order"]
 

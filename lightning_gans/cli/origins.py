@@ -128,7 +128,7 @@ def end_with_nothing_left(origin: Origin, limit: int, *, forks: bool) -> NoRetur
             f"{limit:,}. Use --trainer.max_steps {2 * done}, or any number above {done:,}."
         )
     run = None if origin.path is None else run_of(origin.path)
-    if run is not None and is_main():
+    if run is not None and is_main() and done == limit:  # else it may have further to go
         conclude(run)
     say(
         f"nothing left to train: the checkpoint has {done:,} generator updates, and "

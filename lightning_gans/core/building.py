@@ -4,6 +4,7 @@ Each function raises a ValueError that names the argument, what it is and what i
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, TypeVar, cast
 
 from torch import nn
@@ -21,6 +22,8 @@ __all__ = [
     "check_makes",
     "check_makes_two",
     "check_moves",
+    "check_regularizers",
+    "check_shapes",
     "check_sources",
     "check_updates",
     "check_weights",
@@ -50,6 +53,43 @@ def build_part(name: str, source: Callable[[], Part], kind: Any) -> Part:
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
         raise ValueError(f"{name} must be {article} {kind.__name__} or make one, got {part!r}.")
     return cast("Part", part)
+
+
+def check_regularizers(**regularizers: object) -> None:
+    """Refuses what are no lists of regularizers.
+
+    Args:
+        regularizers: by the name of the argument.
+
+    Raises:
+        ValueError: if one is no list, or holds something else.
+    """
+    for name, given in regularizers.items():
+        if not isinstance(given, Sequence | nn.ModuleList):
+            raise ValueError(f"{name} must be a list, got {given!r}. Use [R1()].")
+        for part in given:
+            if not isinstance(part, Regularizer):
+                raise ValueError(f"{name} must be regularizers, such as [R1()], got {part!r}.")
+
+
+def check_shapes(**shapes: object) -> None:
+    """Refuses what are no shapes of a sample; None stands for there being none.
+
+    Args:
+        shapes: by the name of the argument.
+
+    Raises:
+        ValueError: if one is none.
+    """
+    for name, shape in shapes.items():
+        if shape is not None and not (
+            isinstance(shape, Sequence)
+            and all(isinstance(size, Integral) and int(size) >= 1 for size in shape)
+        ):
+            raise ValueError(
+                f"{name} must be whole numbers of at least 1, got {shape!r}. Use (2,) for points "
+                "or (1, 28, 28) for images."
+            )
 
 
 def check_moves(regularizers: Sequence[Regularizer]) -> None:
@@ -195,13 +235,16 @@ def check_makes_two(model: str, **sources: object) -> None:
 def check_sources(
     data_shape: tuple[int, ...] | None, prior: Prior | None, *networks: object
 ) -> None:
-    """Refuses networks that have yet to be made for data of an unknown shape.
+    """Refuses networks that have yet to be made for data of an unknown shape, and no priors.
 
     Args:
         data_shape: shape of one sample, if it is known.
         prior: distribution of the latents, if it is given.
         networks: or what makes them.
     """
+    check_shapes(data_shape=data_shape)
+    if not isinstance(prior, Prior | None):
+        raise ValueError(f"prior must be a Prior, such as NormalPrior(64), got {prior!r}.")
     if data_shape is None and (
         prior is None or not all(isinstance(network, nn.Module) for network in networks)
     ):

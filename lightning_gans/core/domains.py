@@ -21,6 +21,8 @@ from lightning_gans.core.building import (
     check_judges,
     check_makes,
     check_moves,
+    check_regularizers,
+    check_shapes,
     check_updates,
     check_weights,
 )
@@ -122,10 +124,13 @@ class TwoDomainModule(AdversarialModule):
         given = data_shapes or (data_shape, data_shape)
         if None in given:
             raise ValueError("data_shape must be given, or data_shapes for samples of two shapes.")
-        one, other = (tuple(shape or ()) for shape in given)
+        for shape in given:
+            check_shapes(data_shape=shape)
+        one, other = (tuple(map(int, shape or ())) for shape in given)
         self.shapes = one, other
         first = build_part("loss", loss, AdversarialLoss)
         check_energies(first, False, self)
+        check_regularizers(regularizers=regularizers, regularizers_g=regularizers_g)
         check_judges(regularizers)
         check_moves(regularizers_g)
         self.losses = nn.ModuleList([first, *(copy.deepcopy(first) for _ in self.judged[1:])])

@@ -26,6 +26,7 @@ from lightning_gans.core.building import (
     check_judges,
     check_makes,
     check_moves,
+    check_regularizers,
     check_sources,
     check_updates,
 )
@@ -146,11 +147,12 @@ class GAN(LatentModule):
         check_makes(optimizer_g=optimizer_g, optimizer_d=optimizer_d)
         check_sizes(num_classes=num_classes)
         check_sources(data_shape, prior, generator, discriminator)
-        self.data_shape = None if data_shape is None else tuple(data_shape)
+        self.data_shape = None if data_shape is None else tuple(map(int, data_shape))
         self.prior = prior or NormalPrior(min(100, prod(self.data_shape or ())))
         self.num_classes = num_classes
         self.loss = build_part("loss", loss, AdversarialLoss)
         check_energies(self.loss, self.gives_energies, self)
+        check_regularizers(regularizers=regularizers, regularizers_g=regularizers_g)
         check_judges(regularizers)
         check_moves(regularizers_g)
         self._sizes = {"logit": self.loss.num_outputs, **self.heads()}

@@ -1,7 +1,9 @@
 """Models that generate samples from latents."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import index
 from typing import Any, ClassVar, cast
 
 import torch
@@ -17,9 +19,9 @@ from lightning_gans.core.network_checks import (
 )
 from lightning_gans.core.players import Batch, Record, Samples
 from lightning_gans.core.priors import CodePrior, Prior, latents_at
-from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.networks import evaluation_mode
 from lightning_gans.networks.shapes import check_sizes
+from lightning_gans.randomness import EVALUATION, reseed
 
 __all__ = ["Coded", "LatentModule"]
 
@@ -117,15 +119,18 @@ class LatentModule(AdversarialModule):
                 given only N draws them, all equally likely.
 
         Raises:
-            ValueError: if N is below 1, there is no such class, or the labels have another shape.
+            ValueError: if N is no whole number or below 1, there is no such class, or the labels
+                have another shape.
         """
-        if isinstance(latent, int):
+        if not isinstance(latent, Tensor):
+            latent = _whole("latent", latent, "N, or latents of shape (N, Z)")
             check_sizes(latent=latent)
             labels = self.sample_labels(latent) if labels is None else labels
             latent = self.sample_latent(latent)
-        if isinstance(labels, int):
-            check_label(labels, self.num_classes)
-            labels = torch.full((len(latent),), labels, device=latent.device)
+        if labels is not None and not isinstance(labels, Tensor):
+            label = _whole("labels", labels, f"one class, or a tensor of shape ({len(latent)},)")
+            check_label(label, self.num_classes)
+            labels = torch.full((len(latent),), label, device=latent.device)
         elif labels is not None:
             check_labels_of_latents(labels, len(latent), self.num_classes)
         with (
@@ -201,3 +206,17 @@ class LatentModule(AdversarialModule):
             asked = () if batch.labels is None else (batch.labels,)
             return Coded(batch.real, batch.real, labels=batch.labels, asked=asked)
         return Samples(batch.real, batch.real, labels=batch.labels)
+
+
+def _whole(name: str, value: Any, wanted: str) -> int:
+    """Returns a whole number of any kind, such as NumPy's, or refuses what is none.
+
+    Args:
+        name: of the argument.
+        value: its value.
+        wanted: what it may be, for the message.
+    """
+    if not isinstance(value, bool):
+        with suppress(TypeError):
+            return index(value)
+    raise ValueError(f"{name} must be {wanted}, got {value!r}.")

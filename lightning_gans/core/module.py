@@ -29,12 +29,12 @@ from lightning_gans.core.compiling import Compiled
 from lightning_gans.core.divergence import divergence
 from lightning_gans.core.lightning_compat import do_nothing_closure, spare_driver_search
 from lightning_gans.core.players import Player, Record
-from lightning_gans.core.randomness import NOISE, reseed
 from lightning_gans.core.reduction import GradientReduction
 from lightning_gans.core.rows import RunningMeans
 from lightning_gans.core.terms import TermsModule
 from lightning_gans.core.timing import Stopwatch
 from lightning_gans.networks import evaluation_mode
+from lightning_gans.randomness import NOISE, reseed
 
 __all__ = ["STATEFUL", "AdversarialModule"]
 

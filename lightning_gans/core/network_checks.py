@@ -131,11 +131,10 @@ def check_labels_of_latents(labels: Tensor, n: int, num_classes: int | None) -> 
     """
     if num_classes is None:
         return
-    if not isinstance(labels, Tensor) or labels.shape not in ((n,), (n, num_classes)):
-        got = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+    if labels.shape not in ((n,), (n, num_classes)):
         raise ValueError(
             f"labels must be one class, or a tensor of shape ({n},) or ({n}, {num_classes}), got "
-            f"{got}."
+            f"{tuple(labels.shape)}."
         )
     if labels.ndim == 1 and labels.dtype != torch.int64:
         raise ValueError(f"labels of shape ({n},) must be torch.int64, got {labels.dtype}.")

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 from typing_extensions import override
 
-from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.described import Described
 from lightning_gans.networks.independence import declares_it
+from lightning_gans.randomness import EVALUATION, reseed
 
 __all__ = [
     "CodePrior",

@@ -14,10 +14,10 @@ from lightning_gans.augment import APA
 from lightning_gans.core.batch_checks import check_labels
 from lightning_gans.core.players import Batch
 from lightning_gans.core.priors import CodePrior, latents_between
-from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.core.turns import valued
 from lightning_gans.networks import evaluation_mode
 from lightning_gans.networks.styles import StyledGenerator
+from lightning_gans.randomness import EVALUATION, reseed
 from lightning_gans.regularizers import View
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lightning_gans.core.latent import LatentModule
-from lightning_gans.core.randomness import STANDING, reseed
+from lightning_gans.randomness import STANDING, reseed
 
 __all__ = ["check_standing", "standing_statistics"]
 

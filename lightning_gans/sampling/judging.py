@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lightning_gans.augment import APA, InstanceNoise
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.networks.inspect import compares_samples
@@ -61,6 +62,12 @@ def check_judge(model: LatentModule) -> None:
         raise ValueError(
             f"model: the discriminator of a {type(model).__name__} has learnt against other "
             "samples beside those of the prior. Use a model whose discriminator has not."
+        )
+    augment = model.augment
+    if isinstance(augment, APA) or (isinstance(augment, InstanceNoise) and augment.sd > 0):
+        raise ValueError(
+            f"model: its discriminator has learnt with {type(augment).__name__}, which changes "
+            "the distributions that it tells the ratio of. Use a model without this augmentation."
         )
     model.loss.log_ratio(torch.zeros(1))  # which raises if there is none
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans.core.latent import LatentModule
-from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.networks import evaluation_mode
 from lightning_gans.networks.shapes import check_sizes
+from lightning_gans.randomness import EVALUATION, reseed
 from lightning_gans.sampling.base import Refiner
 
 __all__ = ["Refined", "RefinedEvaluation", "Refinement", "real_samples", "refine"]

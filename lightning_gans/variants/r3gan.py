@@ -55,7 +55,7 @@ class R3GAN(GAN):
             raise ValueError(f"gamma must be finite and at least 0, got {gamma}.")
         super().__init__(
             loss=loss,
-            regularizers=[R1(gamma), R2(gamma), *regularizers],
+            regularizers=[*([R1(gamma), R2(gamma)] if gamma else []), *regularizers],
             optimizer_g=optimizer_g,
             optimizer_d=optimizer_d,
             **kwargs,

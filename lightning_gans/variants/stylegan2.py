@@ -77,12 +77,13 @@ class StyleGAN2(GAN):
                 raise ValueError(f"{name} must be finite and at least 0, got {weight}.")
         if not 0 <= mixing <= 1:
             raise ValueError(f"mixing must be from 0 to 1, got {mixing}. Use 0.9.")
+        penalties = [R1(gamma, every=16)] if gamma else []
         paths = [PathLength(path_length_weight)] if path_length_weight else []
         super().__init__(
             generator=generator,
             discriminator=discriminator,
             prior=prior or NormalPrior(512),
-            regularizers=[R1(gamma, every=16), *regularizers],
+            regularizers=[*penalties, *regularizers],
             regularizers_g=[*paths, *regularizers_g],
             optimizer_g=optimizer_g,
             optimizer_d=optimizer_d,

@@ -385,6 +385,18 @@ def test_a_refused_resume_leaves_the_record_of_the_run_as_it_was(capsys):
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_stopped_run_that_is_asked_for_less_is_not_finished(capsys):
+    main(RUN)
+    path = Path("runs/run/version_0/run.json")
+    stopped = path.read_bytes().replace(b'"finished"', b'"stopped"')
+    path.write_bytes(stopped)
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "2"])
+    assert end.value.code == 0
+    assert "has 3 generator updates, and trainer.max_steps is 2" in capsys.readouterr().out
+    assert path.read_bytes() == stopped
+
+
 def test_a_finished_run_has_nothing_left_to_train(capsys):
     main(RUN)
     folder = Path("runs/run/version_0")

@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from conftest import SMALL, Rows, fitted, quiet_trainer, same, small_ring, snapshot
@@ -24,6 +25,7 @@ from lightning_gans import (
     MMDGAN,
     WGAN,
     WGANGP,
+    CycleGAN,
     DivergenceError,
     PacGAN,
     Player,
@@ -34,7 +36,7 @@ from lightning_gans.core.network_checks import check_range
 from lightning_gans.core.priors import NormalPrior
 from lightning_gans.losses import Cramer
 from lightning_gans.networks import DCGANGenerator, MLPDiscriminator, MLPGenerator
-from lightning_gans.regularizers import GradientPenalty
+from lightning_gans.regularizers import R1, GradientPenalty
 
 
 class Watched(GAN):
@@ -772,7 +774,8 @@ def test_a_range_that_a_checkpoint_could_not_keep_is_refused(limits):
         (torch.full((5,), 9), "labels must be from 0 to 2, got 9"),
         (torch.tensor([0, 1, -1, 0, 0]), "labels must be from 0 to 2, got -1"),
         (torch.tensor([0, 1]), r"a tensor of shape \(5,\) or \(5, 3\), got \(2,\)"),
-        ([0, 1, 2, 0, 1], "got list"),
+        ([0, 1], r"labels must be one class, or a tensor of shape \(5,\), got \[0, 1\]"),
+        (True, "labels must be one class, .*, got True"),
         (torch.zeros(5), r"labels of shape \(5,\) must be torch.int64, got torch.float32"),
         (torch.ones(5, 3, dtype=torch.int64), r"\(5, 3\) are weights .*, got torch.int64"),
     ],
@@ -800,3 +803,39 @@ def test_samples_of_classes_are_exported_whose_labels_cannot_be_checked():
     labels = torch.tensor([0, 1, 2, 0])
     exported = torch.export.export(model, (latent, labels))
     assert_close(exported.module()(latent, labels), model(latent, labels))
+
+
+def test_numbers_of_numpy_are_numbers_of_samples_and_classes():
+    model = CGAN(data_shape=(2,), num_classes=3)
+    assert model.sample(np.int64(4), np.int32(2)).shape == (4, 2)
+
+
+@pytest.mark.parametrize("number", [True, 2.0, (3,), "3", None])
+def test_what_is_no_number_of_samples_is_refused(number):
+    with pytest.raises(ValueError, match=r"latent must be N, or latents of shape \(N, Z\), got"):
+        GAN(**SMALL).sample(number)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"regularizers": R1()}, r"regularizers must be a list, got R1\(.*\)\. Use \[R1\(\)\]"),
+        ({"regularizers": [R1]}, r"regularizers must be regularizers, such as \[R1\(\)\], got <c"),
+        ({"regularizers_g": Cramer()}, r"regularizers_g must be a list, got Cramer"),
+        ({"data_shape": 2}, r"data_shape must be whole numbers of at least 1, got 2\. Use \(2,\)"),
+        ({"data_shape": (2, 0)}, r"data_shape must be whole numbers of at least 1, got \(2, 0\)"),
+        ({"prior": 64}, r"prior must be a Prior, such as NormalPrior\(64\), got 64"),
+    ],
+)
+@pytest.mark.parametrize("variant", [GAN, CycleGAN])
+def test_parts_of_another_kind_are_refused(variant, arguments, message):
+    if variant is CycleGAN and "prior" in arguments:
+        return
+    with pytest.raises(ValueError, match=message):
+        variant(**{"data_shape": (2,), **arguments})
+
+
+def test_lists_of_any_kind_and_whole_numbers_of_any_kind_pass():
+    parts = nn.ModuleList([R1()])
+    assert len(GAN(data_shape=[np.int64(2)], regularizers=parts).regularizers) == 1
+    assert len(GAN(data_shape=torch.Size([2]), regularizers=(R1(),)).regularizers) == 1

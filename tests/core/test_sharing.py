@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from lightning_gans import CGAN, GAN, Player, Samples
 from lightning_gans.core.priors import NormalPrior
-from lightning_gans.core.randomness import stream_seed
+from lightning_gans.randomness import stream_seed
 
 ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.9))
 

@@ -15,7 +15,7 @@ from made import fill
 from PIL import Image
 
 from datamodules import CIFAR10, ImageFolder
-from datamodules.stream import EVALUATION_DATA, generator_for
+from datamodules.stream import generator_for
 from lightning_gans import GAN
 from lightning_gans.metrics import (
     LabelFidelity,
@@ -27,6 +27,7 @@ from lightning_gans.metrics import (
 )
 from lightning_gans.metrics.base import to_unit
 from lightning_gans.metrics.objects import OBJECT_JUDGE_FILE
+from lightning_gans.randomness import EVALUATION_DATA
 
 PHOTOS = Path(os.environ.get("LIGHTNING_GANS_DATA", "")) / "cifar10-train-jpeg.zip"
 """The training photos of CIFAR-10 as JPEG files, in a folder for each class."""

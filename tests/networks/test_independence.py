@@ -13,7 +13,6 @@ from torch.testing import assert_close
 
 from lightning_gans import GAN
 from lightning_gans.core.priors import NormalPrior
-from lightning_gans.core.randomness import stream_seed
 from lightning_gans.networks import (
     DCGANCritic,
     DCGANDiscriminator,
@@ -28,6 +27,7 @@ from lightning_gans.networks import (
     VAEGenerator,
 )
 from lightning_gans.networks.independence import treats_samples_alone
+from lightning_gans.randomness import stream_seed
 
 IMAGE, TALL = (1, 28, 28), (3, 64, 64)
 

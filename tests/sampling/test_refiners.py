@@ -12,6 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from lightning_gans import CGAN, GAN, RSGAN, VAEGAN, WGAN, HingeGAN, load
+from lightning_gans.augment import APA, InstanceNoise
 from lightning_gans.callbacks import Evaluation, GeneratorEMA
 from lightning_gans.core.priors import NormalPrior, UniformPrior
 from lightning_gans.losses import FDivergence, NonSaturating
@@ -330,6 +331,11 @@ def test_a_discriminator_that_is_not_there_or_reads_several_samples_is_refused(t
         refine(gan, PLAIN, 3)
     encoder = partial(MLPEncoder, stochastic=True)
     networks = {"generator": MLPGenerator, "discriminator": MLPDiscriminator, "encoder": encoder}
+    for augment in (APA(), InstanceNoise(0.1)):
+        message = f"has learnt with {type(augment).__name__}, which changes the distributions"
+        with pytest.raises(ValueError, match=message):
+            refine(GAN(**SMALL, augment=augment), PLAIN, 3)
+    assert len(refine(toy(augment=InstanceNoise(0.0)), PLAIN, 3).samples) == 3
     with pytest.raises(ValueError, match="of a VAEGAN has learnt against other samples beside"):
         refine(VAEGAN(data_shape=(2,), **networks), PLAIN, 3)
 

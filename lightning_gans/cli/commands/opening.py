@@ -15,13 +15,13 @@ from lightning_gans.core.checkpointing import AVERAGE_KEY, read_checkpoint
 from lightning_gans.core.exports import is_export
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.module import AdversarialModule
-from lightning_gans.core.randomness import EVALUATION, reseed
 from lightning_gans.core.translating import TranslationModule
 from lightning_gans.core.trust import Trust
 from lightning_gans.errors import InputError, one_line, printable
 from lightning_gans.finding import checkpoint_in, explained
 from lightning_gans.loading import load_trusting
 from lightning_gans.progress import Work
+from lightning_gans.randomness import EVALUATION, reseed
 from lightning_gans.sampling import truncate
 from lightning_gans.variants.encoding import EncodingGAN
 

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from datamodules.stream import generator_for
-from lightning_gans.core.randomness import EVALUATION, NOISE, reseed, stream_seed
+from lightning_gans.randomness import (
+    EVALUATION,
+    EVALUATION_DATA,
+    NOISE,
+    STANDING,
+    TRAINING_DATA,
+    reseed,
+    stream_seed,
+)
 
 CPU = torch.device("cpu")
 
@@ -24,6 +32,27 @@ def test_seeds_are_those_of_numpy(key):
     (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint32)
     assert stream_seed(*key) == seed
     assert generator_for(*key, *(() if len(key) > 2 else (0,))).initial_seed() == seed
+
+
+def test_neighbours_are_found_together(monkeypatch):
+    """A seed of its own for each batch would cost a millisecond."""
+    found = []
+
+    def counted(key):
+        found.append(key)
+        return sequence(key)
+
+    sequence = np.random.SeedSequence
+    monkeypatch.setattr(np.random, "SeedSequence", counted)
+    for place in range(1000, 1064):
+        generator_for(987_654_321, TRAINING_DATA, place, 0)
+        stream_seed(987_654_321, NOISE, place, 0)
+    assert 2 * 64 <= len(found) <= 4 * 64
+
+
+def test_streams_have_numbers_of_their_own():
+    streams = (NOISE, TRAINING_DATA, EVALUATION, EVALUATION_DATA, STANDING)
+    assert len({stream_seed(0, stream) for stream in streams}) == 5
 
 
 def test_numbers_of_numpy_are_keys_too():
@@ -50,5 +79,5 @@ def test_a_key_decides_what_is_drawn_with_or_without_a_generator_of_its_own():
 def test_training_data_and_noise_of_one_seed_are_not_the_same_numbers():
     reseed(CPU, 0, NOISE, 1, 0)
     noise = torch.randn(8)
-    for stream in (1, 3):
+    for stream in (TRAINING_DATA, EVALUATION_DATA):
         assert not torch.equal(noise, torch.randn(8, generator=generator_for(0, stream, 1, 0)))

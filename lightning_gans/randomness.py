@@ -1,7 +1,7 @@
 """One seed, many independent streams.
 
 All randomness of a training round is a function of (seed, stream, generator update, rank). Nothing
-about it has to be saved: whoever knows the key can draw the same numbers again.
+about it has to be saved: the key alone gives the same numbers again.
 """
 
 from functools import lru_cache
@@ -10,13 +10,24 @@ from operator import index
 import numpy as np
 import torch
 
-__all__ = ["EVALUATION", "NOISE", "STANDING", "reseed", "stream_seed"]
+__all__ = [
+    "EVALUATION",
+    "EVALUATION_DATA",
+    "NOISE",
+    "STANDING",
+    "TRAINING_DATA",
+    "reseed",
+    "stream_seed",
+]
 
-# Data modules, which this package does not import, use the streams 1 and 3.
 NOISE = 0
 """Stream of what training draws: latents, interpolation points, label noise, dropout."""
+TRAINING_DATA = 1
+"""Stream of training batches."""
 EVALUATION = 2
 """Stream of what validation, testing and pictures draw."""
+EVALUATION_DATA = 3
+"""Stream of evaluation sets and of splits."""
 STANDING = 4
 """Stream of the classes that statistics of BatchNorm are estimated with."""
 
@@ -41,7 +52,7 @@ def stream_seed(seed: int, stream: int, place: int = 0, *rest: int) -> int:
     return _seeds(seed, stream, block, rest)[offset]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _seeds(seed: int, stream: int, block: int, rest: tuple[int, ...]) -> list[int]:
     """Finds the seeds of `AHEAD` places at once: far quicker than one now and then in training."""
     places = range(block * AHEAD, (block + 1) * AHEAD)
