@@ -22,10 +22,15 @@ class TermsModule(EvaluatedModule):
 
     Args:
         augment: maps samples to samples of the same shape, see `augmented`; none if it is None.
+
+    Raises:
+        ValueError: if ``augment`` is no module.
     """
 
     def __init__(self, augment: nn.Module | None = None) -> None:
         super().__init__()
+        if not isinstance(augment, nn.Module | None):
+            raise ValueError(f"augment must be a module, such as DiffAugment(), got {augment!r}.")
         self.augment = augment
         self._losses: dict[str, AdversarialLoss] = {}
         self._round = Round()

@@ -31,6 +31,7 @@ from lightning_gans import (
     Player,
     Samples,
 )
+from lightning_gans.augment import InstanceNoise
 from lightning_gans.core.checks import warn_of_emulated_bf16
 from lightning_gans.core.network_checks import check_range
 from lightning_gans.core.priors import NormalPrior
@@ -824,6 +825,10 @@ def test_what_is_no_number_of_samples_is_refused(number):
         ({"regularizers_g": Cramer()}, r"regularizers_g must be a list, got Cramer"),
         ({"data_shape": 2}, r"data_shape must be whole numbers of at least 1, got 2\. Use \(2,\)"),
         ({"data_shape": (2, 0)}, r"data_shape must be whole numbers of at least 1, got \(2, 0\)"),
+        (
+            {"augment": InstanceNoise},
+            r"augment must be a module, such as DiffAugment\(\), got <c",
+        ),
         ({"prior": 64}, r"prior must be a Prior, such as NormalPrior\(64\), got 64"),
     ],
 )
