@@ -69,7 +69,7 @@ def check_regularizers(**regularizers: object) -> None:
             raise ValueError(f"{name} must be a list, got {given!r}. Use [R1()].")
         for part in given:
             if not isinstance(part, Regularizer):
-                raise ValueError(f"{name} must be regularizers, such as [R1()], got {part!r}.")
+                raise ValueError(f"{name} must hold regularizers such as R1(), got {part!r}.")
 
 
 def check_shapes(**shapes: object) -> None:
@@ -235,7 +235,7 @@ def check_makes_two(model: str, **sources: object) -> None:
 def check_sources(
     data_shape: tuple[int, ...] | None, prior: Prior | None, *networks: object
 ) -> None:
-    """Refuses networks that have yet to be made for data of an unknown shape, and no priors.
+    """Refuses a shape or a prior that is none, and networks that no shape tells how to make.
 
     Args:
         data_shape: shape of one sample, if it is known.

@@ -821,7 +821,10 @@ def test_what_is_no_number_of_samples_is_refused(number):
     ("arguments", "message"),
     [
         ({"regularizers": R1()}, r"regularizers must be a list, got R1\(.*\)\. Use \[R1\(\)\]"),
-        ({"regularizers": [R1]}, r"regularizers must be regularizers, such as \[R1\(\)\], got <c"),
+        (
+            {"regularizers": [R1]},
+            r"regularizers must hold regularizers such as R1\(\), got <class",
+        ),
         ({"regularizers_g": Cramer()}, r"regularizers_g must be a list, got Cramer"),
         ({"data_shape": 2}, r"data_shape must be whole numbers of at least 1, got 2\. Use \(2,\)"),
         ({"data_shape": (2, 0)}, r"data_shape must be whole numbers of at least 1, got \(2, 0\)"),
