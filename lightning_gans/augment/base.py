@@ -25,6 +25,11 @@ class Augmentation(Described, nn.Module):
     value_range: tuple[float, float] = (-1.0, 1.0)
     processes: int = 1
 
+    @property
+    def replaces_real(self) -> bool:
+        """Whether discriminators read other samples in place of some real ones, by `mixed`."""
+        return type(self).mixed is not Augmentation.mixed
+
     def mixed(self, real: Tensor, make: Callable[[], Tensor]) -> Tensor:
         """Returns the real samples that a discriminator's update reads, before `forward`.
 

@@ -8,6 +8,7 @@ from lightning_gans.cli.sources import Setting, exported, find, settings
 from lightning_gans.spelling import likely, nearest
 
 __all__ = [
+    "BASES",
     "CHOSEN",
     "EXAMPLES",
     "HOMES",
@@ -37,6 +38,11 @@ CHOSEN: dict[str, tuple[str, Callable[[], Mapping[str, str]]]] = {
     "data": ("datamodules", catalogue.data),
 }
 """Module and names of the classes that a command line chooses from, by key."""
+BASES = {
+    "model": ("lightning_gans.core.module", "AdversarialModule"),
+    "data": ("lightning.pytorch", "LightningDataModule"),
+}
+"""Module and name of the class that all of these derive from, by key."""
 EXAMPLES = {"model": "WGANGP", "data": "GaussianRing"}
 """A class of each section that every run has."""
 HOMES = (

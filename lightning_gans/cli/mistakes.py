@@ -14,6 +14,7 @@ from pathlib import Path
 from lightning_gans.cli import catalogue
 from lightning_gans.cli.choices import Choices
 from lightning_gans.cli.hints import (
+    BASES,
     CHOSEN,
     EXAMPLES,
     SECTIONS,
@@ -51,11 +52,6 @@ FLAGS = (
 """Beginnings of all flags of the commands that train and score."""
 ONLY_FLAGS = ("config", "help", "import", "print_config")
 """Those of them that no file may have."""
-BASES = (
-    ("lightning_gans.core.module", "AdversarialModule"),
-    ("lightning.pytorch", "LightningDataModule"),
-)
-"""Module and name of the bases of all models and data."""
 GENERAL = {"seed_everything": "int | bool", "threads": "int | None"}
 """What the values of flags of no section are."""
 NAMED = {
@@ -153,7 +149,7 @@ def _names_own(request: Request) -> bool:
 
 def _has_own() -> bool:
     """Tells whether a program that calls the command line has defined classes of its own."""
-    waiting = [getattr(sys.modules.get(module), name, None) for module, name in BASES]
+    waiting = [getattr(sys.modules.get(module), name, None) for module, name in BASES.values()]
     while waiting:
         cls = waiting.pop()
         if cls is not None:

@@ -10,6 +10,7 @@ import yaml
 
 from lightning_gans.cli.catalogue import configs_folder
 from lightning_gans.cli.hints import (
+    BASES,
     CHOSEN,
     EXAMPLES,
     HOMES,
@@ -64,8 +65,6 @@ LAST = (
     ("--print_config", "prints all settings with their values, and ends."),
 )
 """Flags of all commands that read settings, and what they are."""
-BASES = {"model": "AdversarialModule", "data": "LightningDataModule"}
-"""What classes derive from, by key."""
 MADE = ("lightning_gans.networks", "lightning_gans.optimizers")
 """Where the classes are that a model makes: it gives what has no default."""
 
@@ -122,7 +121,7 @@ def _own_class(key: str, path: str, modules: Iterable[str]) -> ClassSource | Non
         return None
     look_here()
     paths = [path, *(f"{module}.{path}" for module in modules)]
-    return next(filter(None, (find_own(one, BASES[key]) for one in paths)), None)
+    return next(filter(None, (find_own(one, BASES[key][1]) for one in paths)), None)
 
 
 def _of_class(command: str, key: str, cls: ClassSource) -> str:

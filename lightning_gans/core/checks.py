@@ -286,8 +286,7 @@ def check_followed(augment: nn.Module | None, players: Sequence[Player]) -> None
     """
     names = [player.name for player in players]
     changes = isinstance(augment, Augmentation) and (
-        type(augment).after_turn is not Augmentation.after_turn
-        or type(augment).mixed is not Augmentation.mixed
+        type(augment).after_turn is not Augmentation.after_turn or augment.replaces_real
     )
     if changes and "discriminator" not in names:
         raise ValueError(

@@ -260,7 +260,7 @@ class AdversarialModule(TermsModule):
         replaces = (
             player.name == "discriminator"
             and isinstance(self.augment, Augmentation)
-            and type(self.augment).mixed is not Augmentation.mixed
+            and self.augment.replaces_real
         )
         return self.mixed if replaces else None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lightning_gans.augment import APA, InstanceNoise
+from lightning_gans.augment import Augmentation, InstanceNoise
 from lightning_gans.core.gan import GAN
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.networks.inspect import compares_samples
@@ -64,7 +64,8 @@ def check_judge(model: LatentModule) -> None:
             "samples beside those of the prior. Use a model whose discriminator has not."
         )
     augment = model.augment
-    if isinstance(augment, APA) or (isinstance(augment, InstanceNoise) and augment.sd > 0):
+    is_noisy = isinstance(augment, InstanceNoise) and augment.sd > 0
+    if is_noisy or (isinstance(augment, Augmentation) and augment.replaces_real):
         raise ValueError(
             f"model: its discriminator has learnt with {type(augment).__name__}, which changes "
             "the distributions that it tells the ratio of. Use a model without this augmentation."

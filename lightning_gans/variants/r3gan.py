@@ -29,8 +29,8 @@ class R3GAN(GAN):
         for the generator's update; here it compares with those of the last discriminator update.
 
     Args:
-        gamma: weight of R1 and of R2, each with its factor 1/2: 0.05 for CIFAR-10, up to 150 for
-            faces of 256 pixels in the authors' code.
+        gamma: weight of R1 and of R2, each with its factor 1/2; 0 leaves them out. In the authors'
+            code it is 0.05 for CIFAR-10, and up to 150 for faces of 256 pixels.
         loss: see `GAN`.
         regularizers: further ones, see `GAN`.
         optimizer_g: makes the generator's optimizer from its parameters.
@@ -53,9 +53,10 @@ class R3GAN(GAN):
     ) -> None:
         if not 0 <= gamma < float("inf"):
             raise ValueError(f"gamma must be finite and at least 0, got {gamma}.")
+        penalties = [R1(gamma), R2(gamma)] if gamma else []
         super().__init__(
             loss=loss,
-            regularizers=[*([R1(gamma), R2(gamma)] if gamma else []), *regularizers],
+            regularizers=[*penalties, *regularizers],
             optimizer_g=optimizer_g,
             optimizer_d=optimizer_d,
             **kwargs,

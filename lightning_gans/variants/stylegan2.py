@@ -40,8 +40,9 @@ class StyleGAN2(GAN):
         generator: see `GAN`; it must be a `StyledGenerator`.
         discriminator: see `GAN`.
         prior: see `GAN`; by default a normal distribution with 512 entries.
-        gamma: weight of R1, which every 16th update computes: 0.01 for CIFAR-10, and otherwise by
-            default 0.0002 s^2 / N in the authors' code, for N images of s pixels in an update.
+        gamma: weight of R1, which every 16th update computes; 0 leaves it out. In the authors'
+            code it is 0.01 for CIFAR-10, and otherwise by default 0.0002 s^2 / N, for N images of
+            s pixels in an update.
         path_length_weight: of `PathLength`, which every 4th update computes; with 0 there is none,
             as in their code for CIFAR-10.
         mixing: probability of two latents, from 0 to 1; 0 in their code for CIFAR-10.

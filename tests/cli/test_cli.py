@@ -921,7 +921,7 @@ def test_a_console_that_prints_to_errors_keeps_to_them():
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
-def test_lines_for_a_closed_stream_are_left_out(closed, tmp_path):
+def test_lines_for_a_closed_stream_are_left_out(closed):
     program = (
         "from lightning_gans.cli.screen import say\n"
         "from lightning_gans.terminal import console\n"

@@ -149,6 +149,7 @@ def test_it_trains_and_scores(path):
         narrow = {key: used[key] for key in sizes if key in used}
         named = asked[player] if isinstance(asked[player], dict) else {}
         assert_defaults(given[player], {"init_args": {**named.get("init_args", {}), **narrow}})
+    assert (folder / "checkpoints" / "best.ckpt").is_file()
     best = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     for section, kind in (("model", AdversarialModule), ("data", LightningDataModule)):
         saved = best[CONFIG_KEY][section]

@@ -23,6 +23,7 @@ from lightning_gans import (
     GAN,
     LSGAN,
     MMDGAN,
+    R3GAN,
     WGAN,
     WGANGP,
     CycleGAN,
@@ -30,6 +31,7 @@ from lightning_gans import (
     PacGAN,
     Player,
     Samples,
+    StyleGAN2,
 )
 from lightning_gans.augment import InstanceNoise
 from lightning_gans.core.checks import warn_of_emulated_bf16
@@ -790,7 +792,6 @@ def test_labels_that_fit_no_samples_are_refused(labels, message):
 
 
 def test_samples_of_classes_are_exported_whose_labels_cannot_be_checked():
-
     class OfClasses(nn.Module):
         def __init__(self):
             super().__init__()
@@ -832,15 +833,24 @@ def test_what_is_no_number_of_samples_is_refused(number):
             {"augment": InstanceNoise},
             r"augment must be a module, such as DiffAugment\(\), got <c",
         ),
-        ({"prior": 64}, r"prior must be a Prior, such as NormalPrior\(64\), got 64"),
     ],
 )
 @pytest.mark.parametrize("variant", [GAN, CycleGAN])
 def test_parts_of_another_kind_are_refused(variant, arguments, message):
-    if variant is CycleGAN and "prior" in arguments:
-        return
     with pytest.raises(ValueError, match=message):
         variant(**{"data_shape": (2,), **arguments})
+
+
+def test_a_prior_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match=r"prior must be a Prior, such as NormalPrior\(64\)"):
+        GAN(data_shape=(2,), prior=64)
+
+
+@pytest.mark.parametrize("variant", [R3GAN, StyleGAN2])
+def test_penalties_of_weight_nothing_are_left_out(variant):
+    images = {"data_shape": (1, 16, 16)}
+    assert {r.name for r in variant(**images).regularizers} >= {"r1"}
+    assert len(variant(**images, gamma=0).regularizers) == 0
 
 
 def test_lists_of_any_kind_and_whole_numbers_of_any_kind_pass():
