@@ -1,6 +1,6 @@
 """Trains models of codes, of few labels, of translation and of many modes, and tabulates scores.
 
-    python benchmarks/tasks.py run --data_dir data --jobs 2   # about ten hours of one core
+    python benchmarks/tasks.py run --data_dir data --jobs 2   # about sixteen hours of one core
     python benchmarks/tasks.py table                          # writes docs/benchmarks.md
 
 ``run`` takes names of tables. It trains what the results lack, one thread each, and resumes what
