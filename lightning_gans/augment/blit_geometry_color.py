@@ -101,7 +101,7 @@ class BlitGeometryColor(RandomAugmentation):
         if x.shape[1] not in (1, 3):
             raise ValueError(
                 f"augment: BlitGeometryColor colors images of 1 or 3 channels, got {x.shape[1]}. "
-                "Use color=0."
+                "Use BlitGeometryColor(color=0)."
             )
         low, high = self.value_range
         steps = _Steps(x, self._share(self.color))

@@ -28,11 +28,11 @@ class Orthogonal(WeightRegularizer):
     """Pulls the filters of each layer apart: no two are to read the same direction.
 
     It is the sum over all linear and convolutional layers of `orthogonal_penalty`, where one that
-    several networks share counts once. A filter is
-    what makes one output; its length is left free. Filters of different groups read different
-    channels, and are not compared. Biases are left out, and what classes are
-    looked up in: embeddings, and the tables of `ConditionalBatchNorm2d`. Of layers with spectral
-    norm it reads the weights that are trained, before they are divided.
+    several networks share counts once. A filter is the weights of one output; its length is left
+    free. Filters of different groups read different channels, and are not compared. Biases are
+    left out, and so are tables with a row for each class: embeddings, and those of
+    `ConditionalBatchNorm2d`. Of layers with spectral norm it reads the weights that are trained,
+    before they are divided.
 
     References:
         Large Scale GAN Training for High Fidelity Natural Image Synthesis (Brock et al., 2019),
