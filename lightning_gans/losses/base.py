@@ -115,9 +115,9 @@ class AdversarialLoss(Described, nn.Module, ABC):
         """
         raise ValueError(
             f"loss: the outputs with {type(self).__name__} have no threshold between real "
-            "and generated samples, such as 0 for logits, which ADA and APA read. Use an "
-            "augmentation that does not adapt, such as DiffAugment, or a model with "
-            "NonSaturating, Minimax, Hinge, LeastSquares or FDivergence."
+            "and generated samples, such as 0 for logits. Use an augmentation that does "
+            "not adapt, such as DiffAugment, or a model with NonSaturating, Minimax, Hinge, "
+            "LeastSquares or FDivergence."
         )
 
     def log(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:

@@ -296,7 +296,10 @@ def test_probability_and_signal_are_in_the_rows(make):
     fitted(model, MadeImages(), max_steps=2, log_every_n_steps=2, logger=rows)
     (row,) = [row for _, row in rows.rows]
     assert len(seen) == model.augment.updates == 4
-    assert len({p for p, _ in seen}) > 1
+    assert -1 <= row["train/augment.signal"] <= 1
+    changes = 4 / 1000
+    assert abs(model.augment.p.item() - 0.2) <= 4 * changes + 1e-6
+    assert model.augment.p.item() != pytest.approx(0.2, abs=1e-6)
     p, signal = (sum(values) / 4 for values in zip(*seen, strict=True))
     assert row["train/augment.p"] == pytest.approx(p, abs=1e-6)
     assert row["train/augment.signal"] == pytest.approx(signal, abs=1e-6)

@@ -313,7 +313,8 @@ def test_each_step_of_color_is_taken_with_its_probability():
 
 
 def test_color_is_for_one_or_three_channels():
-    with pytest.raises(ValueError, match=r"channels, got 2. Use BlitGeometryColor\(color=0\)"):
+    expected = r"colors images of 1 or 3 channels, got 2. Use BlitGeometryColor\(color=0\)"
+    with pytest.raises(ValueError, match=expected):
         BlitGeometryColor()(torch.zeros(1, 2, 8, 8))
     assert BlitGeometryColor(color=0)(torch.zeros(1, 2, 8, 8)).shape == (1, 2, 8, 8)
 
