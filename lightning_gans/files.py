@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from secrets import token_hex
-from tempfile import mkdtemp
 from typing import IO, Any
 
 __all__ = ["LOGGED", "PARTIAL", "as_json", "filling", "is_overgrown", "read_rows", "replacing"]
@@ -32,7 +31,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         path: the file; its folder is made if need be.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{token_hex(4)}{PARTIAL}")
+    partial = path.with_name(f"{path.name}.{token_hex(8)}{PARTIAL}")
     try:
         with partial.open("xb") as file:
             yield file
@@ -74,9 +73,10 @@ def filling(folder: Path) -> Iterator[Path]:
         folder: that is not there yet.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))
+    partial = folder.with_name(f"{folder.name}.{token_hex(8)}{PARTIAL}")
     try:
-        partial.chmod(0o755)
+        # Here and not before: an interrupt may come as soon as the folder is there.
+        partial.mkdir()
         yield partial
         partial.rename(folder)
     except BaseException:
