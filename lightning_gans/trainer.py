@@ -2,8 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
@@ -17,6 +18,7 @@ NOTICES = (
     ".*is smaller than the logging interval.*",  # rows are logged all the same, over epochs
     "You defined a `validation_step` but have no `val_dataloader`.*",  # every model here has one
     ".*distributed.nn.functional.all_gather is deprecated.*",  # Lightning calls it
+    "Using ModelCheckpoint with manual optimization.*",  # its checkpoints are of whole updates
     ".*does not have many workers which may be a bottleneck.*",  # of batches that are in memory
 )
 """Warnings of Lightning that a user can do nothing about."""
@@ -30,13 +32,34 @@ def silence_notices() -> None:
         warnings.filterwarnings("ignore", notice)
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _with_scores(evaluate: Method) -> Method:
+    """Returns a method that evaluates a model and also returns the scores of `Evaluation`.
+
+    Lightning returns what it logs, and `Evaluation` gives its scores to the loggers by itself.
+
+    Args:
+        evaluate: Lightning's method, whose arguments the command line shows.
+    """
+
+    @wraps(evaluate)
+    def scored(self: pl.Trainer, *args: Any, **kwargs: Any) -> list[dict[str, float]]:
+        logged = evaluate(self, *args, **kwargs)
+        scores = {name: value.item() for name, value in self.callback_metrics.items()}
+        return [{**scores, **values} for values in logged]
+
+    return cast("Method", scored)
+
+
 class Trainer(pl.Trainer):
     """Lightning's trainer for GANs: one line of progress with losses and scores.
 
     Updates are generator updates, so ``max_steps`` counts these. The progress line counts updates,
     not epochs: see `Progress`. Lightning's table of the model is left out, and so are its notices
     and the validation batches that it tries before training: the networks and the first batch are
-    checked in any case.
+    checked in any case. `validate` and `test` return the scores of `Evaluation`.
 
     Args:
         callbacks: as for Lightning's trainer; `Progress` joins them, unless there is a progress
@@ -71,3 +94,6 @@ class Trainer(pl.Trainer):
             num_sanity_val_steps=num_sanity_val_steps,
             **kwargs,
         )
+
+    validate = _with_scores(pl.Trainer.validate)
+    test = _with_scores(pl.Trainer.test)

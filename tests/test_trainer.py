@@ -1,12 +1,17 @@
-"""What a run from Python shows."""
+"""What a run from Python shows, and what it tells loggers, callbacks and callers."""
+
+import warnings
 
 import lightning.pytorch as pl
 import pytest
-from conftest import SMALL, small_ring
-from torch.utils.data import DataLoader
+import torch
+from conftest import SMALL, Rows, fitted, quiet_trainer, small_ring
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import GAN, Trainer
 from lightning_gans.callbacks import Evaluation, Progress
+from lightning_gans.metrics import Wasserstein
 
 
 def test_a_run_shows_its_progress_and_scores_and_nothing_else(capfd, recwarn):
@@ -40,3 +45,58 @@ def test_there_is_one_progress_bar_at_most(arguments, bars):
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, **arguments)
     found = [c for c in trainer.callbacks if isinstance(c, pl.callbacks.ProgressBar)]
     assert [type(bar) for bar in found] == bars
+
+
+def test_logged_values_are_there_for_checkpoints_and_early_stopping():
+    saver = ModelCheckpoint("kept", "{step}", monitor="train/loss_g", every_n_train_steps=2)
+    stopper = EarlyStopping("train/loss_d", stopping_threshold=1e9, check_on_train_epoch_end=True)
+    trainer = quiet_trainer(
+        40,
+        callbacks=[saver, stopper],
+        enable_checkpointing=True,
+        log_every_n_steps=1,
+        limit_train_batches=6,
+    )
+    model = GAN(**SMALL)
+    trainer.fit(model, small_ring())
+    assert trainer.global_step == 6  # every loss is below the threshold
+    assert saver.best_model_score is not None
+    assert trainer.callback_metrics["train/loss_g"].item() == model.last_logged["train/loss_g"]
+
+
+@pytest.mark.parametrize("stage", ["validate", "test"])
+def test_an_evaluation_from_python_returns_its_scores(stage):
+    evaluation, model, data = Evaluation(), GAN(**SMALL), small_ring()
+    trainer = Trainer(accelerator="cpu", logger=False, callbacks=[evaluation], max_steps=1)
+    (scores,) = getattr(trainer, stage)(model, data, verbose=False)
+    name = "val" if stage == "validate" else "test"
+    assert scores == pytest.approx({f"{name}/{k}": v for k, v in evaluation.scores.items()})
+    assert evaluation.scores["w1"] > 0
+
+
+def test_a_loader_alone_is_told_to_have_no_scores_unless_metrics_are_given():
+    points = DataLoader(TensorDataset(torch.randn(16, 2)), batch_size=8)
+
+    def validate(*metrics):
+        evaluation = Evaluation(list(metrics) or None)
+        Trainer(accelerator="cpu", logger=False, callbacks=[evaluation]).validate(
+            GAN(**SMALL), points, verbose=False
+        )
+        return evaluation.scores
+
+    with pytest.warns(UserWarning, match="no metric fits a data loader alone, so nothing is sco"):
+        assert validate() == {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Evaluation")
+        assert validate(Wasserstein())["w1"] > 0
+
+
+def test_settings_reach_the_loggers_of_a_run_from_python():
+    class Told(Rows):
+        def log_hyperparams(self, settings):
+            self.settings = settings
+
+    logger = Told()
+    fitted(GAN(**SMALL, n_critic=3), logger=logger, max_steps=1)
+    assert logger.settings["n_critic"] == 3
+    assert logger.settings["generator"]["init_args"] == {"hidden": [8]}

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
@@ -111,6 +112,12 @@ class Evaluation(Callback):
             if self.looks_for_copies:
                 metrics.append(TrainingNeighbours.of(part if name else data))
             self._active[name] = metrics
+        if not self._all():
+            kind = "a data loader alone" if data is None else f"{type(data).__name__}"
+            rank_zero_warn(
+                f"Evaluation: no metric fits {kind}, so nothing is scored. Use a data module that "
+                "says what its samples are (docs/data.md), or give Evaluation(metrics=[...])."
+            )
         self.floors = {}
         self._known_real = None
 

@@ -6,6 +6,7 @@ Each function raises a ValueError that names the argument, what it is and what i
 from collections.abc import Sequence
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from lightning_gans.core.players import Batch, Domains, Pair, PartlyLabelled, Record
@@ -18,10 +19,13 @@ __all__ = [
     "check_rows",
     "check_samples",
     "check_sides",
+    "check_values",
 ]
 
 LARGEST = 1e9
 """Absolute value of data."""
+SLACK = 0.01
+"""Share of a generator's range that images may lie beyond it, as after noise between two bytes."""
 KINDS: dict[type[Record], tuple[str, str]] = {
     Batch: ("samples, with or without labels", "data such as MNIST or ImageFolder"),
     Domains: (
@@ -121,7 +125,9 @@ def check_samples(real: Tensor, shape: tuple[int, ...]) -> None:
         shape: of one generated sample.
     """
     if not real.is_floating_point():
-        raise ValueError(f"data: samples must be floating-point numbers, got {real.dtype}.")
+        raise ValueError(
+            f"data: samples must be floating-point numbers, got {real.dtype}.{_remedy(real)}"
+        )
     if tuple(real.shape[1:]) != shape:
         raise ValueError(
             f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes samples "
@@ -140,12 +146,46 @@ def check_sides(record: Record, shapes: Sequence[tuple[int, ...]]) -> None:
         if not samples.is_floating_point():
             raise ValueError(
                 f"data: samples must be floating-point numbers, but {name} is {samples.dtype}."
+                f"{_remedy(samples)}"
             )
         if tuple(samples.shape[1:]) != shape:
             raise ValueError(
                 f"data: samples of {name} have shape {tuple(samples.shape[1:])}, but the model "
                 f"was made for shape {shape} (data_shapes)."
             )
+
+
+def _remedy(samples: Tensor) -> str:
+    """Returns how to make floating-point numbers of samples, if they are bytes."""
+    return " Use x.float() / 127.5 - 1 on them." if samples.dtype == torch.uint8 else ""
+
+
+def check_values(name: str, images: Tensor, network: nn.Module) -> None:
+    """Refuses images with values that a generator cannot make.
+
+    Warns of images that seem to be scaled to [0, 1] for a generator that makes negative values.
+
+    Args:
+        name: of the network.
+        images: of a batch; other samples are not looked at.
+        network: the generator; its ``output_range`` counts, if it has one.
+    """
+    limits = getattr(network, "output_range", None)
+    if images.ndim != 4 or limits is None or not images.numel():
+        return
+    low, high = limits
+    least, greatest = (value.item() for value in images.aminmax())
+    slack = SLACK * (high - low)
+    if least < low - slack or greatest > high + slack:
+        raise ValueError(
+            f"data: images have values from {least:.4g} to {greatest:.4g}, but the {name} makes "
+            f"values from {low:g} to {high:g} only. Scale the images to that range."
+        )
+    if low < 0 <= least:
+        rank_zero_warn(
+            f"No value of the first batch is below 0, but the {name} makes values from {low:g} to "
+            f"{high:g}. If the images are scaled to [0, 1], use 2 * x - 1 on them."
+        )
 
 
 def check_packs(number: int, pack_size: int, group_size: int, least: int) -> None:

@@ -176,7 +176,8 @@ class CheckpointedModule(LightningModule):
                 plain[name] = description_of(value)
             except ValueError:
                 self._objects.append(name)
-        set_hyperparameters(self, plain)
+        # The command line tells the loggers the settings of the whole run.
+        set_hyperparameters(self, plain, logged=given_hyperparameters.get() is None)
 
     def note_constants(self) -> None:
         """Notes which weights and buffers are not finite before training, such as a causal mask.
@@ -359,7 +360,8 @@ class CheckpointedModule(LightningModule):
             reason = one_line(f"{type(error).__name__}: {error}".removeprefix("ValueError: "))
             raise ValueError(f"{path}: its model cannot be built again: {reason}") from error
         # Checkpoints of this model say what its objects were built from.
-        set_hyperparameters(model, {**model.hparams, **checked})
+        hyperparameters = {**model.hparams, **checked}
+        set_hyperparameters(model, hyperparameters, logged=model._log_hyperparams)
         model._objects = [name for name in model._objects if name not in checked]
         return model
 

@@ -6,10 +6,11 @@ Each function raises a ValueError that names the argument, what it is and what i
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import combinations, product
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import (
     DeepSpeedStrategy,
     FSDPStrategy,
@@ -20,7 +21,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer, SparseAdam
-from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from lightning_gans.augment import AdaptiveAugmentation, Augmentation
 from lightning_gans.core.building import check_updates
@@ -33,6 +34,7 @@ from lightning_gans.regularizers import WeightRegularizer
 
 __all__ = [
     "check_adapts",
+    "check_hooks",
     "check_losses",
     "check_name_is_free",
     "check_players",
@@ -44,6 +46,8 @@ __all__ = [
     "warn_of_batch_statistics",
     "warn_of_emulated_bf16",
     "warn_of_loaders",
+    "warn_of_unowned",
+    "warn_of_unused",
 ]
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
@@ -74,6 +78,34 @@ def check_strategy(strategy: Strategy) -> None:
             f"trainer.strategy: {type(strategy).__name__} splits the weights of a model over "
             "processes and gathers them when the whole model is called. Here players call "
             "networks one by one. Use ddp."
+        )
+
+
+UNCALLED = {
+    "optimizer_step": "the method after_turn, which is called after each update of a player",
+    "optimizer_zero_grad": "the method after_turn, which is called after each update of a player",
+    "configure_gradient_clipping": "the argument gradient_clip_norm",
+    "lr_scheduler_step": "the argument scheduler, whose schedule takes a step after each round",
+}
+"""Methods of a LightningModule that the loop of a game never calls, and what to use instead."""
+
+
+def check_hooks(model: LightningModule) -> None:
+    """Refuses a model that overrides what the loop of a game never calls, or leaves the loop.
+
+    Args:
+        model: of the game.
+    """
+    for name, remedy in UNCALLED.items():
+        if getattr(type(model), name) is not getattr(LightningModule, name):
+            raise ValueError(
+                f"{type(model).__name__}.{name} would never be called: the loop of a game steps "
+                f"the optimizers itself. Use {remedy}."
+            )
+    if model.automatic_optimization:
+        raise ValueError(
+            f"{type(model).__name__}: automatic_optimization is True, but the loop of a game "
+            "steps the optimizers itself. Leave it False."
         )
 
 
@@ -180,32 +212,45 @@ def make_optimizer(
     return optimizer
 
 
-def check_schedulers(schedulers: Sequence[object], max_steps: int) -> None:
-    """Refuses a schedule that training would outlast, or that waits for a score.
+def check_schedulers(schedulers: Sequence[object], updates: float) -> None:
+    """Refuses a schedule that training would outlast, that waits for a score, or that is none.
 
     Warns of one that begins again before training ends.
 
     Args:
         schedulers: of learning rates.
-        max_steps: the trainer's; -1 is without limit.
+        updates: that training is to make: infinitely many without a limit, -1 if it is unknown.
     """
     for scheduler in schedulers:
+        if isinstance(scheduler, dict):
+            raise ValueError(
+                "scheduler: it must make a scheduler, but made a dict. A schedule takes one step "
+                "after each round, so an interval or a frequency has no effect. Return the "
+                "scheduler itself."
+            )
+        if not isinstance(scheduler, LRScheduler):
+            raise ValueError(
+                "scheduler: it must make a torch.optim.lr_scheduler.LRScheduler from an "
+                f"optimizer, but made a {type(scheduler).__name__}."
+            )
         if isinstance(scheduler, ReduceLROnPlateau):
             raise ValueError(
                 "scheduler: ReduceLROnPlateau is not supported, since it waits for a score. Use "
                 "one that depends on the number of updates, such as CosineAnnealingLR."
             )
-        if isinstance(scheduler, OneCycleLR) and max_steps > scheduler.total_steps:
+        if isinstance(scheduler, OneCycleLR) and updates > scheduler.total_steps:
+            end = f"after {updates:,}" if isfinite(updates) else "not at all"
+            remedy = f"total_steps {updates}" if isfinite(updates) else "max_steps for the trainer"
             raise ValueError(
                 f"scheduler: OneCycleLR ends after {scheduler.total_steps:,} updates "
-                f"(total_steps), but training after {max_steps:,} (max_steps). Use total_steps "
-                f"{max_steps}."
+                f"(total_steps), but training ends {end}. Use {remedy}."
             )
     period = getattr(schedulers[0], "T_max", None) if schedulers else None
-    if period is not None and max_steps > period:
+    if period is not None and updates > period:
+        end = f"ends at {updates:,}" if isfinite(updates) else "has no end"
         rank_zero_warn(
             f"The learning rate of {type(schedulers[0]).__name__} rises again after update "
-            f"{period:,} (T_max), and training lasts until {max_steps:,}."
+            f"{period:,} (T_max), and training {end}."
         )
 
 
@@ -356,3 +401,41 @@ def warn_of_loaders(loaders: object) -> None:
             "The positions of several loaders are not saved, so a resumed run reads other "
             "batches. Use datamodules.UnpairedSources for two data modules of this package."
         )
+
+
+def warn_of_unowned(model: nn.Module, players: Sequence[Player]) -> None:
+    """Warns of parts of a model that require gradients, but that no player trains.
+
+    Args:
+        model: with all its networks.
+        players: of the game.
+    """
+    networks = [network for player in players for network in player.networks]
+    trained = {id(weight) for network in networks for weight in network.parameters()}
+    for name, part in model.named_children():
+        left = [w for w in part.parameters() if w.requires_grad and id(w) not in trained]
+        if left:
+            weights = "a weight" if len(left) == 1 else f"{len(left)} weights"
+            rank_zero_warn(
+                f"{name}: {weights} of this {type(part).__name__} belong to no player, so nothing "
+                "trains them. Add the network to a player in configure_players, or use "
+                "requires_grad_(False) on it."
+            )
+
+
+def warn_of_unused(model: nn.Module, player: Player) -> None:
+    """Warns of networks of a player that its first loss has given no gradient.
+
+    Args:
+        model: with all its networks.
+        player: who has just computed the gradients of its loss.
+    """
+    names = {part: name for name, part in model.named_modules()}
+    for network in player.networks:
+        weights = [weight for weight in network.parameters() if weight.requires_grad]
+        if weights and all(weight.grad is None for weight in weights):
+            rank_zero_warn(
+                f"{player.name}: its loss does not depend on {names.get(network, 'a network')} "
+                f"({type(network).__name__}), which it is to train. Use the network in the loss, "
+                "or leave it out of the player's networks."
+            )

@@ -6,6 +6,7 @@ from math import isfinite
 from torch import nn
 
 from lightning_gans.core.players import Record
+from lightning_gans.core.turns import Round
 
 __all__ = ["DivergenceError", "divergence"]
 
@@ -24,18 +25,16 @@ class DivergenceError(RuntimeError):
 
 def divergence(
     name: str,
-    update: int,
+    now: Round,
     values: Mapping[str, float],
-    samples: Record,
     trained: Mapping[str, Sequence[nn.Parameter]],
 ) -> DivergenceError:
     """Returns the error that says what is not finite.
 
     Args:
         name: of the value that was looked at.
-        update: number of the generator update.
+        now: the round in which it was noticed.
         values: by name, some of them not finite.
-        samples: what the update saw.
         trained: the parameters of all players.
     """
     bad = [f"{key} = {value}" for key, value in values.items() if not isfinite(value)]
@@ -45,10 +44,13 @@ def divergence(
         if not all(weight.isfinite().all() for weight in weights)
     ]
     names = " and the ".join(spoilt)
-    cause = f" The weights of the {names} are not finite either: an earlier gradient was not."
+    cause, remedy = "", "Try a lower learning rate."
+    if spoilt:
+        cause = f" The weights of the {names} are not finite either: an earlier gradient was not."
+    elif not all(part.isfinite().all() for part in now.batch.tensors()):
+        cause, remedy = " The batch has values that are NaN or infinite.", "Check the data."
     return DivergenceError(
-        f"{name} is not finite at update {update}: {', '.join(bad)}."
-        f"{cause if spoilt else ''} Training was stopped, and earlier checkpoints are kept. "
-        "Try a lower learning rate.",
-        samples,
+        f"{name} is not finite at update {now.update}: {', '.join(bad)}.{cause} Training was "
+        f"stopped, and earlier checkpoints are kept. {remedy}",
+        now.seen,
     )

@@ -18,6 +18,7 @@ from lightning_gans.core.batch_checks import (
     check_labels,
     check_packs,
     check_samples,
+    check_values,
 )
 from lightning_gans.core.building import (
     build,
@@ -315,6 +316,7 @@ class GAN(LatentModule):
         if self.training and not self.has_trained:
             number = len(batch) // self.batches_per_round
             check_packs(number, self.pack_size, self._group_size, self.least_samples)
+            check_values("generator", batch.real, self.generator)
         if self.num_classes is not None:
             check_labels(batch.real, batch.labels, self.num_classes)
 

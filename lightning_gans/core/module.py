@@ -160,6 +160,7 @@ class AdversarialModule(TermsModule):
     @override
     def setup(self, stage: str) -> None:
         """Takes the run's seed over and checks networks and players."""
+        checks.check_hooks(self)
         checks.check_precision(self.trainer.precision)
         checks.check_strategy(self.trainer.strategy)
         checks.warn_of_emulated_bf16(self.trainer)
@@ -186,6 +187,7 @@ class AdversarialModule(TermsModule):
         if stage == "fit":
             self.__dict__.pop("_view", None)  # the average of an earlier training
             self.players = checks.check_players(self.configure_players())
+            checks.warn_of_unowned(self, self.players)
             self._losses, self._means = {}, RunningMeans()
             self.stopwatch = Stopwatch()
 
@@ -203,14 +205,15 @@ class AdversarialModule(TermsModule):
         ]
         make = self.scheduler
         schedulers = [] if make is None else [make(optimizer) for optimizer in optimizers]
-        checks.check_schedulers(schedulers, self.trainer.max_steps)
+        if schedulers:
+            checks.check_schedulers(schedulers, self.trainer.estimated_stepping_batches)
         self._rates = [[g.get("lr") for g in o.param_groups] for o in optimizers]
         return optimizers, schedulers
 
     @override
     def on_train_start(self) -> None:
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        self.has_trained = False
+        self.has_trained = self._plays = False
         self.scheduled = {}
         self.note_constants()
         self._means.to(self.device)
@@ -291,6 +294,7 @@ class AdversarialModule(TermsModule):
         record = self.read_batch(batch)
         slices = self.batches_per_round
         if not self.has_trained:
+            self._plays = True
             batch_checks.check_kind(record, self.trains_on, self)
             batch_checks.check_rows(record, slices, self)
         record = record.even()  # a loader of two sources may end with a smaller batch of one
@@ -309,7 +313,8 @@ class AdversarialModule(TermsModule):
             self._rehearse(record, size)
         trainer = cast("Any", self.trainer)
         update, every = trainer.global_step + 1, trainer.log_every_n_steps
-        self._round = turns.Round(update, logs=every > 0 and update % every == 0, playing=True)
+        logs = every > 0 and update % every == 0
+        self._round = turns.Round(update, logs=logs, playing=True, batch=record)
         reseed(self.device, self.seed, NOISE, update, self.global_rank)
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
@@ -335,6 +340,16 @@ class AdversarialModule(TermsModule):
         if now.logs:
             self._log_row(now)
 
+    @override
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Refuses a ``training_step`` of a subclass that plays no round, or returns a loss."""
+        if outputs or not (self._plays or self.has_trained):
+            raise ValueError(
+                f"{type(self).__name__}.training_step must call super().training_step, which "
+                "plays a round, and return nothing. Use configure_players to say who plays, and "
+                "with which losses."
+            )
+
     def _play(
         self, player: Player, optimizer: LightningOptimizer, drawn: Iterator[Record], index: int
     ) -> None:
@@ -347,7 +362,7 @@ class AdversarialModule(TermsModule):
         # precision. Lightning's own does not keep them, but that of a plugin may.
         torch.clear_autocast_cache()
         with self._reads_once():
-            seen = next(drawn)
+            seen = self._round.seen = next(drawn)
             terms, noted, judged = (
                 self.evaluate_terms(player, seen, due) if compiled is None else compiled(seen, due)
             )
@@ -358,9 +373,8 @@ class AdversarialModule(TermsModule):
             # Elsewhere to look would be to wait: the rows that are logged tell.
             values = {name: term.item() for name, term in terms.items()}
             name = f"loss_{player.key}"
-            raise divergence(name, self._round.update, values, seen, self._trained)
+            raise divergence(name, self._round, values, self._trained)
         self._means.add({f"loss_{player.key}": loss, **terms, **noted})
-        self._round.seen = seen
         self._round.norm_key = f"grad_norm_{player.key}"
         for parameter in self._trained[player.name]:
             parameter.grad = None  # as zero_grad() does, but without a profiler's label
@@ -370,6 +384,8 @@ class AdversarialModule(TermsModule):
             self._reductions[player.name](due)
         else:
             self.manual_backward(loss)
+        if not self.has_trained and index == 0:
+            checks.warn_of_unused(self, player)
         if player is self.players[-1] and index == player.updates - 1:
             optimizer.step()
         else:
@@ -405,7 +421,7 @@ class AdversarialModule(TermsModule):
         fatal = ("loss_",) if self._scaled else ("loss_", "grad_norm_")
         for name in row:
             if name.startswith(fatal) and not isfinite(row[name]):
-                raise divergence(name, now.update, row, now.seen, self._trained)
+                raise divergence(name, now, row, self._trained)
         seconds, cpu_seconds = self.stopwatch.read()
         (last, before), self._last_row = self._last_row, (now.update, seconds)
         row["updates_per_s"] = (now.update - last) / max(seconds - before, 1e-9)
@@ -414,6 +430,9 @@ class AdversarialModule(TermsModule):
         row |= self.scheduled
         row = {f"train/{name}": value for name, value in row.items()}
         self.last_logged.update(row)
+        # Where checkpoints and early stopping look.
+        values = torch.tensor([*row.values()], dtype=torch.float64)
+        self.trainer.callback_metrics.update(zip(row, values, strict=True))
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=now.update)
 

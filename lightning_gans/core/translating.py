@@ -1,12 +1,13 @@
 """Games whose generators turn samples of one kind into samples of another."""
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.core.batch_checks import check_values
 from lightning_gans.core.domains import Shape, TwoDomainModule, sides
 from lightning_gans.core.network_checks import check_range, check_translator, in_single
 from lightning_gans.core.players import Domains, Pair, Translated
@@ -90,6 +91,14 @@ class TranslationModule(TwoDomainModule):
             found = check_translator(name, network, x, made)
             check_range(network, found, getattr(data, "value_range", None))
         super().check_networks()
+
+    @override
+    def check(self, batch: Any) -> None:
+        super().check(batch)
+        if self.training and not self.has_trained:
+            for direction, name in self.translators.items():
+                made = sides(batch)[direction == "a_to_b"]
+                check_values(name, made, getattr(self, name))
 
 
 def floor_of(real: Tensor, labels: Tensor | None) -> Translated:

@@ -38,6 +38,7 @@ class Round:
         rehearsing: whether losses are tried before the first round.
         noted: what the current update has noted.
         judged: outputs of discriminators in the current update.
+        batch: that the round is played on.
         seen: what the current update sees.
         norm_key: key of the current player's gradient norm.
         norms: of gradients, by key.
@@ -49,6 +50,7 @@ class Round:
     rehearsing: bool = False
     noted: dict[str, Tensor] = field(default_factory=dict)
     judged: Judged = field(default_factory=dict)
+    batch: Record = field(default_factory=Record)
     seen: Record = field(default_factory=Record)
     norm_key: str = ""
     norms: dict[str, Tensor] = field(default_factory=dict)

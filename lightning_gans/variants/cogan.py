@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_gans.core.batch_checks import check_values
 from lightning_gans.core.building import build
 from lightning_gans.core.domains import DomainSamples, Shape, TwoDomainModule, sides
 from lightning_gans.core.latent import LatentModule
@@ -105,6 +106,13 @@ class CoGAN(TwoDomainModule, LatentModule):
         pairs = self.example().fake
         check_range(self.generator, pairs, getattr(data, "value_range", None))
         return DomainSamples(*self.parted(pairs), *self.parted(pairs))
+
+    @override
+    def check(self, batch: Any) -> None:
+        super().check(batch)
+        if self.training and not self.has_trained:
+            for samples in sides(batch):
+                check_values("generator", samples, self.generator)
 
     # Evaluation ----------------------------------------------------------------------------------
 

@@ -154,7 +154,7 @@ def test_one_draw_of_the_augmentation_serves_both_sides_of_a_pair():
         "discriminator": partial(Watching, width=2, strided=1, normalization=None),
     }
     model = Pix2Pix(data_shape=(1, 8, 8), augment=shift, **networks)
-    x = torch.rand(6, 1, 8, 8)
+    x = torch.rand(6, 1, 8, 8) - 1
     fitted(model, DataLoader([{"source": x, "target": x + 1}], batch_size=None), max_steps=1)
     moved = [pair for training, pair in seen if training]
     source, target = moved[0].split(1, 1)  # of the real pairs

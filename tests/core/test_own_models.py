@@ -1,0 +1,161 @@
+"""What a model of one's own gets wrong is refused, or told, before it costs a training."""
+
+import warnings
+from functools import partial
+
+import pytest
+import torch
+from conftest import SMALL, MadeImages, fitted, quiet_trainer, same, snapshot
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
+from torch.utils.data import DataLoader, TensorDataset
+
+from lightning_gans import DCGAN, GAN, WGAN
+from lightning_gans.core.divergence import DivergenceError
+from lightning_gans.core.players import Player
+from lightning_gans.networks import DCGANDiscriminator, DCGANGenerator
+
+
+def loader_of(*samples, batch_size=8):
+    return DataLoader(TensorDataset(*samples), batch_size)
+
+
+# Schedules ---------------------------------------------------------------------------------------
+
+
+def test_a_schedule_in_a_dict_is_refused():
+    def halved(optimizer):
+        return {"scheduler": LambdaLR(optimizer, lambda step: 0.5), "frequency": 100}
+
+    with pytest.raises(ValueError, match=r"made a dict.*a frequency has no effect"):
+        fitted(GAN(**SMALL, scheduler=halved))
+
+
+def test_what_is_no_schedule_is_refused():
+    with pytest.raises(ValueError, match="from an optimizer, but made a NoneType"):
+        fitted(GAN(**SMALL, scheduler=lambda optimizer: None))
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        ({"max_epochs": 3}, r"ends after 5 updates .* ends after 6\. Use total_steps 6\."),
+        ({"max_epochs": -1}, r"ends not at all\. Use max_steps for the trainer\."),
+    ],
+)
+def test_a_schedule_that_training_outlasts_in_epochs_is_refused(length, told):
+    scheduler = partial(OneCycleLR, max_lr=0.1, total_steps=5)
+    trainer = quiet_trainer(-1, **length)
+    with pytest.raises(ValueError, match=told):
+        trainer.fit(GAN(**SMALL, scheduler=scheduler), loader_of(torch.randn(16, 2)))
+    fitted(GAN(**SMALL, scheduler=scheduler), loader_of(torch.randn(16, 2)), max_steps=5)
+
+
+# Methods and networks ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("optimizer_step", "after_turn"),
+        ("optimizer_zero_grad", "after_turn"),
+        ("configure_gradient_clipping", "gradient_clip_norm"),
+        ("lr_scheduler_step", "scheduler"),
+    ],
+)
+def test_a_method_that_would_never_be_called_is_refused(name, remedy):
+    own = type("Own", (GAN,), {name: lambda self, *arguments: None})
+    with pytest.raises(ValueError, match=rf"Own\.{name} would never be called.*{remedy}"):
+        fitted(own(**SMALL))
+
+
+def test_automatic_optimization_is_refused():
+    model = GAN(**SMALL)
+    model.automatic_optimization = True
+    with pytest.raises(ValueError, match="automatic_optimization is True"):
+        fitted(model)
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_training_step_that_plays_no_round_is_refused(returns):
+    class Usual(GAN):
+        def training_step(self, batch, batch_idx):
+            loss = self.discriminate(batch).mean()
+            return loss if returns else None
+
+    with pytest.raises(ValueError, match=r"Usual\.training_step must call super"):
+        fitted(Usual(**SMALL))
+
+
+def test_a_network_of_no_player_is_told():
+    class Two(GAN):
+        def __init__(self):
+            super().__init__(**SMALL)
+            self.critic = nn.Linear(2, 1)
+
+    model = Two()
+    before = snapshot(model.critic)
+    told = r"critic: 2 weights of this Linear belong to no player.*requires_grad_\(False\)"
+    with pytest.warns(UserWarning, match=told):
+        fitted(model)
+    assert same(before, snapshot(model.critic))
+    model.critic.requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*belong")
+        fitted(model)
+
+
+def test_a_network_that_its_loss_does_not_use_is_told():
+    class Two(GAN):
+        def __init__(self):
+            super().__init__(**SMALL)
+            self.critic = nn.Linear(2, 1)
+
+        def configure_players(self):
+            first, *others = super().configure_players()
+            networks = [self.discriminator, self.critic]
+            return [Player(first.name, networks, first.loss, first.optimizer, first.draw), *others]
+
+    with pytest.warns(UserWarning, match=r"discriminator: its loss does not depend on critic \(L"):
+        fitted(Two())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*does not depend")
+        fitted(GAN(**SMALL, n_critic=2))
+
+
+# Data --------------------------------------------------------------------------------------------
+
+IMAGES = torch.linspace(-1, 1, 256).expand(16, -1).reshape(16, 1, 16, 16)
+"""Images, each with values from -1 to 1."""
+
+
+def small_dcgan():
+    return DCGAN(
+        data_shape=(1, 16, 16),
+        generator=partial(DCGANGenerator, width=4),
+        discriminator=partial(DCGANDiscriminator, width=4),
+    )
+
+
+def test_images_that_the_generator_cannot_make_are_refused():
+    with pytest.raises(ValueError, match=r"values from 0 to 255, but the generator makes .* -1 t"):
+        fitted(small_dcgan(), loader_of(127.5 * IMAGES + 127.5))
+    with pytest.raises(ValueError, match=r"got torch\.uint8\. Use x\.float\(\) / 127\.5 - 1"):
+        fitted(small_dcgan(), loader_of((127.5 * IMAGES + 127.5).byte()))
+
+
+def test_images_without_negative_values_are_told_and_noise_between_bytes_is_not():
+    with pytest.warns(UserWarning, match=r"below 0, but the generator makes .* use 2 \* x - 1"):
+        fitted(small_dcgan(), loader_of(IMAGES / 2 + 0.5), max_steps=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "No value")
+        fitted(small_dcgan(), loader_of(IMAGES + 1 / 128), max_steps=1)
+        fitted(small_dcgan(), MadeImages(), max_steps=1)
+
+
+def test_values_of_the_data_that_are_not_finite_are_told_and_not_blamed_on_the_learning_rate():
+    points = torch.randn(24, 2)
+    points[20] = float("nan")
+    told = r"update 3: .*The batch has values that are NaN or infinite\..*Check the data\.$"
+    with pytest.raises(DivergenceError, match=told):
+        fitted(WGAN(**SMALL, n_critic=1), loader_of(points))
