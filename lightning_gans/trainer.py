@@ -7,7 +7,13 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import (
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    ProgressBar,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 
 from lightning_gans.callbacks import Progress
 
@@ -53,6 +59,37 @@ def _with_scores(evaluate: Method) -> Method:
     return cast("Method", scored)
 
 
+ELSEWHERE = {
+    "gradient_clip_val": "the argument gradient_clip_norm of the model",
+    "accumulate_grad_batches": "a larger batch_size",
+}
+"""Arguments of Lightning's trainer that cannot treat two players, and what to use instead."""
+UNFIT: dict[type[pl.Callback], str] = {
+    StochasticWeightAveraging: "GeneratorSWA",
+    WeightAveraging: "GeneratorEMA",
+    LearningRateFinder: "optimizer_g and optimizer_d of the model",
+    GradientAccumulationScheduler: "a larger batch_size",
+}
+"""Callbacks of Lightning that cannot treat two players, and what to use instead."""
+
+
+def _check_fits(arguments: dict[str, Any], callbacks: Iterable[pl.Callback]) -> None:
+    """Refuses arguments and callbacks that are made for models with one loss."""
+    for name, remedy in ELSEWHERE.items():
+        value = arguments.get(name)
+        if value not in (None, 1 if name == "accumulate_grad_batches" else None):
+            raise ValueError(
+                f"{name}: a trainer cannot do this for several players, got {value}. Use {remedy}."
+            )
+    for callback in callbacks:
+        for kind, remedy in UNFIT.items():
+            if isinstance(callback, kind):
+                raise ValueError(
+                    f"callbacks: {type(callback).__name__} is made for a model with one loss and "
+                    f"one optimizer. Use {remedy}."
+                )
+
+
 class Trainer(pl.Trainer):
     """Lightning's trainer for GANs: one line of progress with losses and scores.
 
@@ -63,11 +100,15 @@ class Trainer(pl.Trainer):
 
     Args:
         callbacks: as for Lightning's trainer; `Progress` joins them, unless there is a progress
-            bar among them.
+            bar among them. Another progress bar takes its place, which every command has.
         enable_progress_bar: whether progress is shown.
         enable_model_summary: whether Lightning's table of the model is shown.
         num_sanity_val_steps: validation batches before training.
         **kwargs: as for Lightning's trainer.
+
+    Raises:
+        ValueError: if an argument or a callback is made for a model with one loss, such as
+            ``gradient_clip_val``.
     """
 
     def __init__(
@@ -81,12 +122,15 @@ class Trainer(pl.Trainer):
     ) -> None:
         silence_notices()
         given = callbacks if isinstance(callbacks, Iterable) else [callbacks] if callbacks else []
+        _check_fits(kwargs, given)
         if not enable_progress_bar:  # Lightning refuses this beside a bar, which every command has
             chosen = [callback for callback in given if not isinstance(callback, Progress)]
-        elif any(isinstance(callback, ProgressBar) for callback in given):
-            chosen = [*given]
         else:
-            chosen = [*given, Progress()]
+            bars = [callback for callback in given if isinstance(callback, ProgressBar)]
+            others = [bar for bar in bars if not isinstance(bar, Progress)]
+            left_out = [bar for bar in bars if isinstance(bar, Progress)] if others else []
+            chosen = [callback for callback in given if callback not in left_out]
+            chosen += [] if bars else [Progress()]
         super().__init__(
             callbacks=chosen,
             enable_progress_bar=enable_progress_bar,

@@ -6,7 +6,14 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from conftest import SMALL, Rows, fitted, quiet_trainer, small_ring
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import GAN, Trainer
@@ -37,6 +44,10 @@ def test_a_loader_alone_brings_no_warning(recwarn):
         ({}, [Progress]),
         ({"callbacks": Progress(5.0)}, [Progress]),
         ({"callbacks": [pl.callbacks.TQDMProgressBar()]}, [pl.callbacks.TQDMProgressBar]),
+        (
+            {"callbacks": [Progress(), pl.callbacks.RichProgressBar()]},
+            [pl.callbacks.RichProgressBar],
+        ),
         ({"enable_progress_bar": False}, []),
         ({"enable_progress_bar": False, "callbacks": [Progress()]}, []),
     ],
@@ -45,6 +56,35 @@ def test_there_is_one_progress_bar_at_most(arguments, bars):
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, **arguments)
     found = [c for c in trainer.callbacks if isinstance(c, pl.callbacks.ProgressBar)]
     assert [type(bar) for bar in found] == bars
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            {"gradient_clip_val": 0.5},
+            "gradient_clip_val: .* got 0.5. Use .* gradient_clip_norm of",
+        ),
+        ({"accumulate_grad_batches": 4}, "accumulate_grad_batches: .* got 4. Use a larger batch"),
+        ({"callbacks": StochasticWeightAveraging(0.1)}, "StochasticW.* one loss .* GeneratorSWA"),
+        (
+            {"callbacks": [EMAWeightAveraging()]},
+            "EMAWeightAveraging is .* one loss .* GeneratorEMA",
+        ),
+        (
+            {"callbacks": [LearningRateFinder()]},
+            "LearningRateFinder .* optimizer_g and optimizer_d",
+        ),
+        (
+            {"callbacks": [GradientAccumulationScheduler({1: 2})]},
+            "Accum.* Use a larger batch_size",
+        ),
+    ],
+)
+def test_what_is_made_for_one_loss_is_refused(arguments, told):
+    with pytest.raises(ValueError, match=told):
+        Trainer(accelerator="cpu", logger=False, **arguments)
+    Trainer(accelerator="cpu", logger=False, gradient_clip_val=None, accumulate_grad_batches=1)
 
 
 def test_logged_values_are_there_for_checkpoints_and_early_stopping():

@@ -518,7 +518,8 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
         trainer: all of them, or those that are known.
 
     Raises:
-        InputError: if one is, or the trainer is to clip gradients.
+        InputError: if one is, or the trainer is to do what it cannot do for two players, or is to
+            leave no checkpoint.
     """
     for name in ("max_steps", "limit_train_batches", "val_check_interval", "log_every_n_steps"):
         value = trainer.get(name)
@@ -550,3 +551,14 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
             "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players. Use "
             "--model.gradient_clip_norm."
         )
+    if trainer.get("accumulate_grad_batches") not in (None, 1):
+        raise InputError(
+            "trainer.accumulate_grad_batches: the trainer cannot add up the gradients of two "
+            "players. Use a larger --data.batch_size."
+        )
+    for name, value in (("enable_checkpointing", False), ("barebones", True)):
+        if trainer.get(name) is value:
+            raise InputError(
+                f"trainer.{name}: every run keeps its last checkpoint and its rows, got "
+                f"{str(value).lower()}. Leave it out."
+            )

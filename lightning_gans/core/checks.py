@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.utils.data import Dataset, IterableDataset
 
 from lightning_gans.augment import AdaptiveAugmentation, Augmentation
 from lightning_gans.core.building import check_updates
@@ -34,7 +35,9 @@ from lightning_gans.regularizers import WeightRegularizer
 
 __all__ = [
     "check_adapts",
+    "check_called",
     "check_hooks",
+    "check_loaders",
     "check_losses",
     "check_name_is_free",
     "check_players",
@@ -45,7 +48,6 @@ __all__ = [
     "make_optimizer",
     "warn_of_batch_statistics",
     "warn_of_emulated_bf16",
-    "warn_of_loaders",
     "warn_of_unowned",
     "warn_of_unused",
 ]
@@ -107,6 +109,20 @@ def check_hooks(model: LightningModule) -> None:
             f"{type(model).__name__}: automatic_optimization is True, but the loop of a game "
             "steps the optimizers itself. Leave it False."
         )
+
+
+def check_called(model: nn.Module, **done: bool) -> None:
+    """Refuses a model whose own methods have left out those of the base.
+
+    Args:
+        model: of the game.
+        done: whether each of some methods of the base has been called, by its name.
+    """
+    for name, called in done.items():
+        if not called:
+            raise ValueError(
+                f"{type(model).__name__}.{name} must call super().{name}, which prepares the game."
+            )
 
 
 def check_players(players: Sequence[Player]) -> list[Player]:
@@ -390,12 +406,19 @@ def warn_of_emulated_bf16(trainer: Trainer, processor: Path = Path("/proc/cpuinf
         )
 
 
-def warn_of_loaders(loaders: object) -> None:
-    """Warns of several loaders, whose positions no checkpoint holds.
+def check_loaders(loaders: object) -> None:
+    """Refuses data that does not come in batches.
+
+    Warns of several loaders, whose positions no checkpoint holds.
 
     Args:
         loaders: that training reads from.
     """
+    if isinstance(loaders, Dataset) and not isinstance(loaders, IterableDataset):
+        raise ValueError(
+            f"data: a {type(loaders).__name__} gives single samples, and training reads batches. "
+            "Use torch.utils.data.DataLoader(dataset, batch_size=64)."
+        )
     if isinstance(loaders, dict | list | tuple):
         rank_zero_warn(
             "The positions of several loaders are not saved, so a resumed run reads other "

@@ -212,6 +212,8 @@ class AdversarialModule(TermsModule):
 
     @override
     def on_train_start(self) -> None:
+        ready = {"setup": bool(self.players), "configure_optimizers": hasattr(self, "_trained")}
+        checks.check_called(self, **ready)
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.has_trained = self._plays = False
         self.scheduled = {}
@@ -232,7 +234,7 @@ class AdversarialModule(TermsModule):
         for player in self.players if self.compiles else []:
             function = partial(self.evaluate_terms, player)
             self._compiled[player.name] = Compiled(player.loss_name, function)
-        checks.warn_of_loaders(self.trainer.train_dataloader)
+        checks.check_loaders(self.trainer.train_dataloader)
         self._last_row = self.trainer.global_step, self.stopwatch.read()[0]
         self.stopwatch.start()
 
@@ -294,6 +296,7 @@ class AdversarialModule(TermsModule):
         record = self.read_batch(batch)
         slices = self.batches_per_round
         if not self.has_trained:
+            checks.check_called(self, on_train_start=hasattr(self, "_reductions"))
             self._plays = True
             batch_checks.check_kind(record, self.trains_on, self)
             batch_checks.check_rows(record, slices, self)

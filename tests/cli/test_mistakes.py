@@ -123,6 +123,18 @@ MISTAKES = [
         "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players. Use",
     ),
     (
+        [*RING, "--trainer.accumulate_grad_batches", "4"],
+        "trainer.accumulate_grad_batches: the trainer cannot add up the gradients of two players.",
+    ),
+    (
+        [*RING, "--trainer.enable_checkpointing", "false"],
+        "trainer.enable_checkpointing: every run keeps its last checkpoint and its rows, got",
+    ),
+    (
+        [*RING, "--trainer.barebones", "true"],
+        "trainer.barebones: every run keeps its last checkpoint and its rows, got true. Leave it",
+    ),
+    (
         [*RING, "--trainer", "5"],
         "trainer is a group of settings. Use --trainer.SETTING 5: see --h",
     ),

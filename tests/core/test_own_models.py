@@ -87,6 +87,16 @@ def test_a_training_step_that_plays_no_round_is_refused(returns):
         fitted(Usual(**SMALL))
 
 
+@pytest.mark.parametrize("name", ["setup", "configure_optimizers", "on_train_start"])
+def test_a_method_that_leaves_out_that_of_the_base_is_refused(name):
+    def own(self, stage=None):
+        return [torch.optim.Adam(self.parameters())] if name == "configure_optimizers" else None
+
+    model = type("Own", (GAN,), {name: own})(**SMALL)
+    with pytest.raises(ValueError, match=rf"Own\.{name} must call super\(\)\.{name}, which prep"):
+        fitted(model)
+
+
 def test_a_network_of_no_player_is_told():
     class Two(GAN):
         def __init__(self):
@@ -151,6 +161,11 @@ def test_images_without_negative_values_are_told_and_noise_between_bytes_is_not(
         warnings.filterwarnings("error", "No value")
         fitted(small_dcgan(), loader_of(IMAGES + 1 / 128), max_steps=1)
         fitted(small_dcgan(), MadeImages(), max_steps=1)
+
+
+def test_a_dataset_in_the_place_of_a_loader_is_refused():
+    with pytest.raises(ValueError, match=r"a TensorDataset gives single samples.*batch_size=64\)"):
+        fitted(GAN(**SMALL), TensorDataset(torch.randn(16, 2)))
 
 
 def test_values_of_the_data_that_are_not_finite_are_told_and_not_blamed_on_the_learning_rate():
