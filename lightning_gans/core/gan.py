@@ -1,6 +1,6 @@
 """The game of one generator and one discriminator, and the plain GAN itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -41,6 +41,8 @@ from lightning_gans.core.showing import Drawing
 from lightning_gans.core.turns import valued
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating, Wasserstein
 from lightning_gans.networks import (
+    DiscriminatorSource,
+    GeneratorSource,
     MLPDiscriminator,
     MLPGenerator,
     evaluation_mode,
@@ -54,13 +56,6 @@ from lightning_gans.regularizers import Regularizer, View
 from lightning_gans.regularizers.base import Critic
 
 __all__ = ["GAN"]
-
-GeneratorSource = Callable[[int, tuple[int, ...]], nn.Module]
-"""Makes a generator from Z, the shape of a sample and, as ``num_classes``, the classes if there
-are any; or is the generator itself."""
-DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
-"""Makes a discriminator from the shape of a sample and, as ``num_classes``, the classes if there
-are any; or is the discriminator itself."""
 
 
 class GAN(LatentModule):

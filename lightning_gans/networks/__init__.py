@@ -37,6 +37,7 @@ from lightning_gans.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gans.networks.resnet import ResNetCritic, ResNetDiscriminator, ResNetGenerator
 from lightning_gans.networks.sgan import GaussianNoise, SGANDiscriminator, SGANGenerator
 from lightning_gans.networks.sn_cnn import SNCNNDiscriminator, SNCNNGenerator
+from lightning_gans.networks.sources import DiscriminatorSource, GeneratorSource
 from lightning_gans.networks.stacked import StackedDiscriminator, StackedGenerator
 from lightning_gans.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from lightning_gans.networks.translators import (
@@ -69,7 +70,9 @@ __all__ = [
     "DCGANEncoder",
     "DCGANGenerator",
     "DCGANJointDiscriminator",
+    "DiscriminatorSource",
     "GaussianNoise",
+    "GeneratorSource",
     "GlobalPoolDiscriminator",
     "GlobalPoolGenerator",
     "GradientNormalization",

@@ -9,8 +9,9 @@ from typing_extensions import override
 from lightning_gans.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lightning_gans.networks.endings import ending
 from lightning_gans.networks.features import chain_with_features
-from lightning_gans.networks.normalized import DiscriminatorSource, DiscriminatorWrapper
+from lightning_gans.networks.normalized import DiscriminatorWrapper
 from lightning_gans.networks.shapes import check_sizes, image_shape
+from lightning_gans.networks.sources import DiscriminatorSource
 
 __all__ = ["ChannelwiseDiscriminator", "ChannelwiseGenerator"]
 

@@ -12,8 +12,9 @@ from lightning_gans.networks.dcgan import activated, dense
 from lightning_gans.networks.endings import ending, range_of
 from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.mlp import MLPDiscriminator
-from lightning_gans.networks.normalized import DiscriminatorSource, DiscriminatorWrapper
+from lightning_gans.networks.normalized import DiscriminatorWrapper
 from lightning_gans.networks.shapes import check_sizes, image_shape
+from lightning_gans.networks.sources import DiscriminatorSource
 
 __all__ = ["InfoGANDiscriminator", "InfoGANGenerator", "SeparatePosterior"]
 

@@ -9,8 +9,9 @@ from typing_extensions import override
 from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.inspect import evaluation_mode
 from lightning_gans.networks.mlp import MLPDiscriminator
-from lightning_gans.networks.normalized import DiscriminatorSource, DiscriminatorWrapper
+from lightning_gans.networks.normalized import DiscriminatorWrapper
 from lightning_gans.networks.shapes import check_sizes
+from lightning_gans.networks.sources import DiscriminatorSource
 
 __all__ = [
     "MinibatchDiscrimination",

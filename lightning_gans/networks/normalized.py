@@ -1,6 +1,5 @@
 """Discriminators of bounded slope: wrappers of any discriminator."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,11 +11,10 @@ from typing_extensions import override
 from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.inspect import compares_samples, has_batch_statistics
 from lightning_gans.networks.mlp import MLPDiscriminator
+from lightning_gans.networks.sources import DiscriminatorSource
 
 __all__ = ["GradientNormalization", "SpectralNorm", "normalize_spectrally"]
 
-DiscriminatorSource = Callable[[tuple[int, ...]], nn.Module]
-"""Makes a discriminator from the shape of a sample, or is the discriminator itself."""
 SMALLEST = 1e-6
 """Of the denominators of gradient normalization, which may be 0."""
 

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_gans.core.building import build, check_makes
-from lightning_gans.core.gan import DiscriminatorSource
 from lightning_gans.core.players import Batch, Player, Samples
-from lightning_gans.networks import MLPDiscriminator, MLPEncoder
+from lightning_gans.networks import DiscriminatorSource, MLPDiscriminator, MLPEncoder
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import View, WeightRegularizer
 from lightning_gans.variants.encoding import EncoderSource, EncodingGAN, refuse

@@ -7,9 +7,14 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.gan import GAN
 from lightning_gans.core.outputs import Outputs
-from lightning_gans.networks import Autoencoder, AutoencoderGenerator
+from lightning_gans.networks import (
+    Autoencoder,
+    AutoencoderGenerator,
+    DiscriminatorSource,
+    GeneratorSource,
+)
 
 __all__ = ["AutoencodingGAN"]
 

@@ -4,9 +4,13 @@ from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
 
-from lightning_gans.core.gan import DiscriminatorSource, GeneratorSource
 from lightning_gans.core.priors import NormalPrior, Prior
-from lightning_gans.networks import BigGANDiscriminator, BigGANGenerator
+from lightning_gans.networks import (
+    BigGANDiscriminator,
+    BigGANGenerator,
+    DiscriminatorSource,
+    GeneratorSource,
+)
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.variants.sngan import SNGAN
 

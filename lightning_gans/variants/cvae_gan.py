@@ -10,13 +10,18 @@ from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
 from lightning_gans.core.building import build, check_makes, check_weights
-from lightning_gans.core.gan import DiscriminatorSource, GeneratorSource
 from lightning_gans.core.network_checks import check_discriminator, check_outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.showing import CLASSES, Drawing, Grid, like
 from lightning_gans.losses import bernoulli_nll, kl_standard_normal, squared_error
 from lightning_gans.losses.base import check_choice
-from lightning_gans.networks import MaxPoolDiscriminator, VAEEncoder, VAEGenerator
+from lightning_gans.networks import (
+    DiscriminatorSource,
+    GeneratorSource,
+    MaxPoolDiscriminator,
+    VAEEncoder,
+    VAEGenerator,
+)
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.variants.encoding import EncoderSource, Reconstructed, VariationalGAN
 

@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from lightning_gans.core.building import build, check_makes_two, check_updates, check_weights
 from lightning_gans.core.domains import DomainSamples, sides
-from lightning_gans.core.gan import DiscriminatorSource
 from lightning_gans.core.history import History
 from lightning_gans.core.players import Domains, Pair, Player
 from lightning_gans.core.showing import Drawing
@@ -23,7 +22,7 @@ from lightning_gans.core.translating import (
 )
 from lightning_gans.losses import LeastSquares, LossSource
 from lightning_gans.losses.base import check_choice
-from lightning_gans.networks import PatchDiscriminator, ResNetTranslator
+from lightning_gans.networks import DiscriminatorSource, PatchDiscriminator, ResNetTranslator
 
 __all__ = ["CycleGAN"]
 

@@ -2,8 +2,14 @@
 
 from typing import Any
 
-from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
-from lightning_gans.networks import DCGANCritic, DCGANDiscriminator, DCGANGenerator
+from lightning_gans.core.gan import GAN
+from lightning_gans.networks import (
+    DCGANCritic,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DiscriminatorSource,
+    GeneratorSource,
+)
 from lightning_gans.variants.wgan import WGAN
 from lightning_gans.variants.wgan_gp import WGANGP
 

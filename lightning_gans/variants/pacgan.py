@@ -5,8 +5,8 @@ from typing import Any
 from torch import nn
 
 from lightning_gans.core.building import build
-from lightning_gans.core.gan import GAN, DiscriminatorSource
-from lightning_gans.networks import MLPDiscriminator
+from lightning_gans.core.gan import GAN
+from lightning_gans.networks import DiscriminatorSource, MLPDiscriminator
 
 __all__ = ["PacGAN"]
 

@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from lightning_gans.augment import Augmentation
 from lightning_gans.core.building import build, check_weights
-from lightning_gans.core.gan import DiscriminatorSource
 from lightning_gans.core.players import Pair, Player, Translated
 from lightning_gans.core.showing import Drawing
 from lightning_gans.core.translating import (
@@ -20,7 +19,7 @@ from lightning_gans.core.translating import (
     floor_of,
     rows_of,
 )
-from lightning_gans.networks import PatchDiscriminator, UNetTranslator
+from lightning_gans.networks import DiscriminatorSource, PatchDiscriminator, UNetTranslator
 from lightning_gans.regularizers import View
 
 __all__ = ["Pix2Pix"]

@@ -4,8 +4,12 @@ from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
 
-from lightning_gans.core.gan import DiscriminatorSource, GeneratorSource
-from lightning_gans.networks import SAGANDiscriminator, SAGANGenerator
+from lightning_gans.networks import (
+    DiscriminatorSource,
+    GeneratorSource,
+    SAGANDiscriminator,
+    SAGANGenerator,
+)
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.variants.sngan import SNGAN
 

@@ -13,11 +13,10 @@ from typing_extensions import override
 
 from lightning_gans.core.batch_checks import check_classes, check_labels, check_samples
 from lightning_gans.core.building import build, check_makes, check_makes_two, check_weights
-from lightning_gans.core.gan import DiscriminatorSource
 from lightning_gans.core.outputs import Outputs, view_of
 from lightning_gans.core.players import Batch, PartlyLabelled, Player, Samples
 from lightning_gans.core.priors import CodePrior, NormalPrior, Prior
-from lightning_gans.networks import MLPDiscriminator
+from lightning_gans.networks import DiscriminatorSource, MLPDiscriminator
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import View
 from lightning_gans.variants.aae import AAE

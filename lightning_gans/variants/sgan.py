@@ -10,13 +10,19 @@ from typing_extensions import override
 
 from lightning_gans.core.batch_checks import check_classes, check_labels, check_samples
 from lightning_gans.core.building import build, build_part, check_weights
-from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.gan import GAN
 from lightning_gans.core.latent import Coded
 from lightning_gans.core.network_checks import check_outputs, in_single
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, PartlyLabelled, Player, Samples
 from lightning_gans.losses import AdversarialLoss, LossSource, NonSaturating
-from lightning_gans.networks import SGANDiscriminator, SGANGenerator, evaluation_mode
+from lightning_gans.networks import (
+    DiscriminatorSource,
+    GeneratorSource,
+    SGANDiscriminator,
+    SGANGenerator,
+    evaluation_mode,
+)
 from lightning_gans.networks.features import outputs_with_features
 from lightning_gans.networks.shapes import check_sizes
 

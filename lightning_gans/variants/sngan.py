@@ -7,10 +7,15 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from typing_extensions import override
 
-from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.gan import GAN
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.losses import Hinge, LossSource
-from lightning_gans.networks import SNCNNDiscriminator, SNCNNGenerator
+from lightning_gans.networks import (
+    DiscriminatorSource,
+    GeneratorSource,
+    SNCNNDiscriminator,
+    SNCNNGenerator,
+)
 from lightning_gans.networks.shapes import check_sizes
 from lightning_gans.optimizers import GANAdam
 

@@ -8,10 +8,15 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_gans.core.gan import GAN, DiscriminatorSource, GeneratorSource
+from lightning_gans.core.gan import GAN
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.core.priors import NormalPrior, Prior
-from lightning_gans.networks import StyleGAN2Discriminator, StyleGAN2Generator
+from lightning_gans.networks import (
+    DiscriminatorSource,
+    GeneratorSource,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
 from lightning_gans.networks.styles import StyledGenerator
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.regularizers import R1, PathLength, Regularizer, StyledView, View

@@ -9,11 +9,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_gans.core.building import check_makes, check_weights
-from lightning_gans.core.gan import DiscriminatorSource, GeneratorSource
 from lightning_gans.core.outputs import Outputs
 from lightning_gans.core.players import Batch, Player, Samples
 from lightning_gans.losses import LossSource, Minimax, kl_standard_normal, squared_error
-from lightning_gans.networks import DCGANDiscriminator, VAEEncoder, VAEGenerator
+from lightning_gans.networks import (
+    DCGANDiscriminator,
+    DiscriminatorSource,
+    GeneratorSource,
+    VAEEncoder,
+    VAEGenerator,
+)
 from lightning_gans.optimizers import GANAdam
 from lightning_gans.variants.encoding import (
     EncoderSource,
