@@ -1,6 +1,7 @@
 """What a run from Python shows, and what it tells loggers, callbacks and callers."""
 
 import warnings
+from functools import partial
 
 import lightning.pytorch as pl
 import pytest
@@ -11,9 +12,12 @@ from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     GradientAccumulationScheduler,
     LearningRateFinder,
+    LearningRateMonitor,
     ModelCheckpoint,
     StochasticWeightAveraging,
 )
+from torch.optim import SGD
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import GAN, Trainer
@@ -140,3 +144,15 @@ def test_settings_reach_the_loggers_of_a_run_from_python():
     fitted(GAN(**SMALL, n_critic=3), logger=logger, max_steps=1)
     assert logger.settings["n_critic"] == 3
     assert logger.settings["generator"]["init_args"] == {"hidden": [8]}
+
+
+def test_a_monitor_of_learning_rates_tells_them_by_player_with_every_row():
+    rows = Rows()
+    scheduler = partial(LambdaLR, lr_lambda=lambda step: 1 / (1 + step))
+    model = GAN(**SMALL, scheduler=scheduler, optimizer_d=partial(SGD, lr=1.0))
+    fitted(model, max_steps=6, logger=rows, log_every_n_steps=2, callbacks=[LearningRateMonitor()])
+    rates = [(step, row) for step, row in rows.rows if "lr_d" in row]
+    assert rates == [
+        (step, pytest.approx({"lr_d": 1 / (1 + step), "lr_g": 2e-4 / (1 + step)}))
+        for step in (1, 3, 5)  # updates made before
+    ]

@@ -19,7 +19,6 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm, parametrize
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
 from lightning_gans.augment import Augmentation
@@ -196,8 +195,11 @@ class AdversarialModule(TermsModule):
         self.players = []
 
     @override
-    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
-        """Makes an optimizer for each player and, if asked for, its scheduler."""
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[Any]]:
+        """Makes an optimizer for each player and, if asked for, its scheduler.
+
+        Schedulers have the names ``lr_d``, ``lr_g`` and so on, for ``LearningRateMonitor``.
+        """
         self._trained = {player.name: player.trained() for player in self.players}
         optimizers = [
             checks.make_optimizer(player.name, player.optimizer, self._trained[player.name])
@@ -208,7 +210,10 @@ class AdversarialModule(TermsModule):
         if schedulers:
             checks.check_schedulers(schedulers, self.trainer.estimated_stepping_batches)
         self._rates = [[g.get("lr") for g in o.param_groups] for o in optimizers]
-        return optimizers, schedulers
+        return optimizers, [
+            {"scheduler": scheduler, "interval": "step", "name": f"lr_{player.key}"}
+            for player, scheduler in zip(self.players if make else [], schedulers, strict=True)
+        ]
 
     @override
     def on_train_start(self) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils import parametrize
 from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
 from lightning_gans.core.gan import GAN
@@ -121,7 +120,7 @@ class UnrolledGAN(GAN):
         super().check_networks()
 
     @override
-    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[Any]]:
         optimizers, schedulers = super().configure_optimizers()
         if self.inner_lr is None:
             _check_adam(optimizers[0])

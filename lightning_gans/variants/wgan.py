@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch.optim import Optimizer, RMSprop
-from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
 from lightning_gans.core.gan import GAN
@@ -60,7 +59,7 @@ class WGAN(GAN):
         self.clip_value = clip_value
 
     @override
-    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[Any]]:
         optimizers, schedulers = super().configure_optimizers()
         names = [player.name for player in self.players]
         optimizers[names.index("discriminator")].register_step_post_hook(self._clip)
