@@ -6,7 +6,7 @@ from functools import partial
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import SMALL, Rows, fitted, quiet_trainer, small_ring
+from conftest import SMALL, Rows, fitted, quiet_trainer, same, small_ring, snapshot
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import (
     LearningRateFinder,
     LearningRateMonitor,
     ModelCheckpoint,
+    ModelSummary,
     StochasticWeightAveraging,
 )
 from torch.optim import SGD
@@ -40,6 +41,13 @@ def test_a_loader_alone_brings_no_warning(recwarn):
     trainer = Trainer(accelerator="cpu", max_steps=2, logger=False, enable_checkpointing=False)
     trainer.fit(GAN(**SMALL), DataLoader(small_ring().evaluation_set(0), batch_size=8))
     assert [str(warning.message) for warning in recwarn] == []
+
+
+class Stopping(EarlyStopping):
+    """Stops at the first value that it finds."""
+
+    def __init__(self, monitor):
+        super().__init__(monitor, stopping_threshold=1e9)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +97,40 @@ def test_what_is_made_for_one_loss_is_refused(arguments, told):
     with pytest.raises(ValueError, match=told):
         Trainer(accelerator="cpu", logger=False, **arguments)
     Trainer(accelerator="cpu", logger=False, gradient_clip_val=None, accumulate_grad_batches=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "updates"),
+    [
+        ({"max_steps": 7}, 7),
+        ({"max_epochs": 2, "limit_train_batches": 3}, 6),
+        ({"overfit_batches": 2, "max_epochs": 2}, 4),
+        ({"fast_dev_run": 2}, 2),
+        ({"max_steps": 2, "profiler": "simple"}, 2),
+        ({"max_steps": 2, "profiler": "advanced"}, 2),
+        ({"max_steps": 2, "detect_anomaly": True, "deterministic": True}, 2),
+        ({"max_steps": 2, "callbacks": [ModelSummary(2)]}, 2),
+        ({"max_steps": 9, "callbacks": [Stopping("val/w1")], "val_check_interval": 4}, 4),
+        ({"max_steps": 9, "callbacks": [Stopping("train/loss_d")], "val_check_interval": 4}, 4),
+    ],
+)
+def test_features_of_lightnings_trainer_work(arguments, updates):
+    model = GAN(**SMALL)
+    before = snapshot(model.generator)
+    callbacks = [Evaluation(), *arguments.pop("callbacks", [])]
+    trainer = pl.Trainer(
+        **{"max_epochs": -1, **arguments},
+        accelerator="cpu",
+        callbacks=callbacks,
+        logger=False,
+        log_every_n_steps=2,
+        check_val_every_n_epoch=None if "val_check_interval" in arguments else 1,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+    )
+    trainer.fit(model, small_ring())
+    assert trainer.global_step == updates
+    assert not same(before, snapshot(model.generator))
 
 
 def test_logged_values_are_there_for_checkpoints_and_early_stopping():
