@@ -1,6 +1,7 @@
 """Augmentation that follows how much a discriminator overfits."""
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -64,8 +65,10 @@ class AdaptiveAugmentation(Augmentation):
             raise ValueError(
                 f"{name}: target must be above -1 and below 1, got {target}. Use 0.6."
             )
-        if interval < 1:
-            raise ValueError(f"{name}: interval must be at least 1, got {interval}. Use 4.")
+        if not isinstance(interval, int | Integral) or interval < 1:
+            raise ValueError(
+                f"{name}: interval must be a whole number of at least 1, got {interval}. Use 4."
+            )
         if not 0 < ramp_images < float("inf"):
             raise ValueError(
                 f"{name}: ramp_images must be finite and above 0, got {ramp_images}. Use 500000, "

@@ -255,12 +255,14 @@ def check_sources(
 
 
 def check_updates(name: str, updates: int) -> None:
-    """Refuses a number of updates in a round that is below 1 or very large.
+    """Refuses a number of updates in a round that is below 1, very large or no whole number.
 
     Args:
         name: of the argument, or of the player.
         updates: the number.
     """
+    if not isinstance(updates, int | Integral):
+        raise ValueError(f"{name} must be a whole number, got {updates}.")
     if not 1 <= updates <= MOST_UPDATES:
         limits = "at least 1" if updates < 1 else f"at most {MOST_UPDATES:,}"
         raise ValueError(f"{name} must be {limits}, got {updates}.")

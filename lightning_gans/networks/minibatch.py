@@ -1,6 +1,7 @@
 """Layers that let a discriminator compare the samples of a batch, and a wrapper with one."""
 
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -80,10 +81,10 @@ class MinibatchStdDev(MinibatchLayer):
 
     def __init__(self, num_features: int, group_size: int = 4) -> None:
         super().__init__(num_features, 1)
-        if group_size < 2:
+        if not isinstance(group_size, int | Integral) or group_size < 2:
             raise ValueError(
-                f"MinibatchStdDev: group_size must be at least 2, got {group_size}. Use 4 as in "
-                "the authors' code."
+                f"MinibatchStdDev: group_size must be a whole number of at least 2, got "
+                f"{group_size}. Use 4 as in the authors' code."
             )
         self.group_size = group_size
 

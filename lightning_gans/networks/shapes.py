@@ -1,5 +1,7 @@
 """What sizes and shapes a network can have, make or read."""
 
+from numbers import Integral
+
 __all__ = ["check_sizes", "doubling_sides", "image_shape", "nearest_side"]
 
 LEAST = 4
@@ -77,8 +79,12 @@ def check_sizes(**sizes: int | None) -> None:
     """Refuses numbers of units, channels or classes below 1; None stands for there being none.
 
     Raises:
-        ValueError: if one of them is below 1.
+        ValueError: if one of them is below 1 or no whole number.
     """
     for name, size in sizes.items():
-        if size is not None and size < 1:
+        if size is None:
+            continue
+        if not isinstance(size, int | Integral):
+            raise ValueError(f"{name} must be a whole number, got {size}.")
+        if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}.")

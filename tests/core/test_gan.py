@@ -499,6 +499,8 @@ def test_networks_that_do_not_fit_are_refused_before_any_update(arguments, messa
     ("arguments", "message"),
     [
         ({"n_critic": 0}, "n_critic must be at least 1, got 0"),
+        ({"n_critic": 1.5}, "n_critic must be a whole number, got 1.5"),
+        ({"num_classes": 2.0}, "num_classes must be a whole number, got 2.0"),
         ({"gradient_clip_norm": 0.0}, "gradient_clip_norm must be above 0, got 0.0"),
         ({"data_shape": None}, "data_shape must be given, unless"),
     ],

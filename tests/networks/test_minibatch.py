@@ -211,7 +211,8 @@ def test_a_smaller_last_batch_is_trimmed_to_whole_groups():
     ("make", "message"),
     [
         (lambda: MinibatchStdDev(0), "num_features must be at least 1, got 0"),
-        (lambda: MinibatchStdDev(2, 1), "group_size must be at least 2, got 1. Use 4"),
+        (lambda: MinibatchStdDev(2, 1), "group_size must be .* at least 2, got 1. Use 4"),
+        (lambda: MinibatchStdDev(2, 2.5), "group_size must be a whole number .* got 2.5. Use 4"),
         (
             lambda: MinibatchStdDev(2)(torch.zeros(6, 2)),
             r"6 samples cannot be split into groups of 4 \(group_size\). Use a batch_size that",

@@ -503,6 +503,35 @@ def test_the_networks_have_the_layers_of_their_source(config, data_shape, expect
         assert layers_in_turn(network, *inputs) == [str(layer) for layer in layers], player
 
 
+@pytest.mark.parametrize(
+    ("config", "data_shape", "generator", "discriminator"),
+    [
+        # StudioGAN's logs of its training
+        ("sngan_cifar10", PHOTO, 4_276_739, 1_053_825),
+        ("sngan_projection_cifar10", PHOTO, 4_304_387, 1_055_105),
+        ("sagan_cifar10", PHOTO, 4_386_308, 1_075_586),
+        ("biggan_cifar10", PHOTO, 9_416_196, 2_415_170),
+        ("stylegan2_cifar10", PHOTO, 20_215_315, 23_089_664),
+        ("stylegan2_ada_cifar10", PHOTO, 20_215_315, 23_089_664),
+        # The authors' code for ImageNet, and for CIFAR-10, where the settings are its script's
+        ("biggan_folder", LARGE, 70_433_988, 87_982_370),
+        ("biggan_cifar10_diffaug_10pct", PHOTO, 4_304_387, 4_207_361),
+        # Counted from the tables of the authors' code
+        ("stylegan2_folder", FACE, 22_243_608, 23_407_361),
+        ("r3gan_cifar10", PHOTO, 20_781_952, 21_280_512),
+    ],
+)
+def test_the_networks_have_as_many_weights_as_their_source(
+    config, data_shape, generator, discriminator
+):
+    model = model_of(config, data_shape)
+    counts = [
+        sum(weight.numel() for weight in network.parameters())
+        for network in (model.generator, model.discriminator)
+    ]
+    assert counts == [generator, discriminator]
+
+
 def test_a_layer_that_does_not_show_in_the_tree_of_modules_is_found():
     class Hidden(nn.Module):
         def __init__(self):

@@ -85,7 +85,11 @@ def test_images_are_made_and_read_from_the_smallest_size_on(side, styles, smalle
         (StyleGAN2Discriminator, {"data_shape": (2,)}, "need images"),
         (StyleGAN2Discriminator, {"base_channels": 31}, "base_channels must be .* 32 pixels"),
         (StyleGAN2Discriminator, {"max_channels": 0}, "max_channels must be at least 1"),
-        (StyleGAN2Discriminator, {"group_size": 1}, "group_size must be at least 2"),
+        (
+            StyleGAN2Discriminator,
+            {"group_size": 1},
+            "group_size must be a whole number of at least 2",
+        ),
         (StyleGAN2Discriminator, {"num_outputs": 0}, "num_outputs must be at least 1"),
         (StyleGAN2Discriminator, {"num_classes": 0}, "num_classes must be at least 1"),
         (partial(StyleGAN2Generator, 8), {"style_dim": 0}, "style_dim must be at least 1"),
