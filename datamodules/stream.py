@@ -291,6 +291,17 @@ class StreamData(LightningDataModule):
         self._fitting = False
         self._stream: Stream | None = None
 
+    @override
+    def __str__(self) -> str:
+        """Returns the class, the shape of a sample and the sizes of what is served."""
+        # Lightning's own asks for the datasets of PyTorch's loaders, which these are not.
+        shape = getattr(self, "data_shape", None)
+        kind = "" if shape is None else f" of shape {shape}"
+        return (
+            f"{type(self).__name__}: samples{kind}, {self.batch_size:,} in a batch, at most "
+            f"{self.num_eval_samples:,} in an evaluation"
+        )
+
     @abstractmethod
     def training_batches(self, seed: int, size: int, rank: int, ranks: int) -> Draw:
         """Returns what gives the batch that a process trains on at a position.

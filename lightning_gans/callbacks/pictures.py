@@ -95,6 +95,7 @@ class Pictures(Callback):
         if self._real is None:
             self._real = pl_module.read_batch(batch)
             check_kind(self._real, pl_module.trains_on, pl_module)
+            pl_module.check(self._real)  # a batch that training refuses is not drawn
             self._draws = self._draws and isinstance(self._real, pl_module.evaluates_on)
         if self._follows_batch:
             self._follow(pl_module, self._real)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import sys
 from contextlib import nullcontext, suppress
-from functools import partial
 from os.path import expanduser
 from pathlib import Path
 from typing import Any
@@ -63,6 +62,7 @@ from lightning_gans.cli.threads import (
     threads_of_environment,
     use_threads,
 )
+from lightning_gans.core.building import check_shapes
 from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.lightning_compat import CommandLine
 from lightning_gans.core.module import AdversarialModule
@@ -158,11 +158,11 @@ class GANCLI(CommandLine):
         for key, callback in SECTIONS.items():
             parser.add_lightning_class_args(callback, key)
         (parser.groups or {})["data"].title = DATA_HEADING
-        for name in ("data_shape", "data_shapes"):
+        for compute in (data_shape, data_shapes):
             parser.link_arguments(
                 "data",
-                f"model.init_args.{name}",
-                compute_fn=partial(_told, name),
+                f"model.init_args.{compute.__name__}",
+                compute_fn=compute,
                 apply_on="instantiate",
             )
 
@@ -541,9 +541,20 @@ class GANCLI(CommandLine):
             print_resume_hint(self.trainer, Path(self._run.log_dir), self._modules, note)
 
 
-def _told(name: str, data: object) -> Any:
-    """Returns what data tells of itself under a name, None if it does not."""
-    return getattr(data, name, None)
+def data_shape(data: object) -> Any:
+    """Returns the shape of a sample that a data module tells, None if it does not.
+
+    Raises:
+        ValueError: if it is no shape.
+    """
+    shape = getattr(data, "data_shape", None)
+    check_shapes(**{f"data: {type(data).__name__}.data_shape": shape})
+    return shape
+
+
+def data_shapes(data: object) -> Any:
+    """Returns the shapes of samples of two kinds that a data module tells, None if it does not."""
+    return getattr(data, "data_shapes", None)
 
 
 def _default_name(config: Any) -> str:

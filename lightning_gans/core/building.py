@@ -48,9 +48,14 @@ def build_part(name: str, source: Callable[[], Part], kind: Any) -> Part:
     Raises:
         ValueError: if it is not.
     """
-    part: Any = source if isinstance(source, kind) or not callable(source) else source()
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    try:
+        part: Any = source if isinstance(source, kind) or not callable(source) else source()
+    except TypeError as error:
+        raise ValueError(
+            f"{name} must be {article} {kind.__name__}, or make one without arguments: {error}."
+        ) from error
     if not isinstance(part, kind):
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
         raise ValueError(f"{name} must be {article} {kind.__name__} or make one, got {part!r}.")
     return cast("Part", part)
 
@@ -211,7 +216,11 @@ def check_makes(**makes: object) -> None:
     """
     for name, make in makes.items():
         if not callable(make):
-            raise ValueError(f"{name} must make an optimizer from parameters, got {make}.")
+            raise ValueError(
+                f"{name} must make an optimizer from parameters, got "
+                f"{make if make is None else f'a {type(make).__name__}'}. Use a class such as "
+                "torch.optim.Adam, or functools.partial(torch.optim.Adam, lr=1e-4)."
+            )
 
 
 def check_makes_two(model: str, **sources: object) -> None:
@@ -250,7 +259,8 @@ def check_sources(
     ):
         raise ValueError(
             "data_shape must be given, unless generator and discriminator are modules and a prior "
-            "says what the generator reads."
+            "says what the generator reads. Use (2,) for points or (1, 28, 28) for images. The "
+            "command line takes it from the attribute data_shape of the data module."
         )
 
 

@@ -220,7 +220,7 @@ class AdversarialModule(TermsModule):
         ready = {"setup": bool(self.players), "configure_optimizers": hasattr(self, "_trained")}
         checks.check_called(self, **ready)
         self._scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        self.has_trained = self._plays = False
+        self.has_trained = self._plays = self._was_idle = False
         self.scheduled = {}
         self.note_constants()
         self._means.to(self.device)
@@ -240,6 +240,7 @@ class AdversarialModule(TermsModule):
             function = partial(self.evaluate_terms, player)
             self._compiled[player.name] = Compiled(player.loss_name, function)
         checks.check_loaders(self.trainer.train_dataloader)
+        self._epoch_began = self.trainer.global_step
         self._last_row = self.trainer.global_step, self.stopwatch.read()[0]
         self.stopwatch.start()
 
@@ -249,7 +250,22 @@ class AdversarialModule(TermsModule):
 
     @override
     def on_train_epoch_end(self) -> None:
+        """Stops the time.
+
+        Raises:
+            ValueError: if two epochs have passed without an update: all others would, too.
+        """
         self.stopwatch.stop()  # the last epoch ends before callbacks sum the run up
+        # The rest of an epoch that is resumed may be empty once.
+        began, self._epoch_began = self._epoch_began, self.trainer.global_step
+        idle = began == self.trainer.global_step
+        if idle and self._was_idle:
+            raise ValueError(
+                "data: the loader gave no batch that a round could be played on in two epochs. "
+                "What can be read only once, such as a generator, gives none in the second. Use a "
+                "torch.utils.data.DataLoader with larger batches or more samples."
+            )
+        self._was_idle = idle
 
     @override
     def on_train_end(self) -> None:

@@ -2,15 +2,19 @@
 
 import warnings
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import SMALL, MadeImages, fitted, quiet_trainer, same, snapshot
 from torch import nn
+from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import DCGAN, GAN, WGAN
+from lightning_gans.callbacks import Pictures
+from lightning_gans.cli.main import main
 from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.players import Player
 from lightning_gans.networks import DCGANDiscriminator, DCGANGenerator
@@ -174,3 +178,55 @@ def test_values_of_the_data_that_are_not_finite_are_told_and_not_blamed_on_the_l
     told = r"update 3: .*The batch has values that are NaN or infinite\..*Check the data\.$"
     with pytest.raises(DivergenceError, match=told):
         fitted(WGAN(**SMALL, n_critic=1), loader_of(points))
+
+
+def test_what_can_be_read_only_once_is_told_after_its_first_epoch():
+    batches = (torch.randn(8, 2) for _ in range(3))
+    model = GAN(**SMALL)
+    with pytest.raises(ValueError, match=r"no batch .* in two epochs.*such as a generator"):
+        fitted(model, batches, max_steps=5)
+    assert model.trainer.global_step == 3
+    fitted(model, (torch.randn(8, 2) for _ in range(3)), max_steps=3)
+
+
+def test_a_batch_that_training_refuses_is_not_drawn():
+    with pytest.raises(ValueError, match=r"samples have shape \(3,\), but the generator makes"):
+        fitted(GAN(**SMALL), loader_of(torch.randn(16, 3)), callbacks=[Pictures()])
+
+
+# Parts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"loss": nn.BCEWithLogitsLoss()}, "AdversarialLoss, or make one without argum"),
+        (
+            {"loss": lambda real, fake: real},
+            "AdversarialLoss, or make one without argum",
+        ),
+        ({"optimizer_g": SGD([nn.Parameter(torch.zeros(1))], 0.1)}, "from parameters, got a SGD"),
+        ({"optimizer_d": None}, "optimizer_d must make an optimizer from parameters, got None"),
+        (
+            {"data_shape": None},
+            "must be given.*attribute data_shape of the data",
+        ),
+    ],
+)
+def test_parts_of_another_kind_are_refused(arguments, told):
+    with pytest.raises(ValueError, match=told):
+        GAN(**{**SMALL, **arguments})
+
+
+def test_a_data_module_with_a_wrong_shape_is_named(capsys):
+    Path("mine.py").write_text(
+        "from datamodules import GaussianRing\n"
+        "class Mine(GaussianRing):\n"
+        "    data_shape = '2'\n"
+        "    def __init__(self): super().__init__()\n"
+    )
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--model", "GAN", "--data", "mine.Mine"])
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert "data: Mine.data_shape must be whole numbers of at least 1, got '2'." in told

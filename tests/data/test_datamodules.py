@@ -17,6 +17,7 @@ from datamodules import (
     Stream,
     SwissRoll,
     UniformNoise,
+    UnpairedSources,
 )
 from datamodules.stream import share_of
 from lightning_gans import WGAN
@@ -133,6 +134,17 @@ def test_evaluation_sets_are_fixed_and_different(data):
     assert torch.equal(sets[0], data.evaluation_set(0))
     assert not torch.equal(sets[0], sets[1])
     assert not torch.equal(sets[0], sets[2])
+
+
+def test_data_is_printed_by_its_shape_and_its_sizes():
+    ring = GaussianRing(batch_size=1024, num_eval_samples=20)
+    told = "samples of shape (2,), 1,024 in a batch, at most 20 in an evaluation"
+    assert f"{ring}" == f"GaussianRing: {told}"
+    both = UnpairedSources(ring, GaussianRing(batch_size=1024))
+    assert (
+        str(both)
+        == "UnpairedSources: samples of shape (2,), 1,024 in a batch, at most 20 in an evaluation"
+    )
 
 
 def test_nobody_multiplies_by_n_critic():
