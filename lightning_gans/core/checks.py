@@ -255,11 +255,13 @@ def check_schedulers(schedulers: Sequence[object], updates: float) -> None:
                 "one that depends on the number of updates, such as CosineAnnealingLR."
             )
         if isinstance(scheduler, OneCycleLR) and updates > scheduler.total_steps:
-            end = f"after {updates:,}" if isfinite(updates) else "not at all"
-            remedy = f"total_steps {updates}" if isfinite(updates) else "max_steps for the trainer"
+            steps = f"{scheduler.total_steps:,} updates (total_steps)"
+            if isfinite(updates):
+                end, remedy = f"lasts {updates:,}", f"Use total_steps {updates}."
+            else:
+                end, remedy = "has no end", "Give the trainer max_steps."
             raise ValueError(
-                f"scheduler: OneCycleLR ends after {scheduler.total_steps:,} updates "
-                f"(total_steps), but training ends {end}. Use {remedy}."
+                f"scheduler: OneCycleLR ends after {steps}, but training {end}. {remedy}"
             )
     period = getattr(schedulers[0], "T_max", None) if schedulers else None
     if period is not None and updates > period:

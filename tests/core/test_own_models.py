@@ -43,8 +43,8 @@ def test_what_is_no_schedule_is_refused():
 @pytest.mark.parametrize(
     ("length", "told"),
     [
-        ({"max_epochs": 3}, r"ends after 5 updates .* ends after 6\. Use total_steps 6\."),
-        ({"max_epochs": -1}, r"ends not at all\. Use max_steps for the trainer\."),
+        ({"max_epochs": 3}, r"ends after 5 updates .* lasts 6\. Use total_steps 6\."),
+        ({"max_epochs": -1}, r"has no end\. Give the trainer max_steps\."),
     ],
 )
 def test_a_schedule_that_training_outlasts_in_epochs_is_refused(length, told):
