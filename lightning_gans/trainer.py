@@ -76,8 +76,8 @@ UNFIT: dict[type[pl.Callback], str] = {
 def _check_fits(arguments: dict[str, Any], callbacks: Iterable[pl.Callback]) -> None:
     """Refuses arguments and callbacks that are made for models with one loss."""
     for name, remedy in ELSEWHERE.items():
-        value = arguments.get(name)
-        if value not in (None, 1 if name == "accumulate_grad_batches" else None):
+        value, usual = arguments.get(name), 1 if name == "accumulate_grad_batches" else 0
+        if value not in (None, usual):
             raise ValueError(
                 f"{name}: a trainer cannot do this for several players, got {value}. Use {remedy}."
             )
@@ -100,7 +100,7 @@ class Trainer(pl.Trainer):
 
     Args:
         callbacks: as for Lightning's trainer; `Progress` joins them, unless there is a progress
-            bar among them. Another progress bar takes its place, which every command has.
+            bar among them.
         enable_progress_bar: whether progress is shown.
         enable_model_summary: whether Lightning's table of the model is shown.
         num_sanity_val_steps: validation batches before training.
@@ -126,11 +126,8 @@ class Trainer(pl.Trainer):
         if not enable_progress_bar:  # Lightning refuses this beside a bar, which every command has
             chosen = [callback for callback in given if not isinstance(callback, Progress)]
         else:
-            bars = [callback for callback in given if isinstance(callback, ProgressBar)]
-            others = [bar for bar in bars if not isinstance(bar, Progress)]
-            left_out = [bar for bar in bars if isinstance(bar, Progress)] if others else []
-            chosen = [callback for callback in given if callback not in left_out]
-            chosen += [] if bars else [Progress()]
+            has_bar = any(isinstance(callback, ProgressBar) for callback in given)
+            chosen = [*given, *([] if has_bar else [Progress()])]
         super().__init__(
             callbacks=chosen,
             enable_progress_bar=enable_progress_bar,

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import (
     ModelSummary,
     StochasticWeightAveraging,
 )
+from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
@@ -56,10 +57,6 @@ class Stopping(EarlyStopping):
         ({}, [Progress]),
         ({"callbacks": Progress(5.0)}, [Progress]),
         ({"callbacks": [pl.callbacks.TQDMProgressBar()]}, [pl.callbacks.TQDMProgressBar]),
-        (
-            {"callbacks": [Progress(), pl.callbacks.RichProgressBar()]},
-            [pl.callbacks.RichProgressBar],
-        ),
         ({"enable_progress_bar": False}, []),
         ({"enable_progress_bar": False, "callbacks": [Progress()]}, []),
     ],
@@ -96,7 +93,7 @@ def test_there_is_one_progress_bar_at_most(arguments, bars):
 def test_what_is_made_for_one_loss_is_refused(arguments, told):
     with pytest.raises(ValueError, match=told):
         Trainer(accelerator="cpu", logger=False, **arguments)
-    Trainer(accelerator="cpu", logger=False, gradient_clip_val=None, accumulate_grad_batches=1)
+    Trainer(accelerator="cpu", logger=False, gradient_clip_val=0, accumulate_grad_batches=1)
 
 
 @pytest.mark.parametrize(
@@ -175,17 +172,39 @@ def test_a_loader_alone_is_told_to_have_no_scores_unless_metrics_are_given():
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Evaluation")
         assert validate(Wasserstein())["w1"] > 0
+        trainer = Trainer(accelerator="cpu", logger=False, callbacks=[Evaluation()])
+        trainer.predict(GAN(**SMALL), points)
+
+
+class Told(Rows):
+    def log_hyperparams(self, settings):
+        self.settings = settings
 
 
 def test_settings_reach_the_loggers_of_a_run_from_python():
-    class Told(Rows):
-        def log_hyperparams(self, settings):
-            self.settings = settings
+    logger = Told()
+    model = GAN(**SMALL, n_critic=3, optimizer_g=partial(SGD, lr=0.5), augment=nn.Identity())
+    fitted(model, logger=logger, max_steps=1)
+    settings = logger.settings
+    assert settings["data_shape"] == [2]
+    assert settings["n_critic"] == 3
+    assert settings["generator"]["init_args"] == {"hidden": [8]}
+    assert settings["optimizer_g"] == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5}}
+    assert "optimizer_d" not in settings
+
+
+def test_settings_of_a_data_module_do_not_clash_with_those_of_the_model():
+    class Own(pl.LightningDataModule):
+        def __init__(self, num_classes=10):
+            super().__init__()
+            self.save_hyperparameters()
+
+        def train_dataloader(self):
+            return DataLoader(torch.randn(16, 2), batch_size=8)
 
     logger = Told()
-    fitted(GAN(**SMALL, n_critic=3), logger=logger, max_steps=1)
-    assert logger.settings["n_critic"] == 3
-    assert logger.settings["generator"]["init_args"] == {"hidden": [8]}
+    fitted(GAN(**SMALL), Own(), logger=logger, max_steps=1)
+    assert logger.settings["num_classes"] is None
 
 
 def test_a_monitor_of_learning_rates_tells_them_by_player_with_every_row():

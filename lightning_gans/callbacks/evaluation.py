@@ -99,11 +99,13 @@ class Evaluation(Callback):
         assert isinstance(pl_module, EvaluatedModule)
         data = getattr(trainer, "datamodule", None)
         self._active = {}
+        fits = self.metrics is not None
         for name in pl_module.comparisons:
             # What is not named is compared with the targets of pairs, if the data has pairs.
             part = getattr(data, "sources", {}).get(name or "target", data)
             if self.metrics is None:
                 fitting = fitting_metrics(part, pl_module)
+                fits = fits or bool(fitting)
                 metrics: list[Metric] = [m for m in fitting if m.in_training or stage != "fit"]
             else:
                 metrics = [metric.clone() if name else metric for metric in self.metrics]
@@ -112,7 +114,7 @@ class Evaluation(Callback):
             if self.looks_for_copies:
                 metrics.append(TrainingNeighbours.of(part if name else data))
             self._active[name] = metrics
-        if not self._all():
+        if not (self._all() or fits or stage == "predict"):
             kind = "a data loader alone" if data is None else f"{type(data).__name__}"
             rank_zero_warn(
                 f"Evaluation: no metric fits {kind}, so nothing is scored. Use a data module that "

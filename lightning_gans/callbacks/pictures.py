@@ -12,7 +12,6 @@ from typing_extensions import override
 from lightning_gans.callbacks import drawing
 from lightning_gans.callbacks.curves import curves
 from lightning_gans.callbacks.evaluation import Evaluation
-from lightning_gans.core.batch_checks import check_kind
 from lightning_gans.core.module import AdversarialModule
 from lightning_gans.core.players import Record
 from lightning_gans.core.showing import Beside, Comparison, Drawing, Grid, Levels, Moved
@@ -94,8 +93,8 @@ class Pictures(Callback):
         assert isinstance(pl_module, AdversarialModule)
         if self._real is None:
             self._real = pl_module.read_batch(batch)
-            check_kind(self._real, pl_module.trains_on, pl_module)
-            pl_module.check(self._real)  # a batch that training refuses is not drawn
+            if not pl_module.has_trained:
+                pl_module.check_first(self._real)  # what training refuses is not drawn
             self._draws = self._draws and isinstance(self._real, pl_module.evaluates_on)
         if self._follows_batch:
             self._follow(pl_module, self._real)

@@ -546,7 +546,7 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     time = trainer.get("max_time")
     if isinstance(time, str) and not re.fullmatch(r"\d+(:\d+){3}", time):
         raise InputError(f"trainer.max_time must be DD:HH:MM:SS, such as 00:01:30:00, got {time}.")
-    if trainer.get("gradient_clip_val") is not None:
+    if trainer.get("gradient_clip_val") not in (None, 0):
         raise InputError(
             "trainer.gradient_clip_val: the trainer cannot clip the gradients of two players. Use "
             "--model.gradient_clip_norm."

@@ -553,8 +553,18 @@ def data_shape(data: object) -> Any:
 
 
 def data_shapes(data: object) -> Any:
-    """Returns the shapes of samples of two kinds that a data module tells, None if it does not."""
-    return getattr(data, "data_shapes", None)
+    """Returns the shapes of samples of two kinds that a data module tells, None if it does not.
+
+    Raises:
+        ValueError: if one is no shape.
+    """
+    shapes = getattr(data, "data_shapes", None)
+    name = f"data: {type(data).__name__}.data_shapes"
+    if shapes is not None and not isinstance(shapes, list | tuple):
+        raise ValueError(f"{name} must be two shapes, such as ((2,), (2,)), got {shapes!r}.")
+    for index, shape in enumerate(shapes or ()):
+        check_shapes(**{f"{name}[{index}]": shape})
+    return shapes
 
 
 def _default_name(config: Any) -> str:

@@ -24,8 +24,8 @@ __all__ = [
 
 LARGEST = 1e9
 """Absolute value of data."""
-SLACK = 0.01
-"""Share of a generator's range that images may lie beyond it, as after noise between two bytes."""
+SLACK = 0.25
+"""Share of a generator's range that images may lie beyond it, as after noise or a sharp resize."""
 KINDS: dict[type[Record], tuple[str, str]] = {
     Batch: ("samples, with or without labels", "data such as MNIST or ImageFolder"),
     Domains: (
@@ -128,6 +128,11 @@ def check_samples(real: Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"data: samples must be floating-point numbers, got {real.dtype}.{_remedy(real)}"
         )
+    if tuple(real.shape) == shape:
+        raise ValueError(
+            f"data: a batch is a single sample, of shape {shape}. Use "
+            "torch.utils.data.DataLoader(dataset, batch_size=64)."
+        )
     if tuple(real.shape[1:]) != shape:
         raise ValueError(
             f"data: samples have shape {tuple(real.shape[1:])}, but the generator makes samples "
@@ -157,11 +162,13 @@ def check_sides(record: Record, shapes: Sequence[tuple[int, ...]]) -> None:
 
 def _remedy(samples: Tensor) -> str:
     """Returns how to make floating-point numbers of samples, if they are bytes."""
-    return " Use x.float() / 127.5 - 1 on them." if samples.dtype == torch.uint8 else ""
+    if samples.dtype != torch.uint8:
+        return ""
+    return " Scale bytes to the range of the generator: for [-1, 1] it is x.float() / 127.5 - 1."
 
 
-def check_values(name: str, images: Tensor, network: nn.Module) -> None:
-    """Refuses images with values that a generator cannot make.
+def check_values(name: str, images: Tensor, network: nn.Module, *, is_declared: bool) -> None:
+    """Refuses images on another scale than that of a generator.
 
     Warns of images that seem to be scaled to [0, 1] for a generator that makes negative values.
 
@@ -169,6 +176,7 @@ def check_values(name: str, images: Tensor, network: nn.Module) -> None:
         name: of the network.
         images: of a batch; other samples are not looked at.
         network: the generator; its ``output_range`` counts, if it has one.
+        is_declared: whether the data module says what the range of its images is.
     """
     limits = getattr(network, "output_range", None)
     if images.ndim != 4 or limits is None or not images.numel():
@@ -178,13 +186,13 @@ def check_values(name: str, images: Tensor, network: nn.Module) -> None:
     slack = SLACK * (high - low)
     if least < low - slack or greatest > high + slack:
         raise ValueError(
-            f"data: images have values from {least:.4g} to {greatest:.4g}, but the {name} makes "
-            f"values from {low:g} to {high:g} only. Scale the images to that range."
+            f"data: images have values from {least:.4g} to {greatest:.4g}, but the output_range "
+            f"of the {name} is [{low:g}, {high:g}]. Scale the images to it."
         )
-    if low < 0 <= least:
+    if low < 0 <= least and not is_declared:
         rank_zero_warn(
-            f"No value of the first batch is below 0, but the {name} makes values from {low:g} to "
-            f"{high:g}. If the images are scaled to [0, 1], use 2 * x - 1 on them."
+            f"No value of the first batch is below 0, but the output_range of the {name} is "
+            f"[{low:g}, {high:g}]. If the images are scaled to [0, 1], use 2 * x - 1 on them."
         )
 
 

@@ -4,6 +4,7 @@ Checkpoints contain plain data and tensors only, so that they load with ``weight
 """
 
 import inspect
+import json
 import os
 import pickle
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from typing_extensions import Self, override
@@ -168,16 +170,32 @@ class CheckpointedModule(LightningModule):
         values = {k: v for k, v in values.items() if k in taken}
         plain = {k: v for k, v in values.items() if is_plain(v)}
         self._objects = []
+        self._of_training: dict[str, Any] = {}
         for name, value in values.items():
-            training = name.startswith(("optimizer", "scheduler"))
-            if name not in chosen or is_plain(value) or training:
+            if name not in chosen or is_plain(value):
                 continue
+            training = name.startswith(("optimizer", "scheduler"))
             try:
-                plain[name] = description_of(value)
+                (self._of_training if training else plain)[name] = description_of(value)
             except ValueError:
-                self._objects.append(name)
-        # The command line tells the loggers the settings of the whole run.
-        set_hyperparameters(self, plain, logged=given_hyperparameters.get() is None)
+                self._objects += [] if training else [name]
+        self._is_of_command = given_hyperparameters.get() is not None
+        set_hyperparameters(self, plain)
+
+    def tell_settings(self, loggers: Iterable[Logger]) -> None:
+        """Gives the settings of a model that was made in Python to loggers.
+
+        Those that are no plain data and no classes of this package or of PyTorch are left out. The
+        command line tells the loggers the settings of the whole run.
+
+        Args:
+            loggers: of the trainer.
+        """
+        if self._is_of_command:
+            return
+        settings = json.loads(json.dumps({**self.hparams, **self._of_training}))  # no tuples
+        for logger in loggers:
+            logger.log_hyperparams(settings)
 
     def note_constants(self) -> None:
         """Notes which weights and buffers are not finite before training, such as a causal mask.
@@ -360,8 +378,7 @@ class CheckpointedModule(LightningModule):
             reason = one_line(f"{type(error).__name__}: {error}".removeprefix("ValueError: "))
             raise ValueError(f"{path}: its model cannot be built again: {reason}") from error
         # Checkpoints of this model say what its objects were built from.
-        hyperparameters = {**model.hparams, **checked}
-        set_hyperparameters(model, hyperparameters, logged=model._log_hyperparams)
+        set_hyperparameters(model, {**model.hparams, **checked})
         model._objects = [name for name in model._objects if name not in checked]
         return model
 

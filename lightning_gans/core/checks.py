@@ -6,7 +6,6 @@ Each function raises a ValueError that names the argument, what it is and what i
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import combinations, product
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
-from torch.utils.data import Dataset, IterableDataset
 
 from lightning_gans.augment import AdaptiveAugmentation, Augmentation
 from lightning_gans.core.building import check_updates
@@ -37,7 +35,6 @@ __all__ = [
     "check_adapts",
     "check_called",
     "check_hooks",
-    "check_loaders",
     "check_losses",
     "check_name_is_free",
     "check_players",
@@ -48,6 +45,7 @@ __all__ = [
     "make_optimizer",
     "warn_of_batch_statistics",
     "warn_of_emulated_bf16",
+    "warn_of_loaders",
     "warn_of_unowned",
     "warn_of_unused",
 ]
@@ -228,14 +226,14 @@ def make_optimizer(
     return optimizer
 
 
-def check_schedulers(schedulers: Sequence[object], updates: float) -> None:
+def check_schedulers(schedulers: Sequence[object], max_steps: int) -> None:
     """Refuses a schedule that training would outlast, that waits for a score, or that is none.
 
     Warns of one that begins again before training ends.
 
     Args:
         schedulers: of learning rates.
-        updates: that training is to make: infinitely many without a limit, -1 if it is unknown.
+        max_steps: the trainer's; -1 is without limit.
     """
     for scheduler in schedulers:
         if isinstance(scheduler, dict):
@@ -254,21 +252,17 @@ def check_schedulers(schedulers: Sequence[object], updates: float) -> None:
                 "scheduler: ReduceLROnPlateau is not supported, since it waits for a score. Use "
                 "one that depends on the number of updates, such as CosineAnnealingLR."
             )
-        if isinstance(scheduler, OneCycleLR) and updates > scheduler.total_steps:
-            steps = f"{scheduler.total_steps:,} updates (total_steps)"
-            if isfinite(updates):
-                end, remedy = f"lasts {updates:,}", f"Use total_steps {updates}."
-            else:
-                end, remedy = "has no end", "Give the trainer max_steps."
+        if isinstance(scheduler, OneCycleLR) and max_steps > scheduler.total_steps:
             raise ValueError(
-                f"scheduler: OneCycleLR ends after {steps}, but training {end}. {remedy}"
+                f"scheduler: OneCycleLR ends after {scheduler.total_steps:,} updates "
+                f"(total_steps), but training after {max_steps:,} (max_steps). Use total_steps "
+                f"{max_steps}."
             )
     period = getattr(schedulers[0], "T_max", None) if schedulers else None
-    if period is not None and updates > period:
-        end = f"ends at {updates:,}" if isfinite(updates) else "has no end"
+    if period is not None and max_steps > period:
         rank_zero_warn(
             f"The learning rate of {type(schedulers[0]).__name__} rises again after update "
-            f"{period:,} (T_max), and training {end}."
+            f"{period:,} (T_max), and training lasts until {max_steps:,}."
         )
 
 
@@ -408,19 +402,12 @@ def warn_of_emulated_bf16(trainer: Trainer, processor: Path = Path("/proc/cpuinf
         )
 
 
-def check_loaders(loaders: object) -> None:
-    """Refuses data that does not come in batches.
-
-    Warns of several loaders, whose positions no checkpoint holds.
+def warn_of_loaders(loaders: object) -> None:
+    """Warns of several loaders, whose positions no checkpoint holds.
 
     Args:
         loaders: that training reads from.
     """
-    if isinstance(loaders, Dataset) and not isinstance(loaders, IterableDataset):
-        raise ValueError(
-            f"data: a {type(loaders).__name__} gives single samples, and training reads batches. "
-            "Use torch.utils.data.DataLoader(dataset, batch_size=64)."
-        )
     if isinstance(loaders, dict | list | tuple):
         rank_zero_warn(
             "The positions of several loaders are not saved, so a resumed run reads other "
@@ -428,23 +415,27 @@ def check_loaders(loaders: object) -> None:
         )
 
 
-def warn_of_unowned(model: nn.Module, players: Sequence[Player]) -> None:
+def warn_of_unowned(
+    model: nn.Module, players: Sequence[Player], left_out: Sequence[str] = ()
+) -> None:
     """Warns of parts of a model that require gradients, but that no player trains.
 
     Args:
         model: with all its networks.
         players: of the game.
+        left_out: names of parts that are not trained on purpose.
     """
     networks = [network for player in players for network in player.networks]
     trained = {id(weight) for network in networks for weight in network.parameters()}
-    for name, part in model.named_children():
-        left = [w for w in part.parameters() if w.requires_grad and id(w) not in trained]
-        if left:
-            weights = "a weight" if len(left) == 1 else f"{len(left)} weights"
+    for name in dict.fromkeys(
+        name.partition(".")[0]
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and id(weight) not in trained
+    ):
+        if name not in left_out:
             rank_zero_warn(
-                f"{name}: {weights} of this {type(part).__name__} belong to no player, so nothing "
-                "trains them. Add the network to a player in configure_players, or use "
-                "requires_grad_(False) on it."
+                f"No player trains the weights of {name}. Add it to the networks of a player in "
+                "configure_players, or use requires_grad_(False) on it."
             )
 
 
@@ -460,7 +451,7 @@ def warn_of_unused(model: nn.Module, player: Player) -> None:
         weights = [weight for weight in network.parameters() if weight.requires_grad]
         if weights and all(weight.grad is None for weight in weights):
             rank_zero_warn(
-                f"{player.name}: its loss does not depend on {names.get(network, 'a network')} "
-                f"({type(network).__name__}), which it is to train. Use the network in the loss, "
-                "or leave it out of the player's networks."
+                f"{player.name}: in its first update the loss does not depend on "
+                f"{names.get(network, 'a network')} ({type(network).__name__}), which the player "
+                "is to train. Use the network in the loss, or leave it out of the networks."
             )

@@ -45,10 +45,11 @@ def divergence(
     ]
     names = " and the ".join(spoilt)
     cause, remedy = "", "Try a lower learning rate."
-    if spoilt:
-        cause = f" The weights of the {names} are not finite either: an earlier gradient was not."
-    elif not all(part.isfinite().all() for part in now.batch.tensors()):
+    if not all(part.isfinite().all() for part in now.batch.tensors()):
         cause, remedy = " The batch has values that are NaN or infinite.", "Check the data."
+    elif spoilt:
+        cause = f" The weights of the {names} are not finite either: an earlier gradient was not."
+        remedy = "Try a lower learning rate, and check that the data is finite."
     return DivergenceError(
         f"{name} is not finite at update {now.update}: {', '.join(bad)}.{cause} Training was "
         f"stopped, and earlier checkpoints are kept. {remedy}",

@@ -311,7 +311,8 @@ class GAN(LatentModule):
         if self.training and not self.has_trained:
             number = len(batch) // self.batches_per_round
             check_packs(number, self.pack_size, self._group_size, self.least_samples)
-            check_values("generator", batch.real, self.generator)
+            declared = self.value_range is not None
+            check_values("generator", batch.real, self.generator, is_declared=declared)
         if self.num_classes is not None:
             check_labels(batch.real, batch.labels, self.num_classes)
 

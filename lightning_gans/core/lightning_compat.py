@@ -49,17 +49,11 @@ is_local = _is_local_file_protocol
 """Whether a path is that of a file on this machine, by Lightning's own rule."""
 
 
-def set_hyperparameters(module: LightningModule, values: dict[str, Any], *, logged: bool) -> None:
+def set_hyperparameters(module: LightningModule, values: dict[str, Any]) -> None:
     """Replaces the hyper-parameters of a model.
 
     ``save_hyperparameters`` adds to those that are there, and merges those of base classes.
-
-    Args:
-        module: the model.
-        values: by name.
-        logged: whether Lightning tells them to the loggers when a trainer begins.
     """
-    module._log_hyperparams = logged
     module._hparams = module._to_hparams_dict(copy.deepcopy(values))
     module._hparams_initial = copy.deepcopy(module._hparams)  # type: ignore[assignment]
 

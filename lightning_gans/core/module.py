@@ -62,6 +62,7 @@ class AdversarialModule(TermsModule):
     Attributes:
         averaged: names of the networks that a trained model is used for, such as the generator:
             those that `GeneratorEMA` averages and that are exported.
+        left_out: names of networks that no player trains on purpose.
         players: the players in the order of their turns, while a trainer trains the model.
         has_trained: whether a first round has been played; what fails before is bad input.
         images_per_update: rows of the batch that an update sees, over all processes.
@@ -78,6 +79,7 @@ class AdversarialModule(TermsModule):
     """
 
     averaged: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -159,7 +161,8 @@ class AdversarialModule(TermsModule):
     @override
     def setup(self, stage: str) -> None:
         """Takes the run's seed over and checks networks and players."""
-        checks.check_hooks(self)
+        if stage == "fit":
+            checks.check_hooks(self)
         checks.check_precision(self.trainer.precision)
         checks.check_strategy(self.trainer.strategy)
         checks.warn_of_emulated_bf16(self.trainer)
@@ -186,7 +189,7 @@ class AdversarialModule(TermsModule):
         if stage == "fit":
             self.__dict__.pop("_view", None)  # the average of an earlier training
             self.players = checks.check_players(self.configure_players())
-            checks.warn_of_unowned(self, self.players)
+            checks.warn_of_unowned(self, self.players, self.left_out)
             self._losses, self._means = {}, RunningMeans()
             self.stopwatch = Stopwatch()
 
@@ -207,8 +210,7 @@ class AdversarialModule(TermsModule):
         ]
         make = self.scheduler
         schedulers = [] if make is None else [make(optimizer) for optimizer in optimizers]
-        if schedulers:
-            checks.check_schedulers(schedulers, self.trainer.estimated_stepping_batches)
+        checks.check_schedulers(schedulers, self.trainer.max_steps)
         self._rates = [[g.get("lr") for g in o.param_groups] for o in optimizers]
         return optimizers, [
             {"scheduler": scheduler, "interval": "step", "name": f"lr_{player.key}"}
@@ -239,7 +241,8 @@ class AdversarialModule(TermsModule):
         for player in self.players if self.compiles else []:
             function = partial(self.evaluate_terms, player)
             self._compiled[player.name] = Compiled(player.loss_name, function)
-        checks.check_loaders(self.trainer.train_dataloader)
+        checks.warn_of_loaders(self.trainer.train_dataloader)
+        self.tell_settings(self.trainer.loggers)
         self._epoch_began = self.trainer.global_step
         self._last_row = self.trainer.global_step, self.stopwatch.read()[0]
         self.stopwatch.start()
@@ -253,17 +256,17 @@ class AdversarialModule(TermsModule):
         """Stops the time.
 
         Raises:
-            ValueError: if two epochs have passed without an update: all others would, too.
+            ValueError: if two epochs have passed without an update, and there is no last one.
         """
         self.stopwatch.stop()  # the last epoch ends before callbacks sum the run up
         # The rest of an epoch that is resumed may be empty once.
         began, self._epoch_began = self._epoch_began, self.trainer.global_step
         idle = began == self.trainer.global_step
-        if idle and self._was_idle:
+        if idle and self._was_idle and self.trainer.max_epochs == -1:
             raise ValueError(
-                "data: the loader gave no batch that a round could be played on in two epochs. "
-                "What can be read only once, such as a generator, gives none in the second. Use a "
-                "torch.utils.data.DataLoader with larger batches or more samples."
+                "data: no round was played in two epochs. Either all batches are too small, or "
+                "the data can be read only once, as a generator can. Use a "
+                "torch.utils.data.DataLoader with larger batches."
             )
         self._was_idle = idle
 
@@ -289,6 +292,16 @@ class AdversarialModule(TermsModule):
             and self.augment.replaces_real
         )
         return self.mixed if replaces else None
+
+    def check_first(self, batch: Record) -> None:
+        """Raises a ValueError if the first batch is of another kind than the model learns from.
+
+        Args:
+            batch: the record that `read_batch` returns.
+        """
+        batch_checks.check_kind(batch, self.trains_on, self)
+        batch_checks.check_rows(batch, self.batches_per_round, self)
+        self.check(batch)
 
     def _rehearse(self, batch: Record, size: int) -> None:
         """Computes all terms of all players once, before any of them makes an update."""
@@ -319,13 +332,12 @@ class AdversarialModule(TermsModule):
         if not self.has_trained:
             checks.check_called(self, on_train_start=hasattr(self, "_reductions"))
             self._plays = True
-            batch_checks.check_kind(record, self.trains_on, self)
-            batch_checks.check_rows(record, slices, self)
+            self.check_first(record)
         record = record.even()  # a loader of two sources may end with a smaller batch of one
         size = self.usable(len(record) // slices)
         exact = len(record) == slices * size
         # To look at every batch on a GPU would be to wait for it.
-        if self.device.type == "cpu" or not self.has_trained:
+        if self.device.type == "cpu" and self.has_trained:
             self.check(record)
         if size == 0:
             rank_zero_warn(
@@ -366,12 +378,11 @@ class AdversarialModule(TermsModule):
 
     @override
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Refuses a ``training_step`` of a subclass that plays no round, or returns a loss."""
-        if outputs or not (self._plays or self.has_trained):
+        """Refuses a ``training_step`` of a subclass that plays no round."""
+        if batch is not None and not (self._plays or self.has_trained):
             raise ValueError(
                 f"{type(self).__name__}.training_step must call super().training_step, which "
-                "plays a round, and return nothing. Use configure_players to say who plays, and "
-                "with which losses."
+                "plays a round. Use configure_players to say who plays, and with which losses."
             )
 
     def _play(

@@ -98,7 +98,8 @@ class TranslationModule(TwoDomainModule):
         if self.training and not self.has_trained:
             for direction, name in self.translators.items():
                 made = sides(batch)[direction == "a_to_b"]
-                check_values(name, made, getattr(self, name))
+                network, declared = getattr(self, name), self.value_range is not None
+                check_values(name, made, network, is_declared=declared)
 
 
 def floor_of(real: Tensor, labels: Tensor | None) -> Translated:

@@ -112,7 +112,8 @@ class CoGAN(TwoDomainModule, LatentModule):
         super().check(batch)
         if self.training and not self.has_trained:
             for samples in sides(batch):
-                check_values("generator", samples, self.generator)
+                declared = self.value_range is not None
+                check_values("generator", samples, self.generator, is_declared=declared)
 
     # Evaluation ----------------------------------------------------------------------------------
 

@@ -104,8 +104,7 @@ class SemiSupervisedAAE(AAE):
         parts = self.classifier_loss, self.optimizer_c, PartlyLabelled.with_labels
         classifier = Player("classifier", [self.encoder], *parts)
         if self.unlabelled_weight == 0:
-            self.generator.requires_grad_(False)  # nothing trains them
-            self.discriminator.requires_grad_(False)
+            self.left_out = ("generator", "discriminator")
             return [classifier]
         autoencoder, *others = super().configure_players()
         return [replace(autoencoder, draw=PartlyLabelled.without_labels), *others, classifier]

@@ -613,7 +613,7 @@ LONG = "x" * 5000
                 *("--model.scheduler", "torch.optim.lr_scheduler.OneCycleLR"),
                 *("--model.scheduler.max_lr", "0.1", "--model.scheduler.total_steps", "1"),
             ],
-            "scheduler: OneCycleLR ends after 1 updates (total_steps), but training lasts",
+            "scheduler: OneCycleLR ends after 1 updates (total_steps), but training after",
         ),
         (["--trainer.precision", "bf16-true"], "precision: bf16-true is not supported"),
         (["--trainer.precision", "16-true"], "precision: 16-true is not supported"),

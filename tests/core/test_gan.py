@@ -281,7 +281,7 @@ def test_schedulers_step_once_a_round():
 
 def test_training_beyond_the_period_of_a_schedule_is_warned_of():
     model = GAN(**SMALL, scheduler=partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=3))
-    with pytest.warns(UserWarning, match=r"rises again after update 3 .* ends at 4"):
+    with pytest.warns(UserWarning, match=r"rises again after update 3 .* until 4"):
         fitted(model, max_steps=4)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*rises again")

@@ -4,16 +4,17 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import SMALL, MadeImages, fitted, quiet_trainer, same, snapshot
+from conftest import SMALL, MadeImages, fitted, quiet_trainer, same, small_ring, snapshot
 from torch import nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gans import DCGAN, GAN, WGAN
-from lightning_gans.callbacks import Pictures
+from lightning_gans.callbacks import Evaluation, Pictures
 from lightning_gans.cli.main import main
 from lightning_gans.core.divergence import DivergenceError
 from lightning_gans.core.players import Player
@@ -38,21 +39,6 @@ def test_a_schedule_in_a_dict_is_refused():
 def test_what_is_no_schedule_is_refused():
     with pytest.raises(ValueError, match="from an optimizer, but made a NoneType"):
         fitted(GAN(**SMALL, scheduler=lambda optimizer: None))
-
-
-@pytest.mark.parametrize(
-    ("length", "told"),
-    [
-        ({"max_epochs": 3}, r"ends after 5 updates .* lasts 6\. Use total_steps 6\."),
-        ({"max_epochs": -1}, r"has no end\. Give the trainer max_steps\."),
-    ],
-)
-def test_a_schedule_that_training_outlasts_in_epochs_is_refused(length, told):
-    scheduler = partial(OneCycleLR, max_lr=0.1, total_steps=5)
-    trainer = quiet_trainer(-1, **length)
-    with pytest.raises(ValueError, match=told):
-        trainer.fit(GAN(**SMALL, scheduler=scheduler), loader_of(torch.randn(16, 2)))
-    fitted(GAN(**SMALL, scheduler=scheduler), loader_of(torch.randn(16, 2)), max_steps=5)
 
 
 # Methods and networks ----------------------------------------------------------------------------
@@ -91,6 +77,27 @@ def test_a_training_step_that_plays_no_round_is_refused(returns):
         fitted(Usual(**SMALL))
 
 
+def test_a_training_step_may_return_something_after_a_round_and_a_batch_may_be_none():
+    class Telling(GAN):
+        def training_step(self, batch, batch_idx):
+            super().training_step(batch, batch_idx)
+            return {"seen": batch}
+
+    batches = [None, torch.randn(8, 2), torch.randn(8, 2)]
+    trainer = fitted(Telling(**SMALL), DataLoader(batches, batch_size=None), max_steps=2)
+    assert trainer.global_step == 2
+
+
+def test_a_model_that_cannot_be_trained_can_be_scored():
+    class Own(GAN):
+        def optimizer_step(self, *arguments):
+            pass
+
+    model, evaluation = Own(**SMALL), Evaluation()
+    quiet_trainer(1, limit_val_batches=1, callbacks=[evaluation]).validate(model, small_ring())
+    assert evaluation.scores["w1"] > 0
+
+
 @pytest.mark.parametrize("name", ["setup", "configure_optimizers", "on_train_start"])
 def test_a_method_that_leaves_out_that_of_the_base_is_refused(name):
     def own(self, stage=None):
@@ -109,13 +116,20 @@ def test_a_network_of_no_player_is_told():
 
     model = Two()
     before = snapshot(model.critic)
-    told = r"critic: 2 weights of this Linear belong to no player.*requires_grad_\(False\)"
+    told = r"No player trains the weights of critic.*requires_grad_\(False\)"
     with pytest.warns(UserWarning, match=told):
         fitted(model)
     assert same(before, snapshot(model.critic))
     model.critic.requires_grad_(False)
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", ".*belong")
+        warnings.filterwarnings("error", "No player")
+        fitted(model)
+
+
+def test_a_weight_of_no_player_is_told():
+    model = GAN(**SMALL)
+    model.scale = nn.Parameter(torch.ones(()))
+    with pytest.warns(UserWarning, match="No player trains the weights of scale"):
         fitted(model)
 
 
@@ -130,7 +144,7 @@ def test_a_network_that_its_loss_does_not_use_is_told():
             networks = [self.discriminator, self.critic]
             return [Player(first.name, networks, first.loss, first.optimizer, first.draw), *others]
 
-    with pytest.warns(UserWarning, match=r"discriminator: its loss does not depend on critic \(L"):
+    with pytest.warns(UserWarning, match=r"loss does not depend on critic \(Linear\)"):
         fitted(Two())
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*does not depend")
@@ -152,23 +166,37 @@ def small_dcgan():
 
 
 def test_images_that_the_generator_cannot_make_are_refused():
-    with pytest.raises(ValueError, match=r"values from 0 to 255, but the generator makes .* -1 t"):
+    with pytest.raises(ValueError, match=r"from 0 to 255, but .* generator is \[-1, 1\]\. Scale"):
         fitted(small_dcgan(), loader_of(127.5 * IMAGES + 127.5))
-    with pytest.raises(ValueError, match=r"got torch\.uint8\. Use x\.float\(\) / 127\.5 - 1"):
+    with pytest.raises(ValueError, match=r"got torch\.uint8\. Scale .* x\.float\(\) / 127\.5 - 1"):
         fitted(small_dcgan(), loader_of((127.5 * IMAGES + 127.5).byte()))
 
 
-def test_images_without_negative_values_are_told_and_noise_between_bytes_is_not():
-    with pytest.warns(UserWarning, match=r"below 0, but the generator makes .* use 2 \* x - 1"):
+def test_images_without_negative_values_are_told_and_those_a_little_beyond_are_not():
+    with pytest.warns(UserWarning, match=r"below 0, but the output_range .* use 2 \* x - 1"):
         fitted(small_dcgan(), loader_of(IMAGES / 2 + 0.5), max_steps=1)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "No value")
-        fitted(small_dcgan(), loader_of(IMAGES + 1 / 128), max_steps=1)
+        fitted(small_dcgan(), loader_of(1.4 * IMAGES), max_steps=1)
         fitted(small_dcgan(), MadeImages(), max_steps=1)
+    with pytest.raises(ValueError, match=r"values from -1\.6 to 1\.6, but"):
+        fitted(small_dcgan(), loader_of(1.6 * IMAGES), max_steps=1)
+
+
+def test_a_data_module_that_says_its_range_may_begin_with_bright_images():
+    class Bright(pl.LightningDataModule):
+        value_range = (-1.0, 1.0)
+
+        def train_dataloader(self):
+            return loader_of(IMAGES.abs())
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "No value")
+        fitted(small_dcgan(), Bright(), max_steps=1)
 
 
 def test_a_dataset_in_the_place_of_a_loader_is_refused():
-    with pytest.raises(ValueError, match=r"a TensorDataset gives single samples.*batch_size=64\)"):
+    with pytest.raises(ValueError, match=r"a batch is a single sample.*batch_size=64\)"):
         fitted(GAN(**SMALL), TensorDataset(torch.randn(16, 2)))
 
 
@@ -183,15 +211,23 @@ def test_values_of_the_data_that_are_not_finite_are_told_and_not_blamed_on_the_l
 def test_what_can_be_read_only_once_is_told_after_its_first_epoch():
     batches = (torch.randn(8, 2) for _ in range(3))
     model = GAN(**SMALL)
-    with pytest.raises(ValueError, match=r"no batch .* in two epochs.*such as a generator"):
+    with pytest.raises(ValueError, match=r"no round was played in two epochs.*a generator can"):
         fitted(model, batches, max_steps=5)
     assert model.trainer.global_step == 3
     fitted(model, (torch.randn(8, 2) for _ in range(3)), max_steps=3)
+    few = (torch.randn(8, 2) for _ in range(3))
+    assert fitted(GAN(**SMALL), few, max_steps=5, max_epochs=4).global_step == 3
 
 
 def test_a_batch_that_training_refuses_is_not_drawn():
-    with pytest.raises(ValueError, match=r"samples have shape \(3,\), but the generator makes"):
-        fitted(GAN(**SMALL), loader_of(torch.randn(16, 3)), callbacks=[Pictures()])
+    for samples, n_critic, told in (
+        (torch.randn(16, 3), 1, r"samples have shape \(3,\), but the generator makes"),
+        (torch.randn(3, 2), 5, "a batch of 3 samples cannot be split into 5 equal slices"),
+    ):
+        for callbacks in ([], [Pictures()]):
+            model = GAN(**SMALL, n_critic=n_critic)
+            with pytest.raises(ValueError, match=told):
+                fitted(model, loader_of(samples), callbacks=callbacks)
 
 
 # Parts -------------------------------------------------------------------------------------------
