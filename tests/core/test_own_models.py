@@ -254,15 +254,22 @@ def test_parts_of_another_kind_are_refused(arguments, told):
         GAN(**{**SMALL, **arguments})
 
 
-def test_a_data_module_with_a_wrong_shape_is_named(capsys):
-    Path("mine.py").write_text(
+@pytest.mark.parametrize(
+    ("module", "model", "attribute", "told"),
+    [
+        ("points_1", "GAN", "data_shape = '2'", "data_shape must be whole numbers of at least 1"),
+        ("points_2", "CycleGAN", "data_shapes = 2", "data_shapes must be two shapes, such as"),
+        ("points_3", "CycleGAN", "data_shapes = (2,), '3'", "data_shapes[1] must be whole numb"),
+    ],
+)
+def test_a_data_module_with_a_wrong_shape_is_named(module, model, attribute, told, capsys):
+    Path(f"{module}.py").write_text(
         "from datamodules import GaussianRing\n"
         "class Mine(GaussianRing):\n"
-        "    data_shape = '2'\n"
+        f"    {attribute}\n"
         "    def __init__(self): super().__init__()\n"
     )
     with pytest.raises(SystemExit) as end:
-        main(["fit", "--model", "GAN", "--data", "mine.Mine"])
+        main(["fit", "--model", model, "--data", f"{module}.Mine"])
     assert end.value.code == 2
-    told = capsys.readouterr().err
-    assert "data: Mine.data_shape must be whole numbers of at least 1, got '2'." in told
+    assert f"data: Mine.{told}" in capsys.readouterr().err
