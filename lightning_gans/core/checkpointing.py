@@ -193,7 +193,9 @@ class CheckpointedModule(LightningModule):
         """
         if self._is_of_command:
             return
-        settings = json.loads(json.dumps({**self.hparams, **self._of_training}))  # no tuples
+        # A subclass may have called Lightning's save_hyperparameters, which keeps objects.
+        plain = {name: value for name, value in self.hparams.items() if is_plain(value)}
+        settings = json.loads(json.dumps({**plain, **self._of_training}))  # no tuples
         for logger in loggers:
             logger.log_hyperparams(settings)
 
