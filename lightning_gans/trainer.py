@@ -60,10 +60,11 @@ def _with_scores(evaluate: Method) -> Method:
 
 
 ELSEWHERE = {
-    "gradient_clip_val": "the argument gradient_clip_norm of the model",
-    "accumulate_grad_batches": "a larger batch_size",
+    "gradient_clip_val": (0, "the argument gradient_clip_norm of the model"),
+    "accumulate_grad_batches": (1, "a larger batch_size"),
 }
-"""Arguments of Lightning's trainer that cannot treat two players, and what to use instead."""
+"""Arguments of Lightning's trainer that cannot treat two players, the value that asks for nothing,
+and what to use instead."""
 UNFIT: dict[type[pl.Callback], str] = {
     StochasticWeightAveraging: "GeneratorSWA",
     WeightAveraging: "GeneratorEMA",
@@ -75,9 +76,9 @@ UNFIT: dict[type[pl.Callback], str] = {
 
 def _check_fits(arguments: dict[str, Any], callbacks: Iterable[pl.Callback]) -> None:
     """Refuses arguments and callbacks that are made for models with one loss."""
-    for name, remedy in ELSEWHERE.items():
-        value, usual = arguments.get(name), 1 if name == "accumulate_grad_batches" else 0
-        if value not in (None, usual):
+    for name, (nothing, remedy) in ELSEWHERE.items():
+        value = arguments.get(name)
+        if value not in (None, nothing):
             raise ValueError(
                 f"{name}: a trainer cannot do this for several players, got {value}. Use {remedy}."
             )

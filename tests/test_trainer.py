@@ -1,11 +1,14 @@
 """What a run from Python shows, and what it tells loggers, callbacks and callers."""
 
+import csv
 import warnings
 from functools import partial
+from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
 import torch
+import yaml
 from conftest import SMALL, Rows, fitted, quiet_trainer, same, small_ring, snapshot
 from lightning.pytorch.callbacks import (
     EarlyStopping,
@@ -17,6 +20,8 @@ from lightning.pytorch.callbacks import (
     ModelSummary,
     StochasticWeightAveraging,
 )
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
@@ -177,20 +182,39 @@ def test_a_loader_alone_is_told_to_have_no_scores_unless_metrics_are_given():
 
 
 class Told(Rows):
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
     def log_hyperparams(self, settings):
-        self.settings = settings
+        self.told.append(settings)
 
 
 def test_settings_reach_the_loggers_of_a_run_from_python():
     logger = Told()
     model = GAN(**SMALL, n_critic=3, optimizer_g=partial(SGD, lr=0.5), augment=nn.Identity())
     fitted(model, logger=logger, max_steps=1)
-    settings = logger.settings
+    (settings,) = logger.told
     assert settings["data_shape"] == [2]
     assert settings["n_critic"] == 3
     assert settings["generator"]["init_args"] == {"hidden": [8]}
     assert settings["optimizer_g"] == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5}}
     assert "optimizer_d" not in settings
+
+
+@pytest.mark.parametrize("kind", [CSVLogger, TensorBoardLogger])
+def test_loggers_of_lightning_write_rows_and_settings(kind):
+    logger = kind("logs", name="")
+    fitted(GAN(**SMALL, n_critic=3), logger=logger, max_steps=4, log_every_n_steps=2)
+    folder = Path("logs/version_0")
+    settings = yaml.safe_load((folder / "hparams.yaml").read_text())
+    assert settings["n_critic"] == 3
+    if kind is CSVLogger:
+        steps = [row["step"] for row in csv.DictReader((folder / "metrics.csv").open())]
+    else:
+        read = EventAccumulator(str(folder)).Reload()
+        steps = [str(event.step) for event in read.Scalars("train/loss_g")]
+    assert steps == ["2", "4"]
 
 
 def test_settings_of_a_data_module_do_not_clash_with_those_of_the_model():
@@ -204,7 +228,7 @@ def test_settings_of_a_data_module_do_not_clash_with_those_of_the_model():
 
     logger = Told()
     fitted(GAN(**SMALL), Own(), logger=logger, max_steps=1)
-    assert logger.settings["num_classes"] is None
+    assert [settings["num_classes"] for settings in logger.told] == [None, 10]
 
 
 def test_a_monitor_of_learning_rates_tells_them_by_player_with_every_row():

@@ -93,8 +93,7 @@ class Pictures(Callback):
         assert isinstance(pl_module, AdversarialModule)
         if self._real is None:
             self._real = pl_module.read_batch(batch)
-            if not pl_module.has_trained:
-                pl_module.check_first(self._real)  # what training refuses is not drawn
+            pl_module.check_first(self._real)  # what training refuses is not drawn
             self._draws = self._draws and isinstance(self._real, pl_module.evaluates_on)
         if self._follows_batch:
             self._follow(pl_module, self._real)

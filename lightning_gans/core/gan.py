@@ -1,6 +1,6 @@
 """The game of one generator and one discriminator, and the plain GAN itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -18,7 +18,6 @@ from lightning_gans.core.batch_checks import (
     check_labels,
     check_packs,
     check_samples,
-    check_values,
 )
 from lightning_gans.core.building import (
     build,
@@ -311,10 +310,12 @@ class GAN(LatentModule):
         if self.training and not self.has_trained:
             number = len(batch) // self.batches_per_round
             check_packs(number, self.pack_size, self._group_size, self.least_samples)
-            declared = self.value_range is not None
-            check_values("generator", batch.real, self.generator, is_declared=declared)
         if self.num_classes is not None:
             check_labels(batch.real, batch.labels, self.num_classes)
+
+    @override
+    def made_by(self, batch: Batch) -> Iterable[tuple[str, Tensor]]:
+        return [("generator", batch.real)]
 
     # What a variant may call ---------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ It knows players and records. A subclass has the networks and says how they play
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from math import isfinite
@@ -192,6 +192,8 @@ class AdversarialModule(TermsModule):
             checks.warn_of_unowned(self, self.players, self.left_out)
             self._losses, self._means = {}, RunningMeans()
             self.stopwatch = Stopwatch()
+            # Before Lightning asks loggers to write: that of TensorBoard does so but once.
+            self.tell_settings(self.trainer.loggers)
 
     @override
     def teardown(self, stage: str) -> None:
@@ -242,7 +244,6 @@ class AdversarialModule(TermsModule):
             function = partial(self.evaluate_terms, player)
             self._compiled[player.name] = Compiled(player.loss_name, function)
         checks.warn_of_loaders(self.trainer.train_dataloader)
-        self.tell_settings(self.trainer.loggers)
         self._epoch_began = self.trainer.global_step
         self._last_row = self.trainer.global_step, self.stopwatch.read()[0]
         self.stopwatch.start()
@@ -302,6 +303,17 @@ class AdversarialModule(TermsModule):
         batch_checks.check_kind(batch, self.trains_on, self)
         batch_checks.check_rows(batch, self.batches_per_round, self)
         self.check(batch)
+        is_declared = self.value_range is not None
+        for name, real in self.made_by(batch):
+            batch_checks.check_values(name, real, getattr(self, name), is_declared=is_declared)
+
+    def made_by(self, batch: Any) -> Iterable[tuple[str, Tensor]]:
+        """Returns real samples of the kind that a network makes, and its name; none by itself.
+
+        Args:
+            batch: the record that `read_batch` returns.
+        """
+        return ()
 
     def _rehearse(self, batch: Record, size: int) -> None:
         """Computes all terms of all players once, before any of them makes an update."""

@@ -1,13 +1,12 @@
 """Games whose generators turn samples of one kind into samples of another."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.core.batch_checks import check_values
 from lightning_gans.core.domains import Shape, TwoDomainModule, sides
 from lightning_gans.core.network_checks import check_range, check_translator, in_single
 from lightning_gans.core.players import Domains, Pair, Translated
@@ -93,13 +92,9 @@ class TranslationModule(TwoDomainModule):
         super().check_networks()
 
     @override
-    def check(self, batch: Any) -> None:
-        super().check(batch)
-        if self.training and not self.has_trained:
-            for direction, name in self.translators.items():
-                made = sides(batch)[direction == "a_to_b"]
-                network, declared = getattr(self, name), self.value_range is not None
-                check_values(name, made, network, is_declared=declared)
+    def made_by(self, batch: Domains | Pair) -> Iterable[tuple[str, Tensor]]:
+        a, b = sides(batch)
+        return [(name, b if way == "a_to_b" else a) for way, name in self.translators.items()]
 
 
 def floor_of(real: Tensor, labels: Tensor | None) -> Translated:

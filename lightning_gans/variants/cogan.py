@@ -1,13 +1,12 @@
 """CoGAN: pairs of samples of two kinds, learnt without pairs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_gans.core.batch_checks import check_values
 from lightning_gans.core.building import build
 from lightning_gans.core.domains import DomainSamples, Shape, TwoDomainModule, sides
 from lightning_gans.core.latent import LatentModule
@@ -108,12 +107,8 @@ class CoGAN(TwoDomainModule, LatentModule):
         return DomainSamples(*self.parted(pairs), *self.parted(pairs))
 
     @override
-    def check(self, batch: Any) -> None:
-        super().check(batch)
-        if self.training and not self.has_trained:
-            for samples in sides(batch):
-                declared = self.value_range is not None
-                check_values("generator", samples, self.generator, is_declared=declared)
+    def made_by(self, batch: Domains | Pair) -> Iterable[tuple[str, Tensor]]:
+        return [("generator", samples) for samples in sides(batch)]
 
     # Evaluation ----------------------------------------------------------------------------------
 

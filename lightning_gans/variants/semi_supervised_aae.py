@@ -1,6 +1,7 @@
 """The adversarial autoencoder that learns classes from few labels."""
 
 import copy
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -97,6 +98,7 @@ class SemiSupervisedAAE(AAE):
         self.class_loss = copy.deepcopy(self.loss)  # which may have a state
         self.known_classes = sizes["category"]
         self.unlabelled_weight = unlabelled_weight
+        self.left_out = () if unlabelled_weight else ("generator", "discriminator")
         self.optimizer_c = optimizer_c
 
     @override
@@ -104,7 +106,6 @@ class SemiSupervisedAAE(AAE):
         parts = self.classifier_loss, self.optimizer_c, PartlyLabelled.with_labels
         classifier = Player("classifier", [self.encoder], *parts)
         if self.unlabelled_weight == 0:
-            self.left_out = ("generator", "discriminator")
             return [classifier]
         autoencoder, *others = super().configure_players()
         return [replace(autoencoder, draw=PartlyLabelled.without_labels), *others, classifier]
@@ -188,6 +189,10 @@ class SemiSupervisedAAE(AAE):
     def check_networks(self) -> None:
         super().check_networks()
         check_classes(self.known_classes, getattr(self.trainer, "datamodule", None), "categories")
+
+    @override
+    def made_by(self, batch: PartlyLabelled) -> Iterable[tuple[str, Tensor]]:  # type: ignore[override]  # as trains_on
+        return [("generator", batch.unlabelled)]
 
     @override
     def check(self, batch: Batch | PartlyLabelled) -> None:

@@ -1,5 +1,6 @@
 """The semi-supervised GAN: a classifier that learns from few labels and many images."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -204,6 +205,10 @@ class SGAN(GAN):
     def check_networks(self) -> None:
         super().check_networks()
         check_classes(self.known_classes, getattr(self.trainer, "datamodule", None))
+
+    @override
+    def made_by(self, batch: PartlyLabelled) -> Iterable[tuple[str, Tensor]]:  # type: ignore[override]  # as trains_on
+        return [("generator", batch.unlabelled)]
 
     @override
     def check(self, batch: Batch | PartlyLabelled) -> None:

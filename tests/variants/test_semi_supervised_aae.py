@@ -1,6 +1,7 @@
 """The semi-supervised adversarial autoencoder: codes of a style and a class, told few labels."""
 
 import math
+import warnings
 from functools import partial
 
 import pytest
@@ -177,7 +178,9 @@ def test_with_a_weight_of_0_it_is_the_classifier_of_the_labels_alone(monkeypatch
         for data in (FewPoints(), Shifted()):
             model = points(unlabelled_weight=weight)
             before = snapshot(model.generator)
-            fitted(model, data, max_steps=3)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "No player trains")
+                fitted(model, data, max_steps=3)
             assert weight or all(map(torch.equal, before, snapshot(model.generator)))
             found[weight, type(data)] = snapshot(model.encoder)
     assert_same(found[0.0, FewPoints], found[0.0, Shifted])
